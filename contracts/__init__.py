@@ -1,0 +1,1 @@
+"""The Vyper sources of the escrow, shipped as package data."""

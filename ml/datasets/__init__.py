@@ -1,0 +1,1 @@
+"""Data of the parties: sources, splits, and the union for a coalition."""

@@ -1,0 +1,1 @@
+"""Where chunks of training run: in this process, in a pool, on a cluster."""

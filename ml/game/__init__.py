@@ -1,0 +1,1 @@
+"""Coalition games: exact payoff flows, Shapley values, adjustment factors, comparisons."""

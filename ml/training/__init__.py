@@ -1,0 +1,1 @@
+"""Training of coalition models and model rewards."""

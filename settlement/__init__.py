@@ -1,0 +1,1 @@
+"""Integer country: nets, pays and audits whole base units on a chain."""

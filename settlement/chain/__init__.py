@@ -1,0 +1,1 @@
+"""The chain: artifacts, providers, the escrow client, signing and the journal."""

@@ -1,0 +1,1 @@
+"""The command `fairround`: each verb parses, calls and prints."""

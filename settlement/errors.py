@@ -1,0 +1,17 @@
+"""Errors of integer country: one child for each thing that a caller may do differently."""
+
+from __future__ import annotations
+
+__all__ = ["SettlementError", "BrokenInvariant", "PlanError"]
+
+
+class SettlementError(Exception):
+    """Expected trouble in `settlement`: the command line prints it in one line and exits 1."""
+
+
+class BrokenInvariant(SettlementError):
+    """A property of the money that must always hold does not: a bug, never a user's mistake."""
+
+
+class PlanError(SettlementError):
+    """A transfer or plan that cannot be carried out: amounts, parties or totals are off."""
