@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Fault", "MlError", "SpecError", "BrokenInvariant"]
+__all__ = ["BrokenInvariant", "Fault", "MlError", "SpecError"]
 
 
 class MlError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["SettlementError", "BrokenInvariant", "PlanError"]
+__all__ = ["BrokenInvariant", "PlanError", "SettlementError"]
 
 
 class SettlementError(Exception):
