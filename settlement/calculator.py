@@ -42,7 +42,7 @@ def calculate(
     CalculatorInputError, ml.errors.MlError
     """
     parties, values = _read_values(path)
-    table, violations = _monotone_table(ValueTable(values), monotone)
+    table, violations = _monotone_table(values, monotone)
     allocation = allocate_game(
         table, _limits("budget", budgets, parties), _limits("cap", caps, parties)
     )
@@ -113,3 +113,33 @@ def _limits(kind: str, options: Sequence[str], parties: Sequence[str]) -> np.nda
             )
         limits[parties.index(name)] = limit
     return limits
+
+
+def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict[str, Any]]:
+    table = ValueTable(values)
+    report = table.monotonicity()
+    if monotone == "refuse":
+        table.require_monotone()
+    elif monotone == "cover":
+        table = table.cover("above").table
+    return table, {
+        "edges": report.n_edges,
+        "broken": report.n_broken,
+        "largest": report.largest,
+        "worst": [
+            {"coalition": edge.coalition, "party": edge.party, "drop": edge.drop}
+            for edge in report.broken[:10]
+        ],
+    }
+
+
+def _plain(parties: list[str], allocation: Allocation) -> dict[str, Any]:
+    arrays = {
+        "flows": allocation.flows,
+        "shapley": allocation.shapley,
+        "payoffs_unlimited": allocation.payoffs_unlimited,
+        "adjustment_factors": allocation.adjustment_factors,
+        "payoffs": allocation.payoffs,
+        "model_values": allocation.model_values,
+    }
+    return {"parties": parties} | {name: array.tolist() for name, array in arrays.items()}

@@ -28,8 +28,10 @@ def allocation_document(
 ) -> AllocationDocument:
     """The allocation of a round, from its stored values and deposits alone."""
     budgets = budgets_of_deposits(opened.deposits_units, opened.exchange_rate)
-    caps = [np.inf if party.cap is None else float(party.cap) for party in config.parties]
-    allocation = allocate(ValueTable(np.array(values.values)), np.array(budgets), np.array(caps))
+    table = ValueTable(np.array(values.values))
+    caps = np.array([np.inf if party.cap is None else float(party.cap) for party in config.parties])
+    # Own values are known only now; a party that wants less than it has wants nothing more.
+    allocation = allocate(table, np.array(budgets), np.maximum(caps, table.own_values))
     return AllocationDocument(
         parties=opened.parties,
         own_values=allocation.own_values.tolist(),

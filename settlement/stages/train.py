@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from settlement.documents import ValueDocument
-from settlement.errors import SettlementError
+from settlement.errors import BrokenInvariant, SettlementError
 from settlement.stages.context import RoundContext, cache_folder
 from settlement.stages.open import TERMS_FILE
 
@@ -42,12 +42,53 @@ def carry_out(context: RoundContext) -> None:
         document.write(folder)
 
 
+def cover_values(scores: np.ndarray, monotone: str) -> tuple[np.ndarray, dict[str, Any], np.ndarray]:
+    """Values to go on with, how far the scores were from monotone, whose model stands for whom.
+
+    Parameters
+    ----------
+    scores : shape (2**n,)
+        Mean scores by coalition bitmask.
+    monotone
+        ``"refuse"``: raise if some party makes some coalition worse. ``"cover"``: a coalition
+        uses the best model of any of its sub-coalitions.
+
+    Returns
+    -------
+    values : shape (2**n,)
+    violations : dict
+        ``edges``, ``broken`` and ``largest`` (value units), of the scores.
+    best_coalitions : int, shape (2**n,)
+        The sub-coalition whose model each coalition uses; its own where nothing is better.
+    """
+    table = ValueTable(scores)
+    report = table.monotonicity()
+    if monotone == "refuse":
+        table.require_monotone()
+    violations = {
+        "edges": report.n_edges,
+        "broken": report.n_broken,
+        "largest": report.largest,
+    }
+    return table.cover("above").table.values, violations, _best_coalitions(scores)
+
+
+def _best_coalitions(scores: np.ndarray) -> np.ndarray:
+    best = np.arange(len(scores))
+    for party in range(len(scores).bit_length() - 1):
+        pairs = best.reshape(-1, 2, 1 << party)  # a view: without the party, with it
+        better = scores[pairs[:, 0]] > scores[pairs[:, 1]]
+        pairs[:, 1][better] = pairs[:, 0][better]
+    return best
+
+
 def _train(context: RoundContext) -> tuple[Any, list[int], str]:
     from ml.datasets import load
     from ml.training import train_coalitions
 
     config = context.config
-    assert config.data is not None and config.recipe is not None
+    if config.data is None or config.recipe is None:
+        raise BrokenInvariant("A round without given values has no data or recipe to train with.")
     collaboration = load(config.data)
     terms = json.loads((context.folder.stage("open") / TERMS_FILE).read_bytes())
     if collaboration.digest != terms["data_sha256"]:
