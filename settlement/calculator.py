@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.game import ValueTable
+from ml.game import Allocation, ValueTable
 from ml.game import allocate as allocate_game
 from settlement.errors import SettlementError
 from settlement.report.tables import text_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ml.datasets.spec import DataSpec, data_spec
+from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
 from settlement.errors import SettlementError
@@ -52,8 +52,9 @@ def _budget(budget: object) -> object:
     return None if budget == "unlimited" else _decimal(budget)
 
 
-Amount = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, allow_inf_nan=False)]
-Budget = Annotated[Decimal | None, BeforeValidator(_budget), Field(ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
+Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\=]+$")]
 
 
@@ -190,25 +191,33 @@ def _check_ml(
     if "values" in tables:
         return None, None
     parties = tables.get("party")
-    plain_parties = [p for p in parties if isinstance(p, dict)] if isinstance(parties, list) else []
+    parties = [_plain(party) for party in parties] if isinstance(parties, list) else []
+    faults += _unknown_keys(parties, PARTY_KEYS)
     spec = recipe_ = None
-    own_keys = set(PartyConfig.model_fields)
-    contributions = [
-        {key: _plain(item) for key, item in party.items() if key not in own_keys}
-        for party in plain_parties
-    ]
     for name in ("data", "training"):
         table = tables.get(name, {})
         if not isinstance(table, dict):
             continue  # reported by our own schema
         try:
             if name == "data":
-                spec = data_spec(_plain(table), contributions)
+                spec = data_spec(_plain(table), parties)
             else:
                 recipe_ = recipe(_plain(table))
         except SpecError as error:
             faults += error.faults
     return spec, recipe_
+
+
+def _unknown_keys(parties: list[Any], others: Collection[str]) -> list[Fault]:
+    """Keys of parties that neither we nor others read."""
+    known = {*PartyConfig.model_fields, *others}
+    return [
+        Fault(f"party[{index}].{key}", f"unknown key; expected one of {', '.join(sorted(known))}")
+        for index, party in enumerate(parties)
+        if isinstance(party, dict)
+        for key in party
+        if key not in known
+    ]
 
 
 def _plain(item: Any) -> Any:
@@ -246,17 +255,15 @@ def _check_given(file: _File, n_parties: int) -> list[Fault]:
     for name in ("data", "training"):
         if getattr(file, name) is not None:
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
-    for index, party in enumerate(file.party):
-        for key in party.model_extra or {}:
-            faults.append(Fault(f"party[{index}].{key}", "unknown key (the values are given)"))
+    faults += _unknown_keys([party.model_extra for party in file.party], ())
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))
     for index, value in enumerate(given):
-        if not value.is_finite() or not 0 <= value <= 1:
-            message = f"value of coalition {index} is {value}; expected a score in [0, 1]"
-            faults.append(Fault("values.given", message))
+        if not 0 <= value <= 1:
+            message = f"found {value}; expected a score in [0, 1]"
+            faults.append(Fault(f"values.given[{index}]", message))
     if given and given[0] != 0:
         message = f"the empty coalition has value {given[0]}; expected 0"
-        faults.append(Fault("values.given", message))
+        faults.append(Fault("values.given[0]", message))
     return faults

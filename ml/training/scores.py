@@ -86,7 +86,9 @@ def _assignments(
             str(seed),
         )
         trainee = Trainee.for_epochs(rows, recipe.epochs, recipe.batch_size, f"{seed}/{content}")
-        found.append(Assignment(hashlib.sha256("/".join(parts).encode()).hexdigest(), seed, trainee))
+        found.append(
+            Assignment(hashlib.sha256("/".join(parts).encode()).hexdigest(), seed, trainee)
+        )
     return tuple(found)
 
 

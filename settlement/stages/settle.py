@@ -57,7 +57,9 @@ def _settle_on_chain(
         context.progress("settle", 2 + party, n_steps)
     left = chain.balance(opened.escrow)
     if left:
-        raise BrokenInvariant(f"{left} wei are left in the escrow after all withdrawals; expected 0.")
+        raise BrokenInvariant(
+            f"{left} wei are left in the escrow after all withdrawals; expected 0."
+        )
     return SettlementDocument(
         plan_id=plan.plan_id.hex(),
         net_positions_units=[position.amount_units for position in positions],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.game import ValueTable
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.stages.context import RoundContext, cache_folder
@@ -42,7 +43,9 @@ def carry_out(context: RoundContext) -> None:
         document.write(folder)
 
 
-def cover_values(scores: np.ndarray, monotone: str) -> tuple[np.ndarray, dict[str, Any], np.ndarray]:
+def cover_values(
+    scores: np.ndarray, monotone: str
+) -> tuple[np.ndarray, dict[str, Any], np.ndarray]:
     """Values to go on with, how far the scores were from monotone, whose model stands for whom.
 
     Parameters
