@@ -151,6 +151,7 @@ def read_config(path: Path) -> RoundConfig:
     faults: list[Fault] = []
     file = _parse(tables, faults)
     spec, recipe_ = _check_ml(tables, faults)
+    faults += _check_names(tables)
     if file is not None:
         faults += _check_together(file)
     if faults or file is None:
@@ -228,18 +229,29 @@ def _plain(item: Any) -> Any:
     return [_plain(value) for value in item] if isinstance(item, list) else item
 
 
+def _check_names(tables: Mapping[str, Any]) -> list[Fault]:
+    """Names that occur twice; read from the raw tables, so other faults do not hide them."""
+    faults = []
+    first: dict[str, int] = {}
+    parties = tables.get("party")
+    for index, party in enumerate(parties if isinstance(parties, list) else []):
+        name = party.get("name") if isinstance(party, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            message = f"{name!r} is the name of party {first[name]} too"
+            faults.append(Fault(f"party[{index}].name", message))
+        first.setdefault(name, index)
+    return faults
+
+
 def _check_together(file: _File) -> list[Fault]:
     faults = []
     n_parties = len(file.party)
     most = MAX_GIVEN_PARTIES if file.values else MAX_TRAINED_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
-    first: dict[str, int] = {}
     for index, party in enumerate(file.party):
-        if party.name in first:
-            message = f"{party.name!r} is the name of party {first[party.name]} too"
-            faults.append(Fault(f"party[{index}].name", message))
-        first.setdefault(party.name, index)
         budget = party.budget_value
         if budget is not None and budget * file.round.exchange_rate > MAX_AMOUNT_UNITS:
             message = f"{budget} is more than {MAX_AMOUNT_UNITS} base units"

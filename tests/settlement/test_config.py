@@ -62,6 +62,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         "party[0].budget",
         "party[1].labels",
         "party[2].colour",
+        "party[2].name",
     ):
         named = [line for line in str(caught.value).splitlines() if f" {fragment}:" in line]
         assert named, f"{fragment} is not in\n{caught.value}"
