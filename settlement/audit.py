@@ -41,12 +41,12 @@ def audit_round(path: Path) -> tuple[Finding, ...]:
     folder = RoundFolder(path)
     if not folder.config_path.is_file():
         raise NoRound(f"{path} has no round.toml.")
-    findings = [_finding(f"files of {stage}", lambda s=stage: folder.stage(s)) for stage in STAGES]
+    findings = [_finding(f"files of {stage}", partial(folder.stage, stage)) for stage in STAGES]
     if any(finding.trouble for finding in findings):
         return tuple(findings)  # figures of changed files prove nothing
     from settlement.audit_figures import FIGURE_CHECKS
 
-    findings += [_finding(name, lambda c=check: c(folder)) for name, check in FIGURE_CHECKS]
+    findings += [_finding(name, partial(check, folder)) for name, check in FIGURE_CHECKS]
     return tuple(findings)
 
 

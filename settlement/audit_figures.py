@@ -24,6 +24,7 @@ from settlement.documents import (
 )
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
+from settlement.stages.context import gas_by_label
 from settlement.stages.open import TERMS_FILE
 from settlement.stages.settle import plan_of
 from settlement.stages.train import cover_values
@@ -87,7 +88,7 @@ def check_chain(folder: RoundFolder) -> None:
     with open_chain(folder.chain_path, read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
-        gas = {label: chain.receipt(label).gas_used for label in chain.labels()}
+        gas = gas_by_label(chain)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
@@ -117,9 +118,9 @@ def check_rewards(folder: RoundFolder) -> None:
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")
-        if abs(entry.validation_accuracy - target) > 1 / stored.n_validation + TOLERANCE:
+        if abs(entry.validation_score - target) > 1 / stored.n_validation + TOLERANCE:
             raise AuditError(
-                f"{place}: accuracy {entry.validation_accuracy} is more than one of "
+                f"{place}: score {entry.validation_score} is more than one of "
                 f"{stored.n_validation} samples from its target {target}."
             )
 

@@ -42,10 +42,10 @@ def calculate(
     CalculatorInputError, ml.errors.MlError
     """
     parties, values = _read_values(path)
+    budget_limits = _limits("budget", budgets, parties)
+    cap_limits = _limits("cap", caps, parties)
     table, violations = _monotone_table(values, monotone)
-    allocation = allocate_game(
-        table, _limits("budget", budgets, parties), _limits("cap", caps, parties)
-    )
+    allocation = allocate_game(table, budget_limits, cap_limits)
     return _plain(parties, allocation) | {"monotone_violations": violations}
 
 
@@ -54,7 +54,7 @@ def readable(result: dict[str, Any]) -> str:
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
     columns = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     rows = [
-        [name, *(f"{result[column][k]:.4f}" for column in columns)]
+        [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
     ]
     lines = text_table(header, rows)

@@ -7,11 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from settlement.chain.chain import Chain
 from settlement.chain.spec import ChainSpec
 from settlement.config import RoundConfig
 from settlement.store import RoundFolder
 
-__all__ = ["OPERATOR", "Progress", "RoundContext", "cache_folder", "chain_spec", "party_account"]
+__all__ = [
+    "OPERATOR",
+    "Progress",
+    "RoundContext",
+    "cache_folder",
+    "chain_spec",
+    "gas_by_label",
+    "party_account",
+]
 
 OPERATOR = "operator"
 
@@ -45,3 +54,9 @@ def chain_spec(config: RoundConfig) -> ChainSpec:
     """The chain that a configuration asks for, with an account for everybody."""
     accounts = (OPERATOR, *(party_account(k) for k in range(len(config.parties))))
     return ChainSpec(accounts=accounts, provider=config.chain.provider)
+
+
+def gas_by_label(chain: Chain) -> dict[str, int]:
+    """Gas that each transaction of the round used, in the order in which they were sent."""
+    receipts = ((label, chain.receipt(label)) for label in chain.labels())
+    return {label: receipt.gas_used for label, receipt in receipts if receipt}

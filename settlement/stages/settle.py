@@ -8,7 +8,13 @@ from settlement.chain.escrow import EscrowClient
 from settlement.documents import AllocationDocument, OpenedRound, SettlementDocument
 from settlement.errors import BrokenInvariant
 from settlement.netting import net_transfers
-from settlement.stages.context import OPERATOR, RoundContext, chain_spec, party_account
+from settlement.stages.context import (
+    OPERATOR,
+    RoundContext,
+    chain_spec,
+    gas_by_label,
+    party_account,
+)
 from settlement.terms import RoundReference, SettlementPlan, net_positions_of
 
 __all__ = ["carry_out", "plan_of"]
@@ -71,5 +77,5 @@ def _settle_on_chain(
         settlement_block=receipt.block_number,
         withdrawn_units=withdrawn,
         escrow_balance_wei=left,
-        gas={label: chain.receipt(label).gas_used for label in chain.labels()},
+        gas=gas_by_label(chain),
     )

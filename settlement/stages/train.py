@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from settlement.errors import BrokenInvariant, SettlementError
 from settlement.stages.context import RoundContext, cache_folder
 from settlement.stages.open import TERMS_FILE
 
-__all__ = ["DataChanged", "carry_out", "cover_values"]
+if TYPE_CHECKING:
+    from ml.datasets import Collaboration
+    from ml.training import Recipe
+
+__all__ = ["DataChanged", "agreed_data", "carry_out", "cover_values"]
 
 
 class DataChanged(SettlementError):
@@ -85,9 +89,15 @@ def _best_coalitions(scores: np.ndarray) -> np.ndarray:
     return best
 
 
-def _train(context: RoundContext) -> tuple[Any, list[int], str]:
+def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
+    """The data and the recipe that the parties agreed on when the round was opened.
+
+    Raises
+    ------
+    DataChanged
+        If the data that is there now is not the data of the terms.
+    """
     from ml.datasets import load
-    from ml.training import train_coalitions
 
     config = context.config
     if config.data is None or config.recipe is None:
@@ -99,14 +109,21 @@ def _train(context: RoundContext) -> tuple[Any, list[int], str]:
             f"The data has SHA-256 {collaboration.digest[:16]}...; the round was opened on "
             f"{terms['data_sha256'][:16]}... Bring back that data or start a new round."
         )
-    n_coalitions = 2 ** len(config.parties)
+    return collaboration, config.recipe
+
+
+def _train(context: RoundContext) -> tuple[np.ndarray, list[int], str]:
+    from ml.training import train_coalitions
+
+    collaboration, recipe = agreed_data(context)
+    n_coalitions = 1 + collaboration.grand_coalition
     trained = train_coalitions(
         collaboration,
-        config.recipe,
+        recipe,
         np.arange(1, n_coalitions),
         cache=cache_folder(),
         progress=lambda done, total: context.progress("train", done, total),
     )
     scores = np.zeros((len(trained.scores), n_coalitions))
     scores[:, trained.coalitions] = trained.scores
-    return scores, list(config.recipe.seeds), trained.device
+    return scores, list(recipe.seeds), trained.device
