@@ -77,7 +77,9 @@ class Checker:
         fits = real and math.isfinite(value) and low <= value <= high
         if not fits or (low_open and value == low) or (high_open and value == high):
             left, right = "(" if low_open else "[", ")" if high_open or high == math.inf else "]"
-            self.fault(key, f"found {value!r}; expected a number in {left}{low:g}, {high:g}{right}.")
+            self.fault(
+                key, f"found {value!r}; expected a number in {left}{low:g}, {high:g}{right}."
+            )
             return default
         return float(value)
 
