@@ -31,6 +31,7 @@ class ArraysOnly(pickle.Unpickler):
     """An unpickler for numpy arrays: every other name in the stream is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """The class of that name, if it is part of an array."""
         if module in RECONSTRUCT and name == "_reconstruct":
             return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
         if (module, name) in ALLOWED:

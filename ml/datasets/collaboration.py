@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class CollaborationError(MlError):
     """A coalition or a party does not fit the collaboration."""
 
 
-def array_digest(*arrays: NDArray) -> str:
+def array_digest(*arrays: NDArray[Any]) -> str:
     """SHA-256 over types, shapes and contents of the arrays, in hexadecimal."""
     total = hashlib.sha256()
     for array in arrays:
@@ -31,8 +32,8 @@ def array_digest(*arrays: NDArray) -> str:
 class Samples:
     """Features and targets, row by row; images stay bytes until a model reads them."""
 
-    features: NDArray
-    targets: NDArray
+    features: NDArray[Any]
+    targets: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -56,7 +57,7 @@ class Collaboration:
     train: Samples
     validation: Samples
     holdout: Samples
-    party_indices: tuple[NDArray, ...]
+    party_indices: tuple[NDArray[Any], ...]
     n_classes: int
     overlap: str = "union"
     vocabulary_size: int = 0
@@ -71,7 +72,7 @@ class Collaboration:
         """The coalition of all parties."""
         return (1 << self.n_parties) - 1
 
-    def coalition_indices(self, coalition: int) -> NDArray:
+    def coalition_indices(self, coalition: int) -> NDArray[Any]:
         """Rows of ``train`` that a coalition trains on.
 
         With overlap "union" each row once, sorted; with "concat" the members' rows one after the

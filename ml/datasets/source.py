@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +28,16 @@ class Source:
     there. ``party_rows`` are the rows of each named party if the source itself says so.
     """
 
-    features: NDArray
-    targets: NDArray
+    features: NDArray[Any]
+    targets: NDArray[Any]
     n_classes: int
-    test_features: NDArray | None = None
-    test_targets: NDArray | None = None
+    test_features: NDArray[Any] | None = None
+    test_targets: NDArray[Any] | None = None
     vocabulary_size: int = 0
-    party_rows: dict[str, NDArray] = field(default_factory=dict)
+    party_rows: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray]:
+def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """The named arrays of an npz archive, read without pickle.
 
     Raises

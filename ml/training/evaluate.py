@@ -35,7 +35,7 @@ class Judge:
         stack = {name: tensor.unsqueeze(0) for name, tensor in weights.items()}
         parts = [
             self.network.outputs(stack, rows.unsqueeze(0))[0]
-            for rows in self.features.split(ROWS_AT_A_TIME)
+            for rows in torch.split(self.features, ROWS_AT_A_TIME)
         ]
         return torch.cat(parts)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +23,12 @@ __all__ = ["Schedule", "Trainee", "sample_order"]
 class Trainee:
     """One model to train: rows of the training data, how often, and the seed of its order."""
 
-    rows: NDArray
+    rows: NDArray[Any]
     n_steps: int
     order_key: str
 
     @staticmethod
-    def for_epochs(rows: NDArray, epochs: int, batch_size: int, order_key: str) -> Trainee:
+    def for_epochs(rows: NDArray[Any], epochs: int, batch_size: int, order_key: str) -> Trainee:
         """A model that sees all its rows in every epoch."""
         return Trainee(rows, epochs * -(-len(rows) // batch_size), order_key)
 
@@ -57,7 +58,8 @@ class Schedule:
     """Batches of a stack of models, step by step, each model at its own place in its own epoch.
 
     ``batch(step, n_models)`` gives the rows (models, batch) and the shares (models, batch) of the
-    first ``n_models`` models. The last batch of an epoch may be short: its padding has share 0.
+    first ``n_models`` models; their number never grows from one call to the next. The last batch of
+    an epoch may be short: its padding has share 0.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class TrainedScores:
     @property
     def means(self) -> NDArray[np.float64]:
         """Mean score of each coalition over the seeds, (m,)."""
-        return self.scores.mean(axis=0)
+        return np.asarray(self.scores.mean(axis=0))
 
     @property
     def standard_errors(self) -> NDArray[np.float64]:
@@ -53,7 +53,7 @@ class TrainedScores:
         n_seeds = len(self.scores)
         if n_seeds < 2:
             return np.full(self.scores.shape[1], np.nan)
-        return self.scores.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+        return np.asarray(self.scores.std(axis=0, ddof=1) / np.sqrt(n_seeds))
 
 
 @dataclass(frozen=True)

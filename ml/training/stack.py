@@ -11,7 +11,7 @@ from torch import Tensor
 from ml.training.networks import Network, Weights
 from ml.training.orders import Schedule, Trainee
 
-__all__ = ["Advance", "Snapshot", "Stack", "train_stack"]
+__all__ = ["Advance", "Snapshot", "Stack", "gathered", "train_stack"]
 
 STEPS_BETWEEN_REPORTS = 25
 
@@ -102,6 +102,12 @@ class Stack:
         return Snapshot(copied(self.weights), (copied(first), copied(second)), self.step_count)
 
 
+def gathered(features: Tensor, rows: Tensor) -> Tensor:
+    """Features of rows (models, batch) as (models, batch, ...)."""
+    flat = features.index_select(0, rows.flatten())
+    return flat.view(*rows.shape, *features.shape[1:])
+
+
 def train_stack(
     network: Network,
     weights: Weights,
@@ -137,8 +143,7 @@ def train_stack(
             done = alive * (pause - step)
             for now in range(step, pause):
                 rows, shares = schedule.batch(now, alive)
-                inputs = features.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-                stack.step(inputs, targets[rows], shares)
+                stack.step(gathered(features, rows), targets[rows], shares)
             step = pause
             if step < until:
                 yield Advance(done)
