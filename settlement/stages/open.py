@@ -36,7 +36,7 @@ def carry_out(context: RoundContext) -> None:
 def _data_digest(config: RoundConfig) -> str | None:
     if config.data is None:
         return None
-    from ml.datasets import load
+    from ml.datasets.loading import load
 
     return load(config.data).digest
 
