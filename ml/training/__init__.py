@@ -1,6 +1,12 @@
 """Training of coalition models and model rewards."""
 
-from ml.training.recipe import Recipe, recipe
+import os
+
+# Before torch is loaded: its threads otherwise spin while they wait, which costs four times the
+# processor time where several processes share two cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from ml.training.recipe import Recipe, recipe  # noqa: E402
 
 __all__ = [
     "Recipe",
