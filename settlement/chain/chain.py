@@ -1,0 +1,257 @@
+"""The chain as the rest of settlement sees it, whichever provider stands behind it.
+
+Sending is exactly-once by *label*: a label names one transaction of the round for ever. The order
+is always the same: call (a revert raises and leaves no trace), sign, write the signed bytes to the
+journal, send them, check the status, write the receipt. Whoever is killed in between finds the
+bytes in the journal and goes on with these and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from settlement.chain.errors import LabelConflict, ReadOnlyChain, Reverted, UnknownAccount
+from settlement.chain.journal import Entry, Journal
+from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.spec import ChainSpec
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["Chain", "open_chain"]
+
+
+class Chain(ABC):
+    """A chain and the journal of what this round did on it; a context manager.
+
+    ``chain_id`` is the chain's; ``started_at`` the timestamp at which the journal began: derive
+    deadlines from it rather than from the clock, so that a repeated stage asks for the same
+    transaction.
+    """
+
+    chain_id: int
+    started_at: int
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._receipts: dict[str, TransactionReceipt] = {}
+        self._sends: dict[str, Entry] = {}  # the last attempt of each label
+
+    # What a provider knows
+
+    @abstractmethod
+    def call(
+        self,
+        to: str | None,
+        data: bytes,
+        sender: str | None = None,
+        *,
+        value_wei: int = 0,
+        gas: int | None = None,
+    ) -> bytes:
+        """What a call returns if it were the next transaction; nothing changes.
+
+        Raises
+        ------
+        Reverted
+            With the contract's sentence.
+        """
+
+    @abstractmethod
+    def logs(self, address: str, from_block: int = 0) -> list[Log]:
+        """Logs of one contract since a block, in the order in which they were written."""
+
+    @abstractmethod
+    def balance(self, address: str) -> int:
+        """Balance in wei."""
+
+    @abstractmethod
+    def code(self, address: str) -> bytes:
+        """Code at an address; empty where there is no contract."""
+
+    @abstractmethod
+    def block_number(self) -> int:
+        """Number of the newest block."""
+
+    @abstractmethod
+    def timestamp(self) -> int:
+        """The time that a transaction sent now would see, in seconds."""
+
+    @abstractmethod
+    def state_root(self) -> bytes:
+        """State root of the newest block."""
+
+    @abstractmethod
+    def advance_to(self, timestamp: int) -> None:
+        """Let the time be at least this for the next transaction; only a simulated clock can."""
+
+    @abstractmethod
+    def account(self, name: str) -> LocalAccount:
+        """The account that signs under a name of the spec."""
+
+    @abstractmethod
+    def _sign(
+        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Signed raw bytes, and what else of them belongs in the journal."""
+
+    @abstractmethod
+    def _deliver(self, send: Entry) -> TransactionReceipt:
+        """Bring journaled bytes onto the chain and wait for them; write the receipt."""
+
+    # What all providers share
+
+    def receipt(self, label: str) -> TransactionReceipt | None:
+        """Receipt of a label, or None if it was not carried out (yet)."""
+        return self._receipts.get(label)
+
+    def labels(self) -> tuple[str, ...]:
+        """Labels that were carried out, in order."""
+        return tuple(self._receipts)
+
+    def send(
+        self,
+        label: str,
+        account: LocalAccount,
+        to: str | None,
+        data: bytes,
+        *,
+        value_wei: int = 0,
+        gas: int,
+    ) -> TransactionReceipt:
+        """Carry out one transaction once, however often this is called with its label.
+
+        Parameters
+        ----------
+        label : str
+            What it is for, unique within the round: ``"deploy"``, ``"deposit/2"``.
+        to : str or None
+            The contract, or None to create one from ``data``.
+        gas : int
+            Most gas that it may use. Always explicit: an estimate is slow, and one that is made
+            before a block is not binding after it.
+
+        Raises
+        ------
+        Reverted
+            With the contract's sentence. Nothing was sent, unless the chain changed between the
+            call and the transaction; then the receipt says so and the label may be used again.
+        LabelConflict
+            If the label named a different transaction before.
+        TransactionRefused
+            If the chain would not even execute it.
+        """
+        intent = _intent(account.address, to, data, value_wei)
+        earlier = self._sends.get(label)
+        if earlier is not None:
+            receipt = self._receipts.get(label)
+            if receipt is None or receipt.succeeded:
+                _check_same(label, intent, earlier)
+                receipt = receipt or self._deliver(earlier)
+            if receipt.succeeded:
+                return receipt
+        if self.journal.read_only:
+            raise ReadOnlyChain(f'"{label}" was never sent, and this chain is open for reading.')
+        self.call(to, data, account.address, value_wei=value_wei, gas=gas)
+        raw, details = self._sign(account, to, data, value_wei, gas)
+        fields = {"label": label, "raw": raw.hex(), **intent, **details}
+        receipt = self._deliver(self._note_send(self.journal.append("send", fields)))
+        if not receipt.succeeded:
+            raise Reverted(self._why(label, account.address, to, data, value_wei, gas))
+        return receipt
+
+    def close(self) -> None:
+        """Let go of the journal; the chain cannot be used afterwards."""
+        self.journal.close()
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _note_send(self, entry: Entry) -> Entry:
+        self._sends[entry["label"]] = entry
+        self._receipts.pop(entry["label"], None)
+        return entry
+
+    def _note_receipt(self, receipt: TransactionReceipt) -> TransactionReceipt:
+        self._receipts[receipt.label] = receipt
+        return receipt
+
+    def _why(
+        self, label: str, sender: str, to: str | None, data: bytes, value_wei: int, gas: int
+    ) -> str:
+        """Why a transaction failed whose call had passed: ask again, now that it has happened."""
+        try:
+            self.call(to, data, sender, value_wei=value_wei, gas=gas)
+        except Reverted as error:
+            return error.reason
+        return f'"{label}" failed when it was executed, though a call passes before and after it'
+
+
+def open_chain(
+    folder: Path | None, spec: ChainSpec | None = None, *, read_only: bool = False
+) -> Chain:
+    """Open the chain of a round's folder: start it, or take it up where the journal ends.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Holds ``journal.jsonl``. None keeps everything in memory.
+    spec : ChainSpec or None
+        What to start, and what an existing journal must agree with. None takes what the journal
+        says.
+    read_only : bool
+        For audits: executes the journal but writes nothing and takes no lock.
+
+    Raises
+    ------
+    JournalLocked, JournalFault, JournalMismatch
+        If the folder is in use, its journal was changed, or the chain does not agree with it.
+    """
+    journal = Journal(folder, read_only=read_only)
+    try:
+        from settlement.chain.in_process import InProcessChain
+
+        return InProcessChain(journal, spec)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def unknown_account(name: str, known: tuple[str, ...]) -> UnknownAccount:
+    """The error for a name that no account goes by."""
+    return UnknownAccount(
+        f'No account "{name}" on this chain; found {", ".join(known) or "none"}. '
+        "Name it in the spec before the chain is started."
+    )
+
+
+def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:
+    """What a transaction is meant to do; nonce, fees and gas may differ from try to try."""
+    return {
+        "sender": sender,
+        "to": to,
+        "data_sha256": hashlib.sha256(data).hexdigest(),
+        "value_wei": str(value_wei),  # beyond what every JSON reader keeps exact
+    }
+
+
+def _check_same(label: str, intent: dict[str, Any], earlier: Entry) -> None:
+    for key, wanted in intent.items():
+        if earlier[key] != wanted:
+            raise LabelConflict(
+                f'"{label}" was sent with {key} {earlier[key]} (journal line {earlier.line}) and '
+                f"is now asked for with {wanted}; a label names one transaction for ever: use "
+                "another label or the same content."
+            )

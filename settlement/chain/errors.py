@@ -1,0 +1,84 @@
+"""Named errors of the chain room, and the words that a revert is told in."""
+
+from __future__ import annotations
+
+from settlement.errors import SettlementError
+
+__all__ = [
+    "ChainSpecError",
+    "ClockError",
+    "JournalFault",
+    "JournalLocked",
+    "JournalMismatch",
+    "LabelConflict",
+    "ReadOnlyChain",
+    "Reverted",
+    "TransactionRefused",
+    "UnknownAccount",
+]
+
+
+class ChainSpecError(SettlementError):
+    """A chain specification has faults; all of them are reported at once.
+
+    ``faults`` holds pairs of a dotted place, such as ``"chain.gas_limit"``, and a sentence.
+    """
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{place}: {message}" for place, message in faults))
+
+
+class ClockError(SettlementError):
+    """The clock of a chain that keeps its own time was asked to move."""
+
+
+class JournalFault(SettlementError):
+    """A journal whose running digest, order or form is broken; names the line."""
+
+    def __init__(self, path: object, line: int, message: str) -> None:
+        self.line = line
+        super().__init__(f"{path}, line {line}: {message}")
+
+
+class JournalLocked(SettlementError):
+    """Another process writes the journal of this folder."""
+
+
+class JournalMismatch(SettlementError):
+    """What the chain says now is not what the journal recorded; names the line and both values."""
+
+    def __init__(
+        self, path: object, line: int, what: str, journaled: object, found: object
+    ) -> None:
+        self.line = line
+        self.journaled = journaled
+        self.found = found
+        super().__init__(
+            f"{path}, line {line}: the journal says {what} {journaled}; the chain says {found}. "
+            "The journal, the chain or the version of py-evm is not the one that wrote it."
+        )
+
+
+class LabelConflict(SettlementError):
+    """A label names one transaction for ever; it was used again for a different one."""
+
+
+class ReadOnlyChain(SettlementError):
+    """A chain opened for reading was asked to send or to move its clock."""
+
+
+class Reverted(SettlementError):
+    """The contract refused; ``reason`` is its sentence, the same on every provider."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class TransactionRefused(SettlementError):
+    """The chain would not even execute a transaction: no funds, too little or too much gas."""
+
+
+class UnknownAccount(SettlementError):
+    """No account goes by that name on this chain."""

@@ -1,0 +1,59 @@
+# pragma version ~=0.4.3
+# A purse that would settle any number of times, so that only the journal can make it once.
+
+event Deposited:
+    party: indexed(address)
+    amount: uint256
+
+event Settled:
+    times: uint256
+
+operator: public(address)
+settlements: public(uint256)
+deposits: public(HashMap[address, uint256])
+
+
+@deploy
+def __init__():
+    self.operator = msg.sender
+
+
+@external
+@payable
+def deposit():
+    assert msg.value > 0, "purse: nothing was sent"
+    self.deposits[msg.sender] += msg.value
+    log Deposited(party=msg.sender, amount=msg.value)
+
+
+@external
+def settle():
+    assert msg.sender == self.operator, "purse: caller is not the operator"
+    self.settlements += 1
+    log Settled(times=self.settlements)
+
+
+@external
+@view
+def now() -> uint256:
+    return block.timestamp
+
+
+@external
+def settle_when_gas_is_free():
+    # True in a call, never in a transaction: a call that passes and a transaction that fails.
+    assert block.basefee == 0, "purse: gas is not free"
+    self.settlements += 1
+
+
+@external
+@view
+def overflow(amount: uint256) -> uint256:
+    return max_value(uint256) + amount
+
+
+@external
+@view
+def burn():
+    for i: uint256 in range(max_value(uint256)):
+        pass
