@@ -49,7 +49,9 @@ def _settle_on_chain(
     escrow = EscrowClient(chain, opened.escrow)
     # The simulated clock passes the funding deadline; from then on no deposit can change.
     chain.advance_to(opened.funding_deadline + 1)
-    receipt = escrow.settle(plan, chain.account(OPERATOR))
+    # All keys of a simulated round are at hand, so every party signs and the plan settles at once.
+    signers = [chain.account(party_account(party)) for party in range(n_parties)]
+    receipt = escrow.settle(plan, chain.account(OPERATOR), signers)
     context.progress("settle", 1, n_steps)
     positions = net_positions_of(plan.transfers, n_parties)
     withdrawn = [
