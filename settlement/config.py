@@ -189,11 +189,12 @@ def _check_ml(
     tables: Mapping[str, Any], faults: list[Fault]
 ) -> tuple[DataSpec | None, Recipe | None]:
     """Let `ml` check its own tables, also when ours have faults, so that all are listed."""
-    if "values" in tables:
-        return None, None
     parties = tables.get("party")
     parties = [_plain(party) for party in parties] if isinstance(parties, list) else []
-    faults += _unknown_keys(parties, PARTY_KEYS)
+    given = "values" in tables
+    faults += _unknown_keys(parties, () if given else PARTY_KEYS)
+    if given:
+        return None, None
     spec = recipe_ = None
     for name in ("data", "training"):
         table = tables.get(name, {})
@@ -267,7 +268,6 @@ def _check_given(file: _File, n_parties: int) -> list[Fault]:
     for name in ("data", "training"):
         if getattr(file, name) is not None:
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
-    faults += _unknown_keys([party.model_extra for party in file.party], ())
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))

@@ -6,7 +6,7 @@ import os
 # processor time where several processes share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from ml.training.recipe import Recipe, recipe  # noqa: E402
+from ml.training.recipe import Recipe, recipe
 
 __all__ = [
     "Recipe",
