@@ -106,7 +106,7 @@ def _row(party: dict[str, Any], trained: bool) -> list[str]:
         f"{party['own_value']:.4f}",
         f"{party['deposit_units']:,}",
         f"{party['adjustment_factor']:.4f}",
-        f"{party['payoff']:+.4f}",
+        f"{round(party['payoff'], 4) + 0.0:+.4f}",  # no -0.0000
         f"{party['net_position_units']:+,}",
         f"{party['model_value']:.4f}",
     ]
