@@ -22,7 +22,7 @@ def steps(block):
 
 
 def comparable(text):
-    """Without what the chain's random seed decides: keys, hashes, and the gas of their zero bytes."""
+    """Without what the chain's random seed decides: keys, hashes, gas of zero bytes."""
     text = re.sub(r"0x[0-9a-fA-F]{40}", "0x<address>", text)
     text = re.sub(r"gas: [\d,]+ to settle, [\d,]+ in all", "gas: <units>", text)
     return re.sub(r"\b[0-9a-f]{16}\.\.\.", "<hash>...", text)
