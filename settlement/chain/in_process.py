@@ -51,8 +51,18 @@ class InProcessChain(Chain):
             journal.append("genesis", _genesis_fields(spec or ChainSpec()))
             spec = None
         self._genesis = journal.entries[0]
+        if self._genesis.kind != "genesis":
+            raise ChainSpecError(
+                [
+                    (
+                        "chain.provider",
+                        "this folder's chain is behind a JSON-RPC endpoint; name that endpoint.",
+                    )
+                ]
+            )
         self._check_genesis(spec)
         self.started_at = int(self._genesis["timestamp"])
+        self.started_block = 0
         self._step_s = int(self._genesis["block_step_s"])
         self._seed = bytes.fromhex(self._genesis["seed"])
         self._accounts = {
@@ -146,6 +156,9 @@ class InProcessChain(Chain):
             raise JournalMismatch(self.journal.path, entry.line, what, journaled, found)
 
     # Sending
+
+    def _catch_up(self) -> None:
+        """Nothing to do: this chain is nowhere but here."""
 
     def _sign(
         self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
@@ -251,20 +264,23 @@ class InProcessChain(Chain):
                 "transaction, or start the chain with a larger block_gas_limit."
             )
         origin = ZERO_ADDRESS if sender is None else _canonical(sender)
-        # As if gas were free: the balance is needed for the value alone.
-        vm = self._evm.get_vm(header.copy(base_fee_per_gas=0))
+        gas = gas or limit
+        vm = self._evm.get_vm(header)
+        snapshot = vm.state.snapshot()
+        # A gift that pays the gas: the balance is needed for the value alone, and the contract
+        # sees the base fee and the balance that it would see.
+        vm.state.delta_balance(origin, gas * header.base_fee_per_gas)
         unsigned = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=self.chain_id,
             nonce=vm.state.get_nonce(origin),
             max_priority_fee_per_gas=0,
-            max_fee_per_gas=0,
-            gas=gas or limit,
+            max_fee_per_gas=header.base_fee_per_gas,
+            gas=gas,
             to=b"" if to is None else _canonical(to),
             value=value_wei,
             data=data,
             access_list=(),
         )
-        snapshot = vm.state.snapshot()
         try:
             computation = vm.state.apply_transaction(SpoofTransaction(unsigned, from_=origin))
         except ValidationError as error:
@@ -314,6 +330,10 @@ class InProcessChain(Chain):
         if name not in self._accounts:
             raise unknown_account(name, tuple(self._accounts))
         return self._accounts[name]
+
+    def address(self, name: str) -> str:
+        """The address of a name."""
+        return str(self.account(name).address)
 
 
 def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:

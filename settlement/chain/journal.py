@@ -25,7 +25,7 @@ from settlement.chain.errors import JournalFault, JournalLocked, ReadOnlyChain
 __all__ = ["JOURNAL_NAME", "Entry", "Journal", "JournalRecord", "read_journal"]
 
 JOURNAL_NAME = "journal.jsonl"
-KINDS = frozenset({"genesis", "endpoint", "send", "receipt", "clock", "reorganised"})
+KINDS = frozenset({"genesis", "endpoint", "send", "receipt", "clock", "reorganised", "dropped"})
 FIRST_KINDS = frozenset({"genesis", "endpoint"})
 START_DIGEST = bytes(32)
 

@@ -40,9 +40,9 @@ def now() -> uint256:
 
 
 @external
-def settle_when_gas_is_free():
+def settle_if_gas_is_free(held: uint256):
     # True in a call, never in a transaction: a call that passes and a transaction that fails.
-    assert block.basefee == 0, "purse: gas is not free"
+    assert msg.sender.balance == held, "purse: gas was paid"
     self.settlements += 1
 
 

@@ -79,8 +79,10 @@ def test_send_that_reverts_gives_the_sentence_and_leaves_no_trace(chain, purse):
 
 def test_send_that_fails_after_a_call_that_passed_frees_its_label(chain, purse):
     operator = chain.account("operator")
-    with pytest.raises(Reverted, match="failed when it was executed"):
-        chain.send("settle", operator, purse, encode("settle_when_gas_is_free"), gas=GAS)
+    data = encode("settle_if_gas_is_free", chain.balance(operator.address))
+    with pytest.raises(Reverted, match=r"^purse: gas was paid$"):
+        chain.send("settle", operator, purse, data, gas=GAS)
+    assert chain.receipt("settle").succeeded is False
     assert settlements(chain, purse) == 0
     assert chain.receipt("settle").succeeded is False
     assert send_settle(chain, purse).succeeded
