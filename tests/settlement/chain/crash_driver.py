@@ -1,8 +1,9 @@
 """Kills real processes with SIGKILL at every write of a journal, then finishes their work.
 
-Run as ``python -m tests.settlement.chain.crash_driver FOLDER``. One warm process forks a child for
-each place to die at (so that nothing is imported hundreds of times), and a second child, which
-knows nothing of the first, tells the same story in the same folder. Prints one JSON object.
+Run as ``python -m tests.settlement.chain.crash_driver FOLDER [ENDPOINT]``. One warm process forks
+a child for each place to die at (so that nothing is imported hundreds of times), and a second
+child, which knows nothing of the first, tells the same story in the same folder. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -96,6 +97,10 @@ def crash_everywhere(folder: Path, open_for: Callable[[Path], object]) -> dict[s
 
 if __name__ == "__main__":
     story.compiled()
-    import settlement.chain.in_process  # noqa: F401  (warm, so that children start at once)
+    # Warm, so that children start at once.
+    import settlement.chain.in_process
+    import settlement.chain.json_rpc  # noqa: F401
+    from tests.settlement.chain.anvil import anvil_spec
 
-    print(json.dumps(crash_everywhere(Path(sys.argv[1]), lambda path: open_chain(path, SPEC))))
+    spec = anvil_spec(sys.argv[2]) if len(sys.argv) > 2 else SPEC
+    print(json.dumps(crash_everywhere(Path(sys.argv[1]), lambda path: open_chain(path, spec))))
