@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BrokenInvariant", "Fault", "MlError", "SpecError"]
+__all__ = [
+    "BrokenInvariant",
+    "BudgetError",
+    "CapError",
+    "EstimationError",
+    "Fault",
+    "FlowsError",
+    "MlError",
+    "NegativeFlowError",
+    "NotMonotoneError",
+    "SolverDisagreement",
+    "SpecError",
+    "ValueTableError",
+]
 
 
 class MlError(Exception):
@@ -13,6 +26,38 @@ class MlError(Exception):
 
 class BrokenInvariant(MlError):
     """A property that must always hold does not: a bug, never a user's mistake."""
+
+
+class SolverDisagreement(BrokenInvariant):
+    """Clearing and the linear programme give different costs for one game."""
+
+
+class ValueTableError(MlError):
+    """A value table that is no characteristic function: length, empty coalition, NaN, sign."""
+
+
+class NotMonotoneError(ValueTableError):
+    """A value table in which some party makes some coalition worse, where that is refused."""
+
+
+class FlowsError(MlError):
+    """Payoff flows of the wrong shape, with NaN, or with a party that pays itself."""
+
+
+class NegativeFlowError(FlowsError):
+    """A negative payoff flow: adjustment factors are not defined; refuse or cover the table."""
+
+
+class BudgetError(MlError):
+    """Budgets of the wrong shape, negative, or not a number."""
+
+
+class CapError(MlError):
+    """A performance cap that cannot be kept: below the party's own value, or not a number."""
+
+
+class EstimationError(MlError):
+    """Flows cannot be estimated as asked: too few evaluations, or a bad answer of `evaluate`."""
 
 
 @dataclass(frozen=True, slots=True)

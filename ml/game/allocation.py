@@ -1,0 +1,207 @@
+"""`allocate`: from a value table and budgets to factors, payoffs and model values, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import BrokenInvariant, SolverDisagreement
+from ml.game.certificate import Certificate, check_certificate
+from ml.game.clearing import adjustment_factors, factor_caps
+from ml.game.coalitions import FloatArray
+from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
+from ml.game.values import ValueTable
+
+__all__ = ["Allocation", "allocate"]
+
+_AGREEMENT = 1e-7
+"""Largest difference between the two solvers' costs, as a share of the largest cost."""
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """Who pays whom, and which model value each party receives, in value units."""
+
+    flows: FloatArray
+    """Conditional Shapley values before budgets, eq. (5), shape (n, n), payer by payee."""
+    shapley: FloatArray
+    """Shapley values phi_i, shape (n,)."""
+    payoffs_unlimited: FloatArray
+    """Payoffs if nobody had a budget, eq. (7)."""
+    budgets: FloatArray
+    """b_i; infinite where there is no limit."""
+    caps: FloatArray
+    """Largest model value that each party wants; infinite where there is no cap."""
+    adjustment_factors: FloatArray
+    """lambda, in [0, 1]."""
+    adjusted_flows: FloatArray
+    """lambda_i F_ij, eq. (11)."""
+    payoffs: FloatArray
+    """Payoffs under the budgets; sum to zero."""
+    model_values: FloatArray
+    """v'_i(N) = v(i) + lambda_i (v(N) - v(i))."""
+    own_values: FloatArray
+    """v(i)."""
+    certificate: Certificate
+    solver_gap: float
+    """Largest difference between the costs of clearing and of the linear programme; NaN if
+    the second was not asked for."""
+    rounds: int
+    """Rounds that the solver took."""
+
+    @property
+    def costs(self) -> FloatArray:
+        """What each party pays, lambda_i (v(N) - v(i))."""
+        return np.asarray(self.adjusted_flows.sum(axis=1))
+
+    @property
+    def revenues(self) -> FloatArray:
+        """What each party receives."""
+        return np.asarray(self.adjusted_flows.sum(axis=0))
+
+
+def allocate(
+    table: ValueTable,
+    budgets: npt.ArrayLike | None = None,
+    caps: npt.ArrayLike | None = None,
+    *,
+    method: str = "clearing",
+    cross_check: bool = True,
+    threads: int = 1,
+) -> Allocation:
+    """Fair allocation of one round: flows, adjustment factors, payoffs and model values.
+
+    Parameters
+    ----------
+    table : ValueTable
+        A table that is not monotone is taken as it is as long as no flow is negative.
+    budgets : float64, shape (n,), optional
+        The most that each party may pay net, value units; ``np.inf`` means no limit.
+    caps : float64, shape (n,), optional
+        Largest model value that each party wants (Remark 4.3); ``np.inf`` means no cap.
+    method : {"clearing", "linear-programme"}
+        Whose factors are returned.
+    cross_check : bool
+        Solve by both methods and compare their costs.
+    threads : int
+        For the flows.
+
+    Returns
+    -------
+    Allocation
+
+    Raises
+    ------
+    NegativeFlowError, BudgetError, CapError
+        Bad input, with numbers.
+    SolverDisagreement
+        If the two solvers' costs differ by more than 1e-7 of the largest cost.
+    BrokenInvariant
+        If balance (1), row sums (4), the decomposition (6), the payoffs (7), the range of
+        lambda, a budget, or Remark 4.2 (somebody receives v(N)) does not hold.
+
+    Notes
+    -----
+    Source: Sec. 3 and 4, eqs. (1), (4) to (7), (11), (P), Remarks 4.2 and 4.3.
+
+    Examples
+    --------
+    >>> table = ValueTable([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
+    >>> allocation = allocate(table, [0.2, np.inf, np.inf])
+    >>> allocation.payoffs.round(4)
+    array([-0.2   ,  0.1125,  0.0875])
+    >>> allocation.model_values.round(4)
+    array([0.8, 1. , 1. ])
+    """
+    own_values, grand_value = table.own_values, table.grand_value
+    flows = conditional_shapley(table.values, threads=threads)
+    rounding = 1e-13 * float(table.values.max())
+    wanted = np.full(len(own_values), np.inf) if caps is None else np.array(caps, np.float64)
+    limits = factor_caps(own_values, grand_value, wanted)
+    solved = adjustment_factors(flows, budgets, limits, method, tolerance=rounding)
+    factors = solved.factors
+    solver_gap = float("nan")
+    if cross_check:
+        other = "linear-programme" if method == "clearing" else "clearing"
+        second = adjustment_factors(flows, budgets, limits, other, tolerance=rounding)
+        solver_gap = _solver_gap(flows, factors, second.factors)
+    adjusted = factors[:, None] * flows
+    bounds = np.full(len(factors), np.inf) if budgets is None else np.array(budgets, np.float64)
+    allocation = Allocation(
+        flows=flows,
+        shapley=shapley_values(table.values),
+        payoffs_unlimited=payoffs(flows),
+        budgets=bounds,
+        caps=wanted,
+        adjustment_factors=factors,
+        adjusted_flows=adjusted,
+        payoffs=payoffs(adjusted),
+        model_values=own_values + factors * (grand_value - own_values),
+        own_values=own_values,
+        certificate=solved.certificate,
+        solver_gap=solver_gap,
+        rounds=solved.rounds,
+    )
+    check_allocation(allocation, grand_value, limits)
+    return allocation
+
+
+def check_allocation(allocation: Allocation, grand_value: float, limits: FloatArray) -> None:
+    """Check at run time what the paper proves; raise `BrokenInvariant` with the numbers."""
+    flows, factors = allocation.flows, allocation.adjustment_factors
+    own, n_parties = allocation.own_values, len(allocation.own_values)
+    scale = max(grand_value, float(own.max()), float(np.abs(flows).max()))
+    slack = 1e-10 * scale if scale > 0 else 1e-300
+    _close("row sums, eq. (4)", flows.sum(axis=1), grand_value - own, slack)
+    _close("decomposition, eq. (6)", decompose(flows, own).sum(axis=1), allocation.shapley, slack)
+    by_shapley = n_parties * allocation.shapley - grand_value
+    _close("payoffs, eq. (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
+    _close("balance, eq. (1)", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
+    if not ((factors >= 0) & (factors <= limits)).all():
+        raise BrokenInvariant(
+            f"Adjustment factors range from {factors.min()} to {factors.max()}; expected [0, cap]."
+        )
+    over = -allocation.payoffs - allocation.budgets
+    if over.max() > slack:
+        party = int(np.argmax(over))
+        raise BrokenInvariant(
+            f"Party {party} pays {-allocation.payoffs[party]} net of budget "
+            f"{allocation.budgets[party]}; expected no more than its budget."
+        )
+    unmet = (limits - factors) * (grand_value - own)
+    if unmet.min() > slack:
+        raise BrokenInvariant(
+            f"Nobody receives v(N) = {grand_value} or its cap, the nearest lacks {unmet.min()}; "
+            "expected at least one party (Remark 4.2)."
+        )
+    if not check_certificate(
+        np.maximum(flows, 0.0), allocation.budgets, factors, allocation.certificate, limits
+    ):
+        raise BrokenInvariant(
+            f"Adjustment factors are not proved greatest: duality gap "
+            f"{allocation.certificate.gap}; expected 0."
+        )
+
+
+def _solver_gap(flows: FloatArray, factors: FloatArray, others: FloatArray) -> float:
+    costs = flows.sum(axis=1)
+    gap = float(np.abs((factors - others) * costs).max())
+    largest = float(costs.max())
+    if gap > _AGREEMENT * largest:
+        party = int(np.argmax(np.abs((factors - others) * costs)))
+        raise SolverDisagreement(
+            f"Cost of party {party} differs by {gap} between clearing and linear programme; "
+            f"expected at most {_AGREEMENT * largest}. Keep the value table and report it."
+        )
+    return gap
+
+
+def _close(name: str, found: FloatArray, expected: FloatArray, slack: float) -> None:
+    off = np.abs(found - expected)
+    if not off.max() <= slack:
+        party = int(np.argmax(off))
+        raise BrokenInvariant(
+            f"{name}: found {found[party]} at {party}, expected {expected[party]} within {slack}."
+        )

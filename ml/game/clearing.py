@@ -1,0 +1,243 @@
+"""Adjustment factors under budgets: which share of the others' contribution each party buys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
+from ml.game.certificate import Certificate
+from ml.game.coalitions import FloatArray
+
+__all__ = ["AdjustmentFactors", "adjustment_factors", "factor_caps"]
+
+Method = Literal["clearing", "linear-programme"]
+
+_ROUNDING = 1e-13
+"""Negative flows up to this share of the largest flow are rounding, and count as zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class AdjustmentFactors:
+    """The greatest adjustment factors that the budgets allow, with their proof."""
+
+    factors: FloatArray
+    """lambda, shape (n,), in [0, cap]; 1 for a party that has nothing to buy."""
+    rounds: int
+    """Rounds of fictitious default, or iterations of the simplex method."""
+    certificate: Certificate
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A checked clearing problem: what the solvers take."""
+
+    flows: Any
+    """Dense float64 array or CSR matrix, none negative, zero diagonal."""
+    costs: FloatArray
+    """Row sums A_i = v(N) - v(i)."""
+    budgets: FloatArray
+    caps: FloatArray
+
+
+def adjustment_factors(
+    flows: Any,
+    budgets: npt.ArrayLike | None,
+    caps: npt.ArrayLike | None = None,
+    method: str = "clearing",
+    *,
+    tolerance: float | None = None,
+) -> AdjustmentFactors:
+    """Greatest adjustment factors that leave no party paying more than its budget.
+
+    Parameters
+    ----------
+    flows : float64 or scipy.sparse, shape (n, n)
+        ``flows[payer, payee]`` in value units, none negative, zero diagonal.
+    budgets : float64, shape (n,), or None
+        b_i, the most that party i may pay net, in value units; ``np.inf`` means no limit,
+        None means that nobody has one.
+    caps : float64, shape (n,), optional
+        Upper bounds of the factors, in [0, 1]; see `factor_caps` for wanted model values.
+    method : {"clearing", "linear-programme"}
+        Fictitious default (exact, fast), or (P) given to HiGHS.
+    tolerance : float, optional
+        Negative flows down to ``-tolerance`` are taken as rounded zeros; 1e-13 of the largest
+        flow by default.
+
+    Returns
+    -------
+    AdjustmentFactors
+        ``.factors``, ``.rounds`` and ``.certificate``. A party whose others add nothing
+        (A_i = 0, omnipotent) gets its cap: (P) says nothing about it.
+
+    Raises
+    ------
+    FlowsError, NegativeFlowError, BudgetError, CapError
+        With the numbers of the first thing that is wrong.
+
+    Notes
+    -----
+    (P) maximises the total cost A.lambda under lambda_i A_i - sum_k lambda_k F_ki <= b_i and
+    0 <= lambda <= cap. *A greatest point exists, with caps as well.* If lambda and mu are
+    allowed, take their componentwise maximum; say its entry i comes from lambda. Then
+    A_i lambda_i <= b_i + sum_k lambda_k F_ki <= b_i + sum_k max(lambda_k, mu_k) F_ki because no
+    flow is negative; and the maximum of two numbers below a cap is below it. So allowed points
+    are closed under the maximum; they form a compact set that holds 0 (no budget is negative),
+    hence they have a greatest element. It maximises every objective with positive weights,
+    A.lambda among them, so it is what (P) gives, with the bounds of Remark 4.3 in it: party i
+    that wants no model above w_i has lambda_i <= (w_i - v(i)) / (v(N) - v(i)). It is also the
+    greatest fixed point of lambda_i = min(cap_i, (b_i + sum_k lambda_k F_ki) / A_i): a clearing
+    vector of Eisenberg and Noe (2001). Source: Sec. 4, (P), Remark 4.3.
+
+    Examples
+    --------
+    >>> flows = np.array([[0.0, 0.35, 0.45], [0.15, 0.0, 0.35], [0.25, 0.35, 0.0]])
+    >>> adjustment_factors(flows, [0.2, np.inf, np.inf]).factors.round(6)
+    array([0.75, 1.  , 1.  ])
+    """
+    problem = checked_problem(flows, budgets, caps, tolerance)
+    if method == "clearing":
+        from ml.game.fictitious_default import solve_clearing
+
+        return solve_clearing(problem)
+    if method == "linear-programme":
+        from ml.game.linear_programme import solve_linear_programme
+
+        return solve_linear_programme(problem)
+    raise FlowsError(f"Method is {method!r}; expected 'clearing' or 'linear-programme'.")
+
+
+def factor_caps(
+    own_values: npt.ArrayLike, grand_value: float, wanted_values: npt.ArrayLike
+) -> FloatArray:
+    """Caps on the factors of parties that want no model above a given value.
+
+    Parameters
+    ----------
+    own_values : float64, shape (n,)
+        v(i).
+    grand_value : float
+        v(N).
+    wanted_values : float64, shape (n,)
+        Largest model value that each party wants; ``np.inf`` or anything from v(N) on: no cap.
+
+    Returns
+    -------
+    float64, shape (n,)
+        (wanted - v(i)) / (v(N) - v(i)), at most 1.
+
+    Raises
+    ------
+    CapError
+        If a party wants less than the model that it already has, or a cap is not a number.
+
+    Notes
+    -----
+    Source: Remark 4.3.
+
+    Examples
+    --------
+    >>> factor_caps([0.2, 0.5, 0.4], 1.0, [0.6, np.inf, np.inf]).tolist()
+    [0.5, 1.0, 1.0]
+    """
+    own = np.asarray(own_values, dtype=np.float64)
+    wanted = np.asarray(wanted_values, dtype=np.float64)
+    if wanted.shape != own.shape:
+        raise CapError(f"Caps have shape {wanted.shape}; expected {own.shape}, one a party.")
+    for party in np.flatnonzero(~(wanted >= own)):
+        raise CapError(
+            f"Party {party} caps its model at {wanted[party]:g} but its own model is worth "
+            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it."
+        )
+    caps = np.ones(len(own))
+    capped = wanted < grand_value
+    caps[capped] = (wanted[capped] - own[capped]) / (grand_value - own[capped])
+    return caps
+
+
+def checked_problem(
+    flows: Any, budgets: Any, caps: Any = None, tolerance: float | None = None
+) -> Problem:
+    """Check flows, budgets and caps; drop rounding; row sums are taken once."""
+    matrix = _checked_flows(flows, tolerance)
+    n_parties = int(matrix.shape[0])
+    budgets_array = checked_budgets(budgets, n_parties)
+    caps_array = np.ones(n_parties) if caps is None else _checked_caps(caps, n_parties)
+    costs = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
+    return Problem(matrix, costs, budgets_array, caps_array)
+
+
+def checked_budgets(budgets: Any, n_parties: int) -> FloatArray:
+    """Budgets as float64 (n,), or a `BudgetError` that names the first bad one."""
+    if budgets is None:
+        return np.full(n_parties, np.inf)
+    try:
+        array = np.array(budgets, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BudgetError(f"Budgets cannot be read as numbers: {error}.") from None
+    if array.shape != (n_parties,):
+        raise BudgetError(f"Budgets have shape {array.shape}; expected ({n_parties},).")
+    for party in np.flatnonzero(~(array >= 0)):
+        raise BudgetError(
+            f"Budget of party {party} is {array[party]}; expected a number from 0 on, "
+            "or infinity for no limit."
+        )
+    return array
+
+
+def _checked_caps(caps: Any, n_parties: int) -> FloatArray:
+    array = np.array(caps, dtype=np.float64)
+    if array.shape != (n_parties,):
+        raise CapError(f"Caps have shape {array.shape}; expected ({n_parties},), one a party.")
+    for party in np.flatnonzero(~((array >= 0) & (array <= 1))):
+        raise CapError(
+            f"Cap of party {party} is {array[party]}; expected a factor between 0 and 1."
+        )
+    return array
+
+
+def _checked_flows(flows: Any, tolerance: float | None) -> Any:
+    is_sparse = hasattr(flows, "tocsr")
+    matrix: Any
+    matrix = flows.tocsr().astype(np.float64) if is_sparse else np.array(flows, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
+        raise FlowsError(
+            f"Flows have shape {matrix.shape}; expected (n, n) with at least 2 parties."
+        )
+    entries: Any = matrix.data if is_sparse else matrix
+    if not np.isfinite(entries).all():
+        raise FlowsError("Flows hold NaN or infinity; expected finite numbers. Check the values.")
+    if np.any(matrix.diagonal() != 0):
+        party = int(np.flatnonzero(matrix.diagonal())[0])
+        raise FlowsError(
+            f"Party {party} pays itself {matrix.diagonal()[party]:g}; expected a zero diagonal."
+        )
+    largest = float(entries.max(initial=0.0))
+    allowed = _ROUNDING * largest if tolerance is None else tolerance
+    if entries.min(initial=0.0) < -allowed:
+        _raise_negative(matrix, is_sparse)
+    # A negative rounding error is a zero; so is a whole row that is nothing but rounding.
+    np.maximum(entries, 0.0, out=entries)
+    if tolerance is not None:
+        entries[entries <= tolerance] = 0.0
+    return matrix
+
+
+def _raise_negative(matrix: Any, is_sparse: bool) -> None:
+    coordinates = matrix.tocoo() if is_sparse else None
+    negatives = int((matrix.data < 0).sum() if is_sparse else (matrix < 0).sum())
+    if coordinates is not None:
+        where = int(np.argmin(coordinates.data))
+        payer, payee = int(coordinates.row[where]), int(coordinates.col[where])
+    else:
+        payer, payee = divmod(int(np.argmin(matrix)), matrix.shape[1])
+    raise NegativeFlowError(
+        f"Flow from party {payer} to party {payee} is {matrix[payer, payee]:.6g} "
+        f"({negatives} negative in all); expected none below 0: the value table is not "
+        "monotone. Refuse it, or cover it (ValueTable.cover) and allocate the covered table."
+    )

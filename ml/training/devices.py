@@ -1,0 +1,22 @@
+"""The device that a recipe runs on."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import torch
+
+__all__ = ["choose_device"]
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def choose_device(wanted: str) -> torch.device:
+    """The device for "auto", "cpu" or "cuda"; without CUDA it says so once and takes the CPU."""
+    if wanted != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if wanted == "cuda":
+        log.warning("No CUDA device was found; training goes on with the CPU.")
+    return torch.device("cpu")

@@ -1,0 +1,87 @@
+"""Weights on disk: safetensors with a hash inside, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from ml.errors import MlError
+from ml.training.networks import Weights
+
+__all__ = ["ModelFileError", "read_model", "write_atomically", "write_model"]
+
+DIGEST = "content_sha256"
+
+
+class ModelFileError(MlError):
+    """A file of weights is missing, damaged or of another kind."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put the bytes at the path so that a kill at any moment leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name, too, must outlive a power cut
+    finally:
+        os.close(folder)
+
+
+def _content_digest(weights: Weights, facts: dict[str, str]) -> str:
+    total = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name in sorted(weights):
+        array = weights[name].detach().cpu().contiguous().numpy()
+        total.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        total.update(array.data)
+    return total.hexdigest()
+
+
+def write_model(path: Path, weights: Weights, facts: dict[str, str]) -> str:
+    """Write weights and facts about them; returns the SHA-256 of the file, in hexadecimal."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    metadata = facts | {DIGEST: _content_digest(tensors, facts)}
+    content = safetensors.torch.save(tensors, metadata=metadata)
+    write_atomically(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_model(path: Path) -> tuple[Weights, dict[str, str]]:
+    """Weights and facts from a file that `write_model` wrote, verified by the hash inside.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, is no safetensors file, or does not match its hash.
+    """
+    try:
+        content = path.read_bytes()
+        weights = safetensors.torch.load(content)
+        length = int.from_bytes(content[:8], "little")
+        facts = dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as trouble:
+        raise ModelFileError(f"{path} cannot be read as safetensors: {trouble}.") from trouble
+    expected = facts.pop(DIGEST, "none")
+    found = _content_digest(weights, facts)
+    if found != expected:
+        raise ModelFileError(
+            f"{path} has content SHA-256 {found}; expected {expected}. It was changed after it was "
+            "written; delete it and train again."
+        )
+    return {name: tensor.to(torch.float32) for name, tensor in weights.items()}, facts

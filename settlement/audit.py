@@ -1,0 +1,59 @@
+"""Recompute a finished round from its value table and the chain's logs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ml.errors import MlError
+from settlement.errors import SettlementError
+from settlement.store import STAGES, RoundFolder
+
+__all__ = ["AuditError", "Finding", "audit_round"]
+
+TOLERANCE = 1e-9
+"""How far a recomputed float may be from a stored one: another machine's rounding, no more."""
+
+
+class AuditError(SettlementError):
+    """A stored figure is not what follows from the value table and the chain's logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check of the audit; ``trouble`` names the file or figure, None if all agrees."""
+
+    check: str
+    trouble: str | None
+
+
+def audit_round(path: Path) -> tuple[Finding, ...]:
+    """Check a finished round: files, terms, allocation, money, rewards and report.
+
+    Nothing is trusted that can be recomputed: the journal is executed again, deposits,
+    transfers and withdrawals are read from the contract's logs, the table is covered and
+    allocated again, and the report is written again. Only reads.
+    """
+    from settlement.round import NoRound
+
+    folder = RoundFolder(path)
+    if not folder.config_path.is_file():
+        raise NoRound(f"{path} has no round.toml.")
+    findings = [_finding(f"files of {stage}", partial(folder.stage, stage)) for stage in STAGES]
+    if any(finding.trouble for finding in findings):
+        return tuple(findings)  # figures of changed files prove nothing
+    from settlement.audit_figures import FIGURE_CHECKS
+
+    findings += [_finding(name, partial(check, folder)) for name, check in FIGURE_CHECKS]
+    return tuple(findings)
+
+
+def _finding(name: str, check: Callable[[], Any]) -> Finding:
+    try:
+        check()
+    except (SettlementError, MlError) as error:
+        return Finding(name, str(error))
+    return Finding(name, None)

@@ -1,0 +1,67 @@
+"""The command `fairround`. Heavy packages load inside the verbs that need them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ml.errors import MlError
+from settlement.cli.calculators import allocate
+from settlement.cli.reading import list_rounds, show, verify
+from settlement.cli.verbs import init, open_, report, reward, run, settle, train
+from settlement.errors import SettlementError
+
+__all__ = ["fairround", "main"]
+
+
+class InOrder(click.Group):
+    """Lists the verbs in the order of a round instead of the alphabet's."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Names in the order in which they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fairround")
+def fairround() -> None:
+    """Collaboration rounds that pay every party its Shapley-fair share, settled in an escrow.
+
+    A round is one folder. `init` writes its configuration and `run` carries it out: open, train,
+    allocate, reward, settle, report. Each stage is a verb of its own too, reads the last stage's
+    files, and does nothing the second time.
+    """
+
+
+for verb in (
+    init,
+    run,
+    open_,
+    train,
+    allocate,
+    reward,
+    settle,
+    report,
+    show,
+    verify,
+    list_rounds,
+):
+    fairround.add_command(verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage."""
+    try:
+        fairround.main(arguments, prog_name="fairround", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; run the same command again to go on", err=True)
+        sys.exit(130)
+    except (MlError, SettlementError) as error:
+        for line in str(error).splitlines():
+            click.echo(f"error: {line}", err=True)
+        sys.exit(1)

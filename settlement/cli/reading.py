@@ -1,0 +1,78 @@
+"""Verbs that only read: show, verify, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from settlement.cli.printing import as_json, print_json, round_folder
+
+__all__ = ["list_rounds", "show", "verify"]
+
+
+@click.command()
+@round_folder
+@as_json
+def show(folder: Path, json_: bool) -> None:
+    """Show how far the round in DIR is, and its report if it is finished."""
+    from settlement.round import round_status
+
+    status = round_status(folder)
+    if json_:
+        print_json(status)
+        return
+    click.echo(f"{status['name']} ({folder})")
+    for stage, done in status["stages"].items():
+        click.echo(f"  {'x' if done else '.'} {stage}")
+    if status["summary"]:
+        click.echo()
+        click.echo(status["summary"], nl=False)
+
+
+@click.command()
+@round_folder
+@as_json
+def verify(folder: Path, json_: bool) -> None:
+    """Recompute the finished round in DIR from its value table and the chain's logs alone.
+
+    Names every file or figure that does not agree, and then exits 1.
+    """
+    from settlement.audit import audit_round
+
+    findings = audit_round(folder)
+    agrees = all(finding.trouble is None for finding in findings)
+    if json_:
+        rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
+        print_json({"agrees": agrees, "findings": rows})
+    else:
+        for finding in findings:
+            mark = "ok   " if finding.trouble is None else "WRONG"
+            click.echo(f"{mark} {finding.check}" + (f": {finding.trouble}" * bool(finding.trouble)))
+    if not agrees:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("list")
+@click.argument(
+    "folder",
+    metavar="[DIR]",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@as_json
+def list_rounds(folder: Path, json_: bool) -> None:
+    """List the rounds in DIR and the folders directly below it."""
+    from settlement.round import round_status
+    from settlement.store import CONFIG, STAGES
+
+    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    rounds = [round_status(path) for path in candidates if (path / CONFIG).is_file()]
+    if json_:
+        print_json(rounds)
+        return
+    for status in rounds:
+        done = [stage for stage in STAGES if status["stages"][stage]]
+        click.echo(f"{status['folder']}  {done[-1] if done else 'new'}  {status['name']}")
+    if not rounds:
+        click.echo(f"No round in {folder} or directly below it.", err=True)

@@ -1,0 +1,100 @@
+"""Verbs that carry a round forward: init, run, and one for each stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from settlement.cli.printing import as_json, print_json, progress_bars, round_folder
+
+__all__ = ["carry_out_stage", "init", "open_", "report", "reward", "run", "settle", "train"]
+
+
+@click.command()
+@round_folder
+@click.option("--template", default="three-parties", show_default=True, help="What to start from.")
+def init(folder: Path, template: str) -> None:
+    """Write a commented round.toml into DIR.
+
+    Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
+    mnist (the experiment of the paper).
+    """
+    from settlement.templates import write_template
+
+    path = write_template(folder, template)
+    click.echo(f"Wrote {path}. Next: fairround run {folder}")
+
+
+@click.command()
+@round_folder
+@as_json
+def run(folder: Path, json_: bool) -> None:
+    """Carry out all stages of the round in DIR and print its report.
+
+    A round that was interrupted, however rudely, goes on where it was.
+    """
+    from settlement.round import Round
+
+    with progress_bars() as progress:
+        round_ = Round(folder, progress)
+        round_.run()
+    if json_:
+        print_json(round_.result("report"))
+    else:
+        click.echo(round_.summary(), nl=False)
+
+
+def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
+    """Carry out one stage and print what it wrote."""
+    from settlement.round import Round
+
+    with progress_bars() as progress:
+        round_ = Round(folder, progress)
+        new = round_.carry_out(stage)
+    if json_:
+        print_json(round_.result(stage))
+    elif stage == "report":
+        click.echo(round_.summary(), nl=False)
+    else:
+        click.echo(f"{stage}: {'done' if new else 'was done before'}; see {folder / stage}")
+
+
+@click.command("open")
+@round_folder
+@as_json
+def open_(folder: Path, json_: bool) -> None:
+    """Deploy the escrow, open the round, lock the deposits."""
+    carry_out_stage("open", folder, json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def train(folder: Path, json_: bool) -> None:
+    """Train a model for every coalition: the value table."""
+    carry_out_stage("train", folder, json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def reward(folder: Path, json_: bool) -> None:
+    """Train the model that each party receives."""
+    carry_out_stage("reward", folder, json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def settle(folder: Path, json_: bool) -> None:
+    """Net the flows into transfers and execute them in the escrow."""
+    carry_out_stage("settle", folder, json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def report(folder: Path, json_: bool) -> None:
+    """Write and print the summary of a settled round."""
+    carry_out_stage("report", folder, json_)

@@ -1,0 +1,281 @@
+"""A round's configuration: strict TOML, every fault reported at once with its place."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
+from ml.errors import Fault, SpecError
+from ml.training.recipe import Recipe, recipe
+from settlement.errors import SettlementError
+from settlement.places import line_of
+from settlement.terms import MAX_AMOUNT_UNITS
+
+__all__ = ["ChainConfig", "ConfigError", "PartyConfig", "RoundConfig", "read_config"]
+
+MAX_GIVEN_PARTIES = 26
+"""Most parties whose flows are computed from a whole value table of 2**n values."""
+
+MAX_TRAINED_PARTIES = 16
+"""Most parties whose coalitions are all trained: 2**16 - 1 models."""
+
+
+class ConfigError(SettlementError):
+    """A configuration has faults; the message lists all of them, a line each."""
+
+    def __init__(self, path: Path, text: str, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        lines = []
+        for fault in faults:
+            line = line_of(text, fault.place)
+            where = f"{path.name}:{line}" if line else path.name
+            lines.append(f"{where}: {fault}" if fault.place else f"{where}: {fault.message}")
+        super().__init__("\n".join(lines))
+
+
+def _decimal(number: object) -> object:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    return Decimal(str(number)) if whole else number
+
+
+def _budget(budget: object) -> object:
+    if isinstance(budget, str) and budget != "unlimited":
+        raise ValueError('expected "unlimited" or a number of at least 0')
+    return None if budget == "unlimited" else _decimal(budget)
+
+
+NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
+Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\=]+$")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _RoundTable(_Table):
+    name: Name
+    exchange_rate: int = Field(10**6, ge=1, le=MAX_AMOUNT_UNITS)
+    monotone: Literal["refuse", "cover"] = "refuse"
+
+
+class _ValuesTable(_Table):
+    given: list[Annotated[Decimal, BeforeValidator(_decimal)]]
+
+
+class ChainConfig(_Table):
+    """The chain that settles: which one, how long each phase lasts, how fine a unit is."""
+
+    provider: Literal["in-process"] = "in-process"
+    unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
+    funding_s: int = Field(3_600, ge=1, le=10**9)
+    settlement_s: int = Field(86_400, ge=1, le=10**9)
+
+
+class PartyConfig(BaseModel):
+    """One party; what it contributes (labels, shares, files) is read by `ml.datasets`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: Name
+    budget: Budget = None  # value units; None is "unlimited"
+    funds: bool = True  # false: a party that never deposits, whatever its budget
+    cap: Amount | None = None  # wants no model above this value (Remark 4.3)
+
+    @property
+    def budget_value(self) -> Decimal | None:
+        """Budget in value units; ``None`` without a limit, zero for a party that never funds."""
+        return self.budget if self.funds else Decimal(0)
+
+
+class _File(_Table):
+    round: _RoundTable
+    values: _ValuesTable | None = None
+    data: dict[str, Any] | None = None
+    training: dict[str, Any] | None = None
+    chain: ChainConfig = ChainConfig()
+    party: list[PartyConfig]
+
+
+@dataclass(frozen=True)
+class RoundConfig:
+    """One checked configuration of one round.
+
+    Exactly one of ``given_values`` and (``data``, ``recipe``) is there: the values are
+    given, or the coalition models are trained.
+    """
+
+    name: str
+    exchange_rate: int  # nu, base units a unit of value
+    monotone: str
+    parties: tuple[PartyConfig, ...]
+    chain: ChainConfig
+    given_values: tuple[float, ...] | None
+    data: DataSpec | None
+    recipe: Recipe | None
+    sha256: str  # of the file as it was read
+
+    @property
+    def party_names(self) -> tuple[str, ...]:
+        """Names in configuration order; the index is the party."""
+        return tuple(party.name for party in self.parties)
+
+
+def read_config(path: Path) -> RoundConfig:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    ConfigError
+        With all faults at once: syntax, unknown keys, wrong types or ranges, names that
+        occur twice, and whatever `ml.datasets` and `ml.training` find in their tables.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, "", [Fault("", f"cannot be read: {error}")]) from None
+    try:
+        tables = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, text, [Fault("", f"is not TOML: {error}")]) from None
+    faults: list[Fault] = []
+    file = _parse(tables, faults)
+    spec, recipe_ = _check_ml(tables, faults)
+    faults += _check_names(tables)
+    if file is not None:
+        faults += _check_together(file)
+    if faults or file is None:
+        raise ConfigError(path, text, faults)
+    return RoundConfig(
+        name=file.round.name,
+        exchange_rate=file.round.exchange_rate,
+        monotone=file.round.monotone,
+        parties=tuple(file.party),
+        chain=file.chain,
+        given_values=tuple(float(v) for v in file.values.given) if file.values else None,
+        data=spec,
+        recipe=recipe_,
+        sha256=hashlib.sha256(raw).hexdigest(),
+    )
+
+
+def _parse(tables: dict[str, Any], faults: list[Fault]) -> _File | None:
+    try:
+        return _File.model_validate(tables)
+    except ValidationError as error:
+        for item in error.errors():
+            place = ""
+            for step in item["loc"]:
+                if isinstance(step, int):
+                    place += f"[{step}]"
+                else:
+                    place += f".{step}" if place else str(step)
+            found = "" if item["type"] == "missing" else f"; found {item['input']!s:.60}"
+            faults.append(Fault(place, f"{item['msg']}{found}"))
+        return None
+
+
+def _check_ml(
+    tables: Mapping[str, Any], faults: list[Fault]
+) -> tuple[DataSpec | None, Recipe | None]:
+    """Let `ml` check its own tables, also when ours have faults, so that all are listed."""
+    if "values" in tables:
+        return None, None
+    parties = tables.get("party")
+    parties = [_plain(party) for party in parties] if isinstance(parties, list) else []
+    faults += _unknown_keys(parties, PARTY_KEYS)
+    spec = recipe_ = None
+    for name in ("data", "training"):
+        table = tables.get(name, {})
+        if not isinstance(table, dict):
+            continue  # reported by our own schema
+        try:
+            if name == "data":
+                spec = data_spec(_plain(table), parties)
+            else:
+                recipe_ = recipe(_plain(table))
+        except SpecError as error:
+            faults += error.faults
+    return spec, recipe_
+
+
+def _unknown_keys(parties: list[Any], others: Collection[str]) -> list[Fault]:
+    """Keys of parties that neither we nor others read."""
+    known = {*PartyConfig.model_fields, *others}
+    return [
+        Fault(f"party[{index}].{key}", f"unknown key; expected one of {', '.join(sorted(known))}")
+        for index, party in enumerate(parties)
+        if isinstance(party, dict)
+        for key in party
+        if key not in known
+    ]
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, Decimal):
+        return float(item)
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    return [_plain(value) for value in item] if isinstance(item, list) else item
+
+
+def _check_names(tables: Mapping[str, Any]) -> list[Fault]:
+    """Names that occur twice; read from the raw tables, so other faults do not hide them."""
+    faults = []
+    first: dict[str, int] = {}
+    parties = tables.get("party")
+    for index, party in enumerate(parties if isinstance(parties, list) else []):
+        name = party.get("name") if isinstance(party, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            message = f"{name!r} is the name of party {first[name]} too"
+            faults.append(Fault(f"party[{index}].name", message))
+        first.setdefault(name, index)
+    return faults
+
+
+def _check_together(file: _File) -> list[Fault]:
+    faults = []
+    n_parties = len(file.party)
+    most = MAX_GIVEN_PARTIES if file.values else MAX_TRAINED_PARTIES
+    if not 2 <= n_parties <= most:
+        faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
+    for index, party in enumerate(file.party):
+        budget = party.budget_value
+        if budget is not None and budget * file.round.exchange_rate > MAX_AMOUNT_UNITS:
+            message = f"{budget} is more than {MAX_AMOUNT_UNITS} base units"
+            faults.append(Fault(f"party[{index}].budget", message))
+    if file.values:
+        faults += _check_given(file, n_parties)
+    return faults
+
+
+def _check_given(file: _File, n_parties: int) -> list[Fault]:
+    faults = []
+    given = file.values.given if file.values else []
+    for name in ("data", "training"):
+        if getattr(file, name) is not None:
+            faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
+    faults += _unknown_keys([party.model_extra for party in file.party], ())
+    if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
+        message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
+        faults.append(Fault("values.given", message))
+    for index, value in enumerate(given):
+        if not 0 <= value <= 1:
+            message = f"found {value}; expected a score in [0, 1]"
+            faults.append(Fault(f"values.given[{index}]", message))
+    if given and given[0] != 0:
+        message = f"the empty coalition has value {given[0]}; expected 0"
+        faults.append(Fault("values.given[0]", message))
+    return faults

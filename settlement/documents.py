@@ -1,0 +1,157 @@
+"""The JSON documents of a round's stages, as frozen types; later stages and the audit read them.
+
+Floats are value units and scores; every amount of money is a whole number of base units.
+Lists that hold one item a party are in configuration order.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from settlement.store import RoundFolder, dump_json
+
+__all__ = [
+    "AllocationDocument",
+    "Document",
+    "ModelRewardEntry",
+    "OpenedRound",
+    "RewardDocument",
+    "SettlementDocument",
+    "ValueDocument",
+]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of one stage."""
+
+    STAGE: ClassVar[str]
+    FILE: ClassVar[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as it stands in the file."""
+        return asdict(self)
+
+    def write(self, folder: Path) -> None:
+        """Write into the folder of a stage that is being made."""
+        (folder / self.FILE).write_bytes(dump_json(self.as_json()))
+
+    @classmethod
+    def read(cls, folder: RoundFolder) -> Self:
+        """Read back from a complete stage, after checking its seal."""
+        return cls(**json.loads((folder.stage(cls.STAGE) / cls.FILE).read_bytes()))
+
+
+@dataclass(frozen=True)
+class OpenedRound(Document):
+    """Where the round lives on the chain, and what every party locked."""
+
+    STAGE = "open"
+    FILE = "round.json"
+
+    name: str
+    parties: list[str]
+    exchange_rate: int
+    unit_scale: int
+    chain_id: int
+    escrow: str
+    round_id: int
+    terms_hash: str
+    operator: str
+    addresses: list[str]
+    deposits_units: list[int]
+    funding_deadline: int
+    settlement_deadline: int
+
+
+@dataclass(frozen=True)
+class ValueDocument(Document):
+    """Value of every coalition; bit i of the index is party i.
+
+    ``values`` is what the round goes on with; ``scores`` what each seed measured, before
+    any cover. Also readable by ``fairround allocate --values``.
+    """
+
+    STAGE = "train"
+    FILE = "values.json"
+
+    parties: list[str]
+    values: list[float]
+    source: str  # "given" or "trained"
+    scores: list[list[float]]  # one row a seed; the given values if nothing was trained
+    seeds: list[int]
+    device: str | None
+    monotone: str
+    monotone_violations: dict[str, Any]  # edges, broken, largest: of the mean scores
+    best_coalitions: list[int]  # whose model stands for each coalition
+
+
+@dataclass(frozen=True)
+class AllocationDocument(Document):
+    """Who owes whom in value units, before and after the budgets."""
+
+    STAGE = "allocate"
+    FILE = "allocation.json"
+
+    parties: list[str]
+    own_values: list[float]
+    budgets: list[float]
+    flows: list[list[float]]
+    shapley: list[float]
+    payoffs_unlimited: list[float]
+    adjustment_factors: list[float]
+    adjusted_flows: list[list[float]]
+    payoffs: list[float]
+    model_values: list[float]
+    certificate_gap: float
+    solver_gap: float
+
+
+@dataclass(frozen=True)
+class ModelRewardEntry:
+    """The trained model that one party receives."""
+
+    party: int
+    target: float
+    validation_score: float
+    holdout_score: float | None  # None without a holdout
+    made: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RewardDocument(Document):
+    """Model rewards; no entries where the values were given and nothing was trained."""
+
+    STAGE = "reward"
+    FILE = "rewards.json"
+
+    n_validation: int
+    n_holdout: int
+    rewards: list[dict[str, Any]]
+
+    @property
+    def entries(self) -> tuple[ModelRewardEntry, ...]:
+        """One entry a party, in order."""
+        return tuple(ModelRewardEntry(**entry) for entry in self.rewards)
+
+
+@dataclass(frozen=True)
+class SettlementDocument(Document):
+    """What was carried out on the chain, and what every party took home."""
+
+    STAGE = "settle"
+    FILE = "settlement.json"
+
+    plan_id: str
+    net_positions_units: list[int]
+    transfers: list[dict[str, int]]
+    settlement_transaction: str
+    settlement_block: int
+    withdrawn_units: list[int]
+    escrow_balance_wei: int
+    gas: dict[str, int]  # by label, of the whole round

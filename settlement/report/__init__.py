@@ -1,0 +1,5 @@
+"""Readable results, made from stored files alone."""
+
+from settlement.report.summary import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
+
+__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]

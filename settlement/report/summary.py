@@ -1,0 +1,140 @@
+"""The summary of a settled round, from its stage documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from settlement.documents import (
+    AllocationDocument,
+    OpenedRound,
+    RewardDocument,
+    SettlementDocument,
+    ValueDocument,
+)
+from settlement.report.tables import text_table
+from settlement.store import RoundFolder
+
+__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+
+REPORT_JSON = "report.json"
+REPORT_TEXT = "report.txt"
+
+
+@dataclass(frozen=True)
+class StoredRound:
+    """The documents of all stages of one settled round."""
+
+    opened: OpenedRound
+    values: ValueDocument
+    allocation: AllocationDocument
+    rewards: RewardDocument
+    settlement: SettlementDocument
+
+    @classmethod
+    def read(cls, folder: RoundFolder) -> Self:
+        """Read all documents, checking every seal."""
+        return cls(
+            OpenedRound.read(folder),
+            ValueDocument.read(folder),
+            AllocationDocument.read(folder),
+            RewardDocument.read(folder),
+            SettlementDocument.read(folder),
+        )
+
+
+def summarise(stored: StoredRound) -> dict[str, Any]:
+    """All figures of the summary as plain data; amounts in base units, values in value units."""
+    opened, allocation, settlement = stored.opened, stored.allocation, stored.settlement
+    rewards = {entry.party: entry for entry in stored.rewards.entries}
+    parties = []
+    for party, name in enumerate(opened.parties):
+        reward = rewards.get(party)
+        parties.append(
+            {
+                "name": name,
+                "own_value": allocation.own_values[party],
+                "deposit_units": opened.deposits_units[party],
+                "adjustment_factor": allocation.adjustment_factors[party],
+                "payoff": allocation.payoffs[party],
+                "net_position_units": settlement.net_positions_units[party],
+                "withdrawn_units": settlement.withdrawn_units[party],
+                "model_value": allocation.model_values[party],
+                "validation_score": reward.validation_score if reward else None,
+                "holdout_score": reward.holdout_score if reward else None,
+            }
+        )
+    return {
+        "name": opened.name,
+        "exchange_rate": opened.exchange_rate,
+        "grand_value": stored.values.values[-1],
+        "parties": parties,
+        "transfers": settlement.transfers,
+        "plan_id": settlement.plan_id,
+        "escrow": opened.escrow,
+        "escrow_balance_wei": settlement.escrow_balance_wei,
+        "settlement_block": settlement.settlement_block,
+        "gas": settlement.gas,
+        "monotone": stored.values.monotone,
+        "monotone_violations": stored.values.monotone_violations,
+        "certificate_gap": allocation.certificate_gap,
+    }
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """The summary as a page of text."""
+    names = [party["name"] for party in summary["parties"]]
+    lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
+    header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"]
+    trained = any(party["validation_score"] is not None for party in summary["parties"])
+    if trained:
+        header += ["reward's score", "on holdout"]
+    lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
+    lines += ["", "transfers (base units)"]
+    transfers = [
+        [names[t["debtor"]], "->", names[t["creditor"]], f"{t['amount_units']:,}"]
+        for t in summary["transfers"]
+    ]
+    lines += ["  " + line for line in text_table(["debtor", "", "creditor", "amount"], transfers)]
+    lines += ["", *_chain_lines(summary), _monotone_line(summary), ""]
+    return "\n".join(lines)
+
+
+def _row(party: dict[str, Any], trained: bool) -> list[str]:
+    row = [
+        party["name"],
+        f"{party['own_value']:.4f}",
+        f"{party['deposit_units']:,}",
+        f"{party['adjustment_factor']:.4f}",
+        f"{party['payoff']:+.4f}",
+        f"{party['net_position_units']:+,}",
+        f"{party['model_value']:.4f}",
+    ]
+    if trained:
+        row += [_score(party["validation_score"]), _score(party["holdout_score"])]
+    return row
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
+
+
+def _chain_lines(summary: dict[str, Any]) -> list[str]:
+    gas = summary["gas"]
+    settling = sum(used for label, used in gas.items() if "settle" in label)
+    return [
+        f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
+        f"plan {summary['plan_id'][:16]}...",
+        f"all balances withdrawn, {summary['escrow_balance_wei']} wei left in the escrow",
+        f"gas: {settling:,} to settle, {sum(gas.values()):,} in all ({len(gas)} transactions)",
+    ]
+
+
+def _monotone_line(summary: dict[str, Any]) -> str:
+    violations = summary["monotone_violations"]
+    if not violations["broken"]:
+        return f"value table: monotone in all {violations['edges']} edges"
+    return (
+        f"value table: {violations['broken']} of {violations['edges']} edges not monotone, the "
+        f"largest by {violations['largest']:.4f}; {summary['monotone']}ed"
+    )

@@ -1,0 +1,105 @@
+"""open: deploy the escrow, open the round, let the parties lock their deposits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from settlement.bridge import deposit_units
+from settlement.chain.chain import Chain, open_chain
+from settlement.chain.escrow import EscrowClient
+from settlement.config import RoundConfig
+from settlement.documents import OpenedRound
+from settlement.stages.context import OPERATOR, RoundContext, chain_spec, party_account
+from settlement.store import dump_json
+
+__all__ = ["TERMS_FILE", "carry_out"]
+
+TERMS_FILE = "terms.json"
+
+
+def carry_out(context: RoundContext) -> None:
+    """Open the round on the chain; each party's locked deposit is its budget b_i."""
+    config = context.config
+    deposits = [deposit_units(party.budget_value, config.exchange_rate) for party in config.parties]
+    data_digest = _data_digest(config)  # data that cannot be read stops the round before the chain
+    with (
+        context.folder.write_stage("open", inputs=[]) as folder,
+        open_chain(context.folder.chain_path, chain_spec(config)) as chain,
+    ):
+        terms = dump_json(_terms(config, chain, data_digest))
+        opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
+        (folder / TERMS_FILE).write_bytes(terms)
+        opened.write(folder)
+
+
+def _data_digest(config: RoundConfig) -> str | None:
+    if config.data is None:
+        return None
+    from ml.datasets.loading import load
+
+    return load(config.data).digest
+
+
+def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:
+    """What the parties agree to; the escrow holds the SHA-256 of this document."""
+    funding_deadline = chain.started_at + config.chain.funding_s
+    return {
+        "round": config.name,
+        "parties": [
+            {"name": party.name, "address": chain.account(party_account(k)).address}
+            for k, party in enumerate(config.parties)
+        ],
+        "operator": chain.account(OPERATOR).address,
+        "exchange_rate": config.exchange_rate,
+        "unit_scale": config.chain.unit_scale,
+        "funding_deadline": funding_deadline,
+        "settlement_deadline": funding_deadline + config.chain.settlement_s,
+        "monotone": config.monotone,
+        "caps": [None if party.cap is None else float(party.cap) for party in config.parties],
+        "given_values": list(config.given_values) if config.given_values else None,
+        "data_sha256": data_digest,
+        "recipe_sha256": config.recipe.digest if config.recipe else None,
+    }
+
+
+def _open_on_chain(
+    context: RoundContext, chain: Chain, deposits: list[int], terms_hash: bytes
+) -> OpenedRound:
+    config = context.config
+    n_steps = len(deposits) + 2
+    context.progress("open", 0, n_steps)
+    operator = chain.account(OPERATOR)
+    accounts = [chain.account(party_account(party)) for party in range(len(deposits))]
+    escrow = EscrowClient.deploy(chain, operator)
+    context.progress("open", 1, n_steps)
+    funding_deadline = chain.started_at + config.chain.funding_s
+    settlement_deadline = funding_deadline + config.chain.settlement_s
+    round_id = escrow.open_round(
+        operator,
+        parties=[account.address for account in accounts],
+        terms_hash=terms_hash,
+        unit_scale=config.chain.unit_scale,
+        funding_deadline=funding_deadline,
+        settlement_deadline=settlement_deadline,
+    )
+    for party, (account, deposit) in enumerate(zip(accounts, deposits, strict=True)):
+        context.progress("open", 2 + party, n_steps)
+        if deposit:
+            escrow.deposit(round_id, party, account, deposit)
+    context.progress("open", n_steps, n_steps)
+    return OpenedRound(
+        name=config.name,
+        parties=list(config.party_names),
+        exchange_rate=config.exchange_rate,
+        unit_scale=config.chain.unit_scale,
+        chain_id=chain.chain_id,
+        escrow=escrow.address,
+        round_id=round_id,
+        terms_hash=terms_hash.hex(),
+        operator=operator.address,
+        addresses=[account.address for account in accounts],
+        deposits_units=deposits,
+        funding_deadline=funding_deadline,
+        settlement_deadline=settlement_deadline,
+    )

@@ -1,0 +1,81 @@
+"""settle: payoffs to whole units, units to transfers, transfers through the escrow."""
+
+from __future__ import annotations
+
+from settlement.bridge import net_positions
+from settlement.chain.chain import Chain, open_chain
+from settlement.chain.escrow import EscrowClient
+from settlement.documents import AllocationDocument, OpenedRound, SettlementDocument
+from settlement.errors import BrokenInvariant
+from settlement.netting import net_transfers
+from settlement.stages.context import (
+    OPERATOR,
+    RoundContext,
+    chain_spec,
+    gas_by_label,
+    party_account,
+)
+from settlement.terms import RoundReference, SettlementPlan, net_positions_of
+
+__all__ = ["carry_out", "plan_of"]
+
+
+def carry_out(context: RoundContext) -> None:
+    """Execute the plan in one transaction; then every party withdraws what is its own."""
+    opened = OpenedRound.read(context.folder)
+    plan = plan_of(opened, AllocationDocument.read(context.folder))
+    with (
+        context.folder.write_stage("settle", inputs=["open", "allocate"]) as folder,
+        open_chain(context.folder.chain_path, chain_spec(context.config)) as chain,
+    ):
+        _settle_on_chain(context, chain, opened, plan).write(folder)
+
+
+def plan_of(opened: OpenedRound, allocation: AllocationDocument) -> SettlementPlan:
+    """The plan that the stored figures lead to; the same for everybody who computes it."""
+    positions = net_positions(allocation.payoffs, opened.deposits_units, opened.exchange_rate)
+    reference = RoundReference(
+        opened.chain_id, opened.escrow, opened.round_id, bytes.fromhex(opened.terms_hash)
+    )
+    return SettlementPlan(reference, net_transfers(positions))
+
+
+def _settle_on_chain(
+    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+) -> SettlementDocument:
+    n_parties = len(opened.parties)
+    n_steps = n_parties + 1
+    context.progress("settle", 0, n_steps)
+    escrow = EscrowClient(chain, opened.escrow)
+    # The simulated clock passes the funding deadline; from then on no deposit can change.
+    chain.advance_to(opened.funding_deadline + 1)
+    receipt = escrow.settle(plan, chain.account(OPERATOR))
+    context.progress("settle", 1, n_steps)
+    positions = net_positions_of(plan.transfers, n_parties)
+    withdrawn = [
+        deposit + position.amount_units
+        for deposit, position in zip(opened.deposits_units, positions, strict=True)
+    ]
+    for party, amount in enumerate(withdrawn):
+        if amount:
+            account = chain.account(party_account(party))
+            escrow.withdraw(opened.round_id, party, account, account.address)
+        context.progress("settle", 2 + party, n_steps)
+    left = chain.balance(opened.escrow)
+    if left:
+        raise BrokenInvariant(
+            f"{left} wei are left in the escrow after all withdrawals; expected 0."
+        )
+    return SettlementDocument(
+        plan_id=plan.plan_id.hex(),
+        net_positions_units=[position.amount_units for position in positions],
+        transfers=[
+            {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
+            for t in plan.transfers
+        ],
+        settlement_transaction=receipt.transaction_hash.hex(),
+        settlement_block=receipt.block_number,
+        withdrawn_units=withdrawn,
+        escrow_balance_wei=left,
+        gas=gas_by_label(chain),
+    )

@@ -1,0 +1,188 @@
+"""One folder a round: stages written once, as a whole, sealed with hashes.
+
+A stage is a subfolder. It is written under a temporary name and renamed when it is complete,
+so that a killed process leaves a whole stage or none. Its ``seal.json`` holds the SHA-256
+of every file of the stage, of everything outside that the stage was made from (``inputs``),
+and of itself. Reading a stage checks all of them, so a changed file is named before anything
+is built on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from settlement.errors import SettlementError
+
+__all__ = ["STAGES", "RoundBusy", "RoundFolder", "StageMissing", "TamperedFile", "dump_json"]
+
+STAGES = ("open", "train", "allocate", "reward", "settle", "report")
+CONFIG = "round.toml"
+SEAL = "seal.json"
+
+
+class StageMissing(SettlementError):
+    """A stage is asked for that was not carried out yet."""
+
+
+class TamperedFile(SettlementError):
+    """A file of the round is not what was sealed: changed, lost or added since."""
+
+
+class RoundBusy(SettlementError):
+    """Another process works on this round."""
+
+
+def dump_json(document: Any) -> bytes:
+    """Readable, deterministic JSON; floats in their shortest form that reads back exactly.
+
+    Raises
+    ------
+    ValueError
+        If the document holds NaN or an infinity: write ``None`` instead.
+    """
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class RoundFolder:
+    """The files of one round below one folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration that a person wrote; never changed by a stage."""
+        return self.path / CONFIG
+
+    @property
+    def chain_path(self) -> Path:
+        """Folder of the chain's journal; not a stage: it grows during `open` and `settle`."""
+        return self.path / "chain"
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage is complete (not whether it is still what was sealed)."""
+        return (self.path / stage / SEAL).is_file()
+
+    def stage(self, stage: str) -> Path:
+        """Folder of a complete stage, after checking its seal and all seals that it rests on.
+
+        Raises
+        ------
+        StageMissing, TamperedFile
+        """
+        if not self.has(stage):
+            raise StageMissing(
+                f"{self.path} has no stage {stage!r} yet; run `fairround {stage} {self.path}`."
+            )
+        folder = self.path / stage
+        seal = self._read_seal(stage)
+        for name, expected in seal["files"].items():
+            self._check_hash(folder / name, expected)
+        found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        if added := sorted(found - set(seal["files"]) - {SEAL}):
+            raise TamperedFile(f"{stage}/{added[0]} is not in the stage's seal; take it out.")
+        for name, expected in seal["inputs"].items():
+            self._check_hash(self.path / name, expected)
+            if name.endswith(SEAL):
+                self.stage(name.removesuffix(f"/{SEAL}"))
+        return folder
+
+    def read_json(self, stage: str, name: str) -> Any:
+        """One JSON document of a complete stage, after checking its seal."""
+        return json.loads((self.stage(stage) / name).read_bytes())
+
+    @contextlib.contextmanager
+    def write_stage(self, stage: str, *, inputs: Sequence[str]) -> Iterator[Path]:
+        """Folder to write a stage's files into; sealed and put in its place on success.
+
+        Parameters
+        ----------
+        inputs
+            Earlier stages that this one is made from; the configuration always is one.
+        """
+        rests_on = {CONFIG: sha256_of(self.config_path)}
+        rests_on |= {f"{name}/{SEAL}": sha256_of(self.stage(name) / SEAL) for name in inputs}
+        partial = self.path / f".{stage}.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
+        partial.mkdir(parents=True)
+        yield partial
+        files = sorted(p for p in partial.rglob("*") if p.is_file())
+        body = {
+            "stage": stage,
+            "inputs": rests_on,
+            "files": {p.relative_to(partial).as_posix(): sha256_of(p) for p in files},
+        }
+        seal = partial / SEAL
+        seal.write_bytes(dump_json(body | {"seal": _digest(body)}))
+        for path in [*files, seal, partial]:
+            _flush(path)
+        partial.rename(self.path / stage)
+        _flush(self.path)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from working on this round.
+
+        Raises
+        ------
+        RoundBusy
+            If another process holds the lock. The operating system frees it when its
+            holder ends, however it ends.
+        """
+        with (self.path / ".lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                message = f"{self.path} is in use by another process; wait for it to end."
+                raise RoundBusy(message) from None
+            yield
+
+    def _read_seal(self, stage: str) -> dict[str, Any]:
+        name = f"{stage}/{SEAL}"
+        try:
+            seal: dict[str, Any] = json.loads((self.path / name).read_bytes())
+            claimed = seal.pop("seal")
+            intact = claimed == _digest(seal) and seal["stage"] == stage
+        except (ValueError, KeyError, AttributeError, TypeError):
+            intact = False
+        if not intact:
+            raise TamperedFile(f"{name} does not agree with its own hash; restore the file.")
+        return seal
+
+    def _check_hash(self, path: Path, expected: str) -> None:
+        name = path.relative_to(self.path).as_posix()
+        if not path.is_file():
+            raise TamperedFile(f"{name} is missing; its seal expects SHA-256 {expected[:16]}...")
+        found = sha256_of(path)
+        if found != expected:
+            raise TamperedFile(
+                f"{name} has SHA-256 {found[:16]}...; its seal expects {expected[:16]}... "
+                f"Restore the file or start a new round."
+            )
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Force a file, or a folder's entries, to disk before the rename makes them count."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""Whole allocations: the three parties, the published table, run-time checks, bad input."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ml.errors import BrokenInvariant, BudgetError, CapError, NegativeFlowError
+from ml.game import ValueTable, allocate
+from ml.game.allocation import check_allocation
+
+INF = np.inf
+
+
+def test_three_parties_without_budgets(three_parties):
+    allocation = allocate(three_parties)
+    np.testing.assert_allclose(allocation.payoffs, [-0.4, 0.2, 0.2], atol=1e-15)
+    np.testing.assert_allclose(allocation.shapley, [0.2, 0.4, 0.4], atol=1e-15)
+    assert allocation.model_values.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_three_parties_with_a_budget(three_parties):
+    allocation = allocate(three_parties, [0.2, INF, INF])
+    np.testing.assert_allclose(allocation.adjustment_factors, [0.75, 1, 1], atol=1e-15)
+    np.testing.assert_allclose(allocation.payoffs, [-0.2, 0.1125, 0.0875], atol=1e-15)
+    np.testing.assert_allclose(allocation.model_values, [0.8, 1, 1], atol=1e-15)
+    assert allocation.solver_gap < 1e-12
+    assert abs(allocation.certificate.gap) < 1e-15
+
+
+def test_three_parties_with_a_cap_remark_4_3(three_parties):
+    allocation = allocate(three_parties, caps=[0.6, INF, INF])
+    np.testing.assert_allclose(allocation.adjustment_factors, [0.5, 1, 1], atol=1e-15)
+    np.testing.assert_allclose(allocation.model_values, [0.6, 1, 1], atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "factors"),
+    [
+        (None, [1, 1, 1, 1, 1]),
+        ([0] * 5, [0.1013, 0.2402, 0.5929, 0.6002, 1]),
+        ([0.3, 0, 0, 0, 0], [0.4580, 0.3178, 0.7571, 0.7887, 1]),
+    ],
+)
+def test_published_table_kept_as_it_is(published_table, budgets, factors):
+    allocation = allocate(published_table, budgets)
+    np.testing.assert_allclose(allocation.adjustment_factors, factors, atol=1e-4)
+    unlimited = [-0.7320, -0.4367, 0.0477, 0.1810, 0.9400]
+    np.testing.assert_allclose(allocation.payoffs_unlimited, unlimited, atol=1e-4)
+
+
+def test_adjusted_flows_scale_rows_by_the_payers_factor_eq_11(three_parties):
+    allocation = allocate(three_parties, [0.2, INF, INF])
+    expected = allocation.flows * np.array([[0.75], [1], [1]])
+    np.testing.assert_allclose(allocation.adjusted_flows, expected, atol=1e-15)
+
+
+def test_somebody_receives_the_grand_model_remark_4_2(published_table):
+    allocation = allocate(published_table, np.zeros(5))
+    assert allocation.model_values.max() == pytest.approx(published_table.grand_value, abs=1e-12)
+
+
+def test_negative_flows_are_refused_with_the_way_out():
+    table = ValueTable([0, 0.9, 0.5, 0.1, 0.4, 0.2, 0.3, 0.95])
+    with pytest.raises(NegativeFlowError, match=r"Flow from party 0 to party 1 is -0\.025 .*cover"):
+        allocate(table)
+    assert allocate(table.cover("above").table).adjustment_factors.min() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ([-0.1, 0, 0], "Budget of party 0 is -0.1"),
+        ([0, np.nan, 0], "Budget of party 1 is nan"),
+        ([0, 0], r"shape \(2,\); expected \(3,\)"),
+        (["a", 0, 0], "cannot be read"),
+    ],
+)
+def test_bad_budgets_are_refused(three_parties, budgets, message):
+    with pytest.raises(BudgetError, match=message):
+        allocate(three_parties, budgets)
+
+
+@pytest.mark.parametrize("cap", [0.1, np.nan, -INF])
+def test_a_cap_below_the_own_value_is_refused(three_parties, cap):
+    with pytest.raises(CapError, match=r"Party 0 caps its model at .* worth 0\.2"):
+        allocate(three_parties, caps=[cap, INF, INF])
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        ("adjustment_factors", [0.01, 0, 0], "range"),
+        ("shapley", [0.01, 0, 0], r"eq\. \(6\)"),
+        ("payoffs", [0.01, 0, 0], r"balance, eq\. \(1\)"),
+        ("payoffs", [-0.3, 0.3, 0], "net of budget"),
+        ("payoffs_unlimited", [0.01, -0.01, 0], r"eq\. \(7\)"),
+        ("flows", [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]], r"eq\. \(4\)"),
+        ("adjustment_factors", [-0.5, -0.5, -0.5], "Nobody receives"),
+        ("adjustment_factors", [-0.1, 0, 0], "not proved greatest"),
+    ],
+)
+def test_a_broken_property_is_found_at_run_time(three_parties, field, change, message):
+    allocation = allocate(three_parties, [0.2, INF, INF])
+    broken = dataclasses.replace(allocation, **{field: getattr(allocation, field) + change})
+    limits = np.array([0.75, 1, 1]) if message == "range" else np.ones(3)
+    with pytest.raises(BrokenInvariant, match=message):
+        check_allocation(broken, 1.0, limits)

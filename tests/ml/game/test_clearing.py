@@ -1,0 +1,170 @@
+"""Adjustment factors: clearing, linear programme and exact rationals agree; degenerate games."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
+from ml.game import adjustment_factors, check_certificate, conditional_shapley, factor_caps
+from tests.ml.game.helpers import exact_factors, random_monotone_table
+
+INF = np.inf
+THREE = np.array([[0.0, 0.35, 0.45], [0.15, 0.0, 0.35], [0.25, 0.35, 0.0]])
+
+
+def fractions_of(flows, budgets):
+    rows = [[Fraction(float(entry)) for entry in row] for row in flows]
+    return rows, [None if np.isinf(b) else Fraction(float(b)) for b in budgets]
+
+
+def random_flows(draw_seed, n_parties, zeros):
+    rng = np.random.default_rng(draw_seed)
+    flows = rng.random((n_parties, n_parties)) * (rng.random((n_parties, n_parties)) >= zeros)
+    np.fill_diagonal(flows, 0)
+    return flows, rng
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    n_parties=st.integers(2, 7),
+    zeros=st.sampled_from([0.0, 0.3, 0.6]),
+    budget=st.sampled_from([0.0, 0.05, 0.5]),
+)
+def test_clearing_linear_programme_and_rationals_agree(seed, n_parties, zeros, budget):
+    flows, rng = random_flows(seed, n_parties, zeros)
+    budgets = budget * rng.random(n_parties)
+    budgets[rng.random(n_parties) < 0.2] = INF
+    exact = np.array([float(f) for f in exact_factors(*fractions_of(flows, budgets))])
+    clearing = adjustment_factors(flows, budgets)
+    np.testing.assert_allclose(clearing.factors, exact, atol=1e-12)
+    assert check_certificate(flows, budgets, clearing.factors, clearing.certificate)
+    programme = adjustment_factors(flows, budgets, method="linear-programme")
+    costs = flows.sum(axis=1)
+    np.testing.assert_allclose(programme.factors * costs, exact * costs, atol=1e-9)
+    assert check_certificate(flows, budgets, programme.factors, programme.certificate)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), n_parties=st.integers(2, 6))
+def test_capped_factors_are_the_programme_with_that_bound_remark_4_3(seed, n_parties):
+    flows, rng = random_flows(seed, n_parties, 0.2)
+    budgets, caps = 0.2 * rng.random(n_parties), rng.random(n_parties)
+    clearing = adjustment_factors(flows, budgets, caps)
+    programme = adjustment_factors(flows, budgets, caps, method="linear-programme")
+    costs = flows.sum(axis=1)
+    np.testing.assert_allclose(programme.factors * costs, clearing.factors * costs, atol=1e-9)
+    assert (clearing.factors <= caps).all()
+    assert check_certificate(flows, budgets, clearing.factors, clearing.certificate, caps)
+
+
+def test_no_budget_limit_buys_everything():
+    assert adjustment_factors(THREE, None).factors.tolist() == [1, 1, 1]
+
+
+def test_unbudgeted_parties_still_trade_what_they_receive():
+    result = adjustment_factors(THREE, [0, 0, 0])
+    balance = result.factors @ THREE - result.factors * THREE.sum(axis=1)
+    np.testing.assert_allclose(balance, 0, atol=1e-15)
+    assert result.factors.max() == 1.0
+
+
+def test_a_dummy_without_budget_buys_nothing():
+    flows = THREE.copy()
+    flows[:, 0] = 0
+    assert adjustment_factors(flows, [0, INF, INF]).factors.tolist() == [0, 1, 1]
+
+
+def test_an_omnipotent_party_gets_everything():
+    flows = THREE.copy()
+    flows[2] = 0
+    result = adjustment_factors(flows, [0, 0, 0])
+    assert result.factors[2] == 1.0
+    assert check_certificate(flows, [0, 0, 0], result.factors, result.certificate)
+
+
+def test_nothing_to_pay_at_all():
+    result = adjustment_factors(np.zeros((3, 3)), [0, 0, 0])
+    assert result.factors.tolist() == [1, 1, 1]
+    assert result.certificate.relative_gap == 0
+
+
+def test_separate_markets_clear_each_on_its_own():
+    flows = np.zeros((6, 6))
+    flows[:3, :3] = THREE
+    flows[3:, 3:] = THREE[::-1, ::-1] * 5
+    together = adjustment_factors(flows, np.zeros(6)).factors
+    alone = adjustment_factors(THREE, np.zeros(3)).factors
+    np.testing.assert_allclose(together, [*alone, *alone[::-1]], atol=1e-14)
+
+
+def test_a_fixed_point_that_is_not_the_greatest_is_refused():
+    result = adjustment_factors(THREE, np.zeros(3))
+    nothing = np.zeros(3)
+    # lambda = 0 spends every budget of 0 to the last unit, and yet buys nothing.
+    assert not check_certificate(THREE, np.zeros(3), nothing, result.certificate)
+    assert not check_certificate(THREE, np.zeros(3), 0.5 * result.factors, result.certificate)
+    assert check_certificate(THREE, np.zeros(3), result.factors, result.certificate)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_thousand_parties_are_right_and_certified(share):
+    rng = np.random.default_rng(7)
+    flows = rng.random((1000, 1000))
+    np.fill_diagonal(flows, 0)
+    budgets = share * 100 * rng.random(1000)
+    result = adjustment_factors(flows, budgets)
+    assert check_certificate(flows, budgets, result.factors, result.certificate, tolerance=1e-12)
+    assert abs(result.certificate.relative_gap) < 1e-12
+
+
+def test_factors_of_a_trained_game_pay_no_more_than_the_budget(rng):
+    values = random_monotone_table(8, rng)
+    flows = conditional_shapley(values)
+    budgets = 0.1 * rng.random(8)
+    factors = adjustment_factors(flows, budgets).factors
+    assert (factors * flows.sum(axis=1) - factors @ flows <= budgets + 1e-14).all()
+
+
+def test_wanted_values_become_caps_remark_4_3():
+    caps = factor_caps([0.2, 0.5, 1.0], 1.0, [0.6, 0.5, 1.0])
+    np.testing.assert_allclose(caps, [0.5, 0.0, 1.0])
+
+
+def test_a_wanted_value_below_the_own_model_is_refused():
+    with pytest.raises(CapError, match=r"Party 1 caps its model at 0\.4 .* worth 0\.5"):
+        factor_caps([0.2, 0.5], 1.0, [INF, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("flows", "error", "message"),
+    [
+        (np.zeros((2, 3)), FlowsError, r"shape \(2, 3\)"),
+        (np.eye(3), FlowsError, "Party 0 pays itself 1"),
+        (THREE * np.nan, FlowsError, "NaN"),
+        (THREE - 0.2 * (1 - np.eye(3)), NegativeFlowError, r"party 1 to party 0 is -0\.05"),
+    ],
+)
+def test_bad_flows_are_refused(flows, error, message):
+    with pytest.raises(error, match=message):
+        adjustment_factors(flows, None)
+
+
+def test_bad_budgets_caps_and_methods_are_refused():
+    with pytest.raises(BudgetError, match=r"Budget of party 1 is -1\.0"):
+        adjustment_factors(THREE, [0, -1, 0])
+    with pytest.raises(CapError, match=r"Cap of party 2 is 1\.5"):
+        adjustment_factors(THREE, None, [0, 1, 1.5])
+    with pytest.raises(CapError, match=r"\(2,\); expected \(3,\)"):
+        adjustment_factors(THREE, None, [0, 1])
+    with pytest.raises(FlowsError, match="'simplex'; expected"):
+        adjustment_factors(THREE, None, method="simplex")
+
+
+def test_rounding_below_zero_is_no_negative_flow():
+    flows = THREE.copy()
+    flows[0, 1] = -1e-17
+    assert adjustment_factors(flows, None).factors.tolist() == [1, 1, 1]

@@ -1,0 +1,109 @@
+"""Model rewards meet their targets, and say so when they cannot."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from ml.training import recipe, train_coalitions, train_rewards
+from ml.training.brackets import Scored, bisect_weights
+from ml.training.model_files import ModelFileError, read_model
+from ml.training.rewards import RewardError
+
+SEVERAL = {"hidden": [32], "epochs": 8, "batch_size": 32, "learning_rate": 3e-3, "seeds": [0, 1, 2]}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def own_and_grand(collaboration, plan, cache):
+    means = train_coalitions(collaboration, plan, [1, 2, 4, 7], cache=cache).means
+    return means[:3], means[3]
+
+
+@pytest.mark.parametrize("table", [None, SEVERAL], ids=["one seed", "three seeds"])
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.5, 0.97, 1.0])
+def test_every_reward_is_within_one_validation_sample(digits, quick, cache, tmp_path, table, share):
+    plan = recipe(table) if table else quick
+    own, grand = own_and_grand(digits, plan, cache)
+    targets = own + share * (grand - own)
+    rewards = train_rewards(digits, plan, targets, tmp_path, cache=cache)
+    assert [reward.party for reward in rewards] == [0, 1, 2]
+    for reward, target in zip(rewards, targets, strict=True):
+        assert reward.target == target
+        assert abs(reward.validation_score - target) <= 1 / len(digits.validation) + 1e-9
+        assert abs(reward.holdout_score - reward.validation_score) < 0.15
+        content = (tmp_path / reward.file).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == reward.sha256
+
+
+def test_factor_one_gets_the_grand_model_and_factor_zero_its_own(digits, quick, cache, tmp_path):
+    own, grand = own_and_grand(digits, quick, cache)
+    rewards = train_rewards(digits, quick, [own[0], grand, grand], tmp_path, cache=cache)
+    made = [reward.made for reward in rewards]
+    assert made == ["the party's own model itself", *["the grand model itself"] * 2]
+    first, second = (read_model(tmp_path / reward.file)[0] for reward in rewards[1:])
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_a_covered_table_makes_the_sub_coalitions_model_the_grand_one(
+    digits, quick, cache, tmp_path
+):
+    own, _ = own_and_grand(digits, quick, cache)
+    pair = train_coalitions(digits, quick, [3], cache=cache).means[0]
+    best = np.arange(8)
+    best[7] = 3
+    targets = [pair, pair, own[2]]
+    rewards = train_rewards(digits, quick, targets, tmp_path, cache=cache, best_coalition=best)
+    assert [reward.validation_score for reward in rewards] == targets
+
+
+@pytest.mark.parametrize("shift", [-0.02, 0.02])
+def test_a_target_outside_own_and_grand_is_refused(digits, quick, cache, tmp_path, shift):
+    own, grand = own_and_grand(digits, quick, cache)
+    targets = own.copy()
+    targets[1] = own[1] - 0.02 if shift < 0 else grand + 0.02
+    with pytest.raises(RewardError, match=r"Party 1 \(\"mid\"\) has target"):
+        train_rewards(digits, quick, targets, tmp_path / "out", cache=cache)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(RewardError, match="expected 3"):
+        train_rewards(digits, quick, own[:2], tmp_path / "out", cache=cache)
+
+
+def test_a_target_that_is_no_number_is_refused(digits, quick, cache, tmp_path):
+    own, _ = own_and_grand(digits, quick, cache)
+    with pytest.raises(RewardError, match="nan"):
+        train_rewards(digits, quick, [own[0], np.nan, own[2]], tmp_path, cache=cache)
+
+
+def test_rewards_are_made_again_from_an_empty_cache(digits, quick, cache, tmp_path):
+    own, grand = own_and_grand(digits, quick, cache)
+    targets = own + 0.4 * (grand - own)
+    kept = train_rewards(digits, quick, targets, tmp_path / "a", cache=cache)
+    fresh = train_rewards(digits, quick, targets, tmp_path / "b", cache=tmp_path / "cache")
+    assert [r.validation_score for r in kept] == pytest.approx([r.validation_score for r in fresh])
+
+
+def test_a_reward_file_changed_by_one_byte_is_refused(digits, quick, cache, tmp_path):
+    own, _ = own_and_grand(digits, quick, cache)
+    reward = train_rewards(digits, quick, own, tmp_path, cache=cache)[0]
+    path = tmp_path / reward.file
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    path.write_bytes(bytes(content))
+    with pytest.raises(ModelFileError, match="content SHA-256"):
+        read_model(path)
+
+
+def test_bisection_needs_a_bracket():
+    import torch
+
+    def at(x):
+        return Scored({"w": torch.tensor([x])}, x)
+
+    found = bisect_weights(at(0.0), at(1.0), 0.3, 1e-4, lambda weights: float(weights["w"][0]))
+    assert abs(found.score - 0.3) <= 1e-4
+    with pytest.raises(ValueError, match="do not bracket"):
+        bisect_weights(at(0.5), at(1.0), 0.3, 1e-4, lambda weights: 0.0)

@@ -1,0 +1,131 @@
+from decimal import Decimal
+from importlib.resources import files
+
+import pytest
+
+from settlement.config import ConfigError, read_config
+from settlement.templates import TemplateError, template_names, write_template
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text):
+        path = tmp_path / "round.toml"
+        path.write_text(text)
+        return read_config(path)
+
+    return read_text
+
+
+def template(name):
+    return files("settlement.templates").joinpath(f"{name}.toml").read_text()
+
+
+def faults_of(read, text):
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    return {fault.place: fault.message for fault in caught.value.faults}
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "three-parties"])
+def test_every_template_is_a_valid_configuration(read, name):
+    assert name in template_names()
+    assert len(read(template(name)).parties) >= 3
+
+
+def test_budgets_are_read_exactly(read):
+    config = read(template("three-parties"))
+    assert [party.budget_value for party in config.parties] == [Decimal("0.2"), None, None]
+
+
+def test_a_party_that_never_funds_has_budget_zero(read):
+    text = template("three-parties").replace("budget = 0.2", "budget = 0.2\nfunds = false")
+    assert read(text).parties[0].budget_value == 0
+
+
+def test_all_faults_are_listed_at_once_with_their_lines(read):
+    text = (
+        template("digits")
+        .replace("exchange_rate = 1_000_000 ", 'exchange_rate = "much" ')
+        .replace("epochs = 30", "epochs = -1\nspeed = 3")
+        .replace("budget = 0.1", "budget = -0.1")
+        .replace("labels = [2, 3, 4, 5, 6]", "labels = [2, 2, 77]")
+        .replace('name = "high"', 'name = "low"\ncolour = "red"')
+    )
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    lines = text.splitlines()
+    for fragment in (
+        "round.exchange_rate",
+        "training.epochs",
+        "training.speed",
+        "party[0].budget",
+        "party[1].labels",
+        "party[2].colour",
+        "party[2].name",
+    ):
+        named = [line for line in str(caught.value).splitlines() if f" {fragment}:" in line]
+        assert named, f"{fragment} is not in\n{caught.value}"
+        message = named[0]
+        number = int(message.split(":")[1])
+        assert fragment.rpartition(".")[2] in lines[number - 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "message"),
+    [
+        ("budget = 0.2", "budget = nan", "party[0].budget", "finite"),
+        ("budget = 0.2", "budget = -1", "party[0].budget", "greater than or equal to 0"),
+        ("budget = 0.2", 'budget = "lots"', "party[0].budget", '"unlimited"'),
+        ("budget = 0.2", "budget = 1e30", "party[0].budget", "more than"),
+        ("budget = 0.2", "budget = true", "party[0].budget", "found True"),
+        ('name = "c"', 'name = "a"', "party[2].name", "name of party 0 too"),
+        ('name = "c"', 'name = "../c"', "party[2].name", "pattern"),
+        ("0.8, 1.0]", "0.8]", "values.given", "7 values"),
+        ("0.8, 1.0]", "0.8, nan]", "values.given[7]", "finite"),
+        ("0.8, 1.0]", "0.8, 1.5]", "values.given[7]", "1.5"),
+        ("[0.0, 0.2", "[0.1, 0.2", "values.given[0]", "empty coalition"),
+        ('monotone = "refuse"', 'monotone = "hope"', "round.monotone", "hope"),
+        ('provider = "in-process" ', 'provider = "carrier pigeon" ', "chain.provider", "pigeon"),
+        ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
+        ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
+        ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "not permitted"),
+    ],
+)
+def test_a_fault_names_its_place(read, old, new, place, message):
+    text = template("three-parties")
+    assert old in text
+    assert message in faults_of(read, text.replace(old, new))[place]
+
+
+def test_one_party_is_no_round(read):
+    text = template("three-parties").split("[[party]]")
+    message = faults_of(read, "[[party]]".join(text[:2]))["party"]
+    assert message.startswith("1 parties; expected 2 to")
+
+
+def test_more_parties_than_the_exact_method_takes_are_refused(read):
+    head = template("mnist").partition("[[party]]")[0]
+    parties = "".join(f'[[party]]\nname = "p{k}"\nlabels = [1]\n' for k in range(17))
+    assert "17 parties; expected 2 to 16" in faults_of(read, head + parties)["party"]
+
+
+def test_text_that_is_not_toml_is_refused(read):
+    assert "is not TOML" in faults_of(read, "[round\n")[""]
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_config(tmp_path / "round.toml")
+
+
+def test_an_unknown_template_is_refused_with_the_known_ones(tmp_path):
+    with pytest.raises(TemplateError, match="digits, mnist, three-parties"):
+        write_template(tmp_path, "cifar")
+
+
+def test_a_configuration_is_never_overwritten(tmp_path):
+    write_template(tmp_path, "digits")
+    with pytest.raises(TemplateError, match="is there already"):
+        write_template(tmp_path, "mnist")
+    assert "digits" in (tmp_path / "round.toml").read_text()
