@@ -14,7 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from settlement.chain.errors import LabelConflict, ReadOnlyChain, Reverted, UnknownAccount
+from settlement.chain.errors import (
+    LabelConflict,
+    ReadOnlyChain,
+    Reverted,
+    TransactionRefused,
+)
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import AskPassword
 from settlement.chain.records import Log, TransactionReceipt
@@ -104,10 +109,12 @@ class Chain(ABC):
         """Bring receipts and chain into agreement before anything new is sent."""
 
     @abstractmethod
-    def _sign(
-        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Signed raw bytes, and what else of them belongs in the journal."""
+    def _fees_wei(self) -> tuple[int, int]:
+        """Most that a unit of gas may cost, and how much of it may go to the block's builder."""
+
+    @abstractmethod
+    def _next_nonce(self, address: str) -> int:
+        """The nonce of the next transaction of an account."""
 
     @abstractmethod
     def _deliver(self, send: Entry) -> TransactionReceipt | None:
@@ -184,6 +191,33 @@ class Chain(ABC):
         if receipt is None and not self.journal.read_only:
             receipt = self._deliver_noted(earlier)
         return receipt if receipt is not None and receipt.succeeded else None
+
+    def _sign(
+        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Signed raw bytes, and what else of them belongs in the journal."""
+        fee_wei, tip_wei = self._fees_wei()
+        # The call before this took gas for free. What is journaled must be fit to be executed.
+        needed_wei, held_wei = value_wei + gas * fee_wei, self.balance(account.address)
+        if held_wei < needed_wei:
+            raise TransactionRefused(
+                f"{account.address} holds {held_wei} wei; value and gas need up to {needed_wei}. "
+                "Give the account more, or ask for less gas or a lower fee."
+            )
+        nonce = self._next_nonce(account.address)
+        wanted: dict[str, Any] = {
+            "type": 2,
+            "chainId": self.chain_id,
+            "nonce": nonce,
+            "to": b"" if to is None else to,
+            "data": data,
+            "value": value_wei,
+            "gas": gas,
+            "maxFeePerGas": fee_wei,
+            "maxPriorityFeePerGas": tip_wei,
+        }
+        signed = account.sign_transaction(wanted)
+        return bytes(signed.raw_transaction), {"hash": signed.hash.hex(), "nonce": nonce}
 
     def _deliver_noted(self, send: Entry) -> TransactionReceipt | None:
         receipt = self._deliver(send)
@@ -268,14 +302,6 @@ def open_chain(
     except BaseException:
         journal.close()
         raise
-
-
-def unknown_account(name: str, known: tuple[str, ...]) -> UnknownAccount:
-    """The error for a name that no account goes by."""
-    return UnknownAccount(
-        f'No account "{name}" on this chain; found {", ".join(known) or "none"}. '
-        "Name it in the spec before the chain is started."
-    )
 
 
 def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ __all__ = [
     "ReadOnlyChain",
     "Reverted",
     "RpcFailed",
+    "SignatureError",
     "TransactionRefused",
     "Unconfirmed",
     "UnknownAccount",
@@ -102,6 +103,10 @@ class RpcFailed(SettlementError):
         self.reply = message
         self.data = data
         super().__init__(f"{method} failed with code {code}: {message}")
+
+
+class SignatureError(SettlementError):
+    """A signature or typed data that is not what it is taken for."""
 
 
 class TransactionRefused(SettlementError):

@@ -99,43 +99,20 @@ class JsonRpcChain(Chain):
             if self._sends[receipt.label]["hash"] == receipt.transaction_hash.hex()
         }
 
-    def _sign(
-        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
-    ) -> tuple[bytes, dict[str, Any]]:
-        fee_wei = self._fee_wei()
-        needed_wei = value_wei + gas * fee_wei
-        held_wei = self.balance(account.address)
-        if held_wei < needed_wei:
-            raise TransactionRefused(
-                f"{account.address} holds {held_wei} wei; value and gas need up to {needed_wei}. "
-                "Fund the account or lower max_fee_wei."
-            )
-        nonce = self._delivery.next_nonce(account.address)
-        wanted: dict[str, Any] = {
-            "type": 2,
-            "chainId": self.chain_id,
-            "nonce": nonce,
-            "to": b"" if to is None else to,
-            "data": data,
-            "value": value_wei,
-            "gas": gas,
-            "maxFeePerGas": fee_wei,
-            "maxPriorityFeePerGas": min(self._spec.priority_fee_wei, fee_wei),
-        }
-        signed = account.sign_transaction(wanted)
-        return bytes(signed.raw_transaction), {"hash": signed.hash.hex(), "nonce": nonce}
+    def _next_nonce(self, address: str) -> int:
+        return self._delivery.next_nonce(address)
 
-    def _fee_wei(self) -> int:
-        """Most that a unit of gas may cost: room for six full blocks, never above the cap."""
+    def _fees_wei(self) -> tuple[int, int]:
+        """Room for six full blocks, never above the cap."""
+        tip_wei = self._spec.priority_fee_wei
         base_fee_wei = quantity(self._block("latest").get("baseFeePerGas", "0x0"))
-        least_wei = base_fee_wei + self._spec.priority_fee_wei
-        if least_wei > self._spec.max_fee_wei:
+        if base_fee_wei + tip_wei > self._spec.max_fee_wei:
             raise FeeCapExceeded(
-                f"A unit of gas costs {least_wei} wei now (base fee {base_fee_wei}); the round "
-                f"pays at most {self._spec.max_fee_wei}. Wait, or raise max_fee_wei. Nothing was "
-                "sent."
+                f"A unit of gas costs {base_fee_wei + tip_wei} wei now (base fee {base_fee_wei}); "
+                f"the round pays at most {self._spec.max_fee_wei}. Wait, or raise max_fee_wei. "
+                "Nothing was sent."
             )
-        return min(self._spec.max_fee_wei, 2 * base_fee_wei + self._spec.priority_fee_wei)
+        return min(self._spec.max_fee_wei, 2 * base_fee_wei + tip_wei), tip_wei
 
     def _deliver(self, send: Entry) -> TransactionReceipt | None:
         return self._delivery.deliver(send)

@@ -129,12 +129,12 @@ def test_replay_reaches_the_same_chain(tmp_path, spec):
         chain.advance_to(1_700_009_999)
         chain.send("later", chain.account("operator"), purse, encode("settle"), gas=GAS)
         root, receipts = chain.state_root(), [chain.receipt(label) for label in chain.labels()]
-        head = chain.backend.get_block_by_number("latest")["hash"]
+        head = chain.evm.backend.get_block_by_number("latest")["hash"]
     written = (tmp_path / JOURNAL_NAME).read_bytes()
     with open_chain(tmp_path) as chain:
         assert chain.state_root() == root
         assert [chain.receipt(label) for label in chain.labels()] == receipts
-        assert chain.backend.get_block_by_number("latest")["hash"] == head
+        assert chain.evm.backend.get_block_by_number("latest")["hash"] == head
         assert chain.timestamp() == 1_700_010_000
         assert settlements(chain, purse) == 2
     assert (tmp_path / JOURNAL_NAME).read_bytes() == written
@@ -239,7 +239,11 @@ def test_spec_tells_all_its_faults_at_once():
 
 @pytest.mark.parametrize(
     ("gas", "value_wei", "words"),
-    [(10**9, 1, "a block takes 30029122"), (GAS, 10**31, "refuses it"), (100, 1, "refuses it")],
+    [
+        (10**9, 1, "a block takes 30029122"),
+        (GAS, 10**31, "refuses to execute it"),
+        (100, 1, "refuses to execute it"),
+    ],
 )
 def test_send_that_the_chain_would_not_execute_is_refused_before_the_journal(
     chain, purse, gas, value_wei, words
@@ -272,7 +276,7 @@ def test_web3_sees_the_same_chain(chain, purse):
     from web3 import EthereumTesterProvider, Web3
 
     receipt = send_settle(chain, purse)
-    web3 = Web3(EthereumTesterProvider(EthereumTester(chain.backend)))
+    web3 = Web3(EthereumTesterProvider(EthereumTester(chain.evm.backend)))
     seen = web3.eth.get_transaction_receipt(receipt.transaction_hash)
     assert (seen["status"], seen["gasUsed"], seen["blockNumber"]) == (
         1,
