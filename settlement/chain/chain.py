@@ -109,8 +109,12 @@ class Chain(ABC):
         """Bring receipts and chain into agreement before anything new is sent."""
 
     @abstractmethod
-    def _fees_wei(self) -> tuple[int, int]:
-        """Most that a unit of gas may cost, and how much of it may go to the block's builder."""
+    def _fees_wei(self, affordable_wei: int) -> tuple[int, int]:
+        """Most that a unit of gas may cost, and how much of it may go to the block's builder.
+
+        ``affordable_wei`` is what the account could pay for each unit; an answer above it stops
+        the transaction.
+        """
 
     @abstractmethod
     def _next_nonce(self, address: str) -> int:
@@ -196,9 +200,10 @@ class Chain(ABC):
         self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
     ) -> tuple[bytes, dict[str, Any]]:
         """Signed raw bytes, and what else of them belongs in the journal."""
-        fee_wei, tip_wei = self._fees_wei()
         # The call before this took gas for free. What is journaled must be fit to be executed.
-        needed_wei, held_wei = value_wei + gas * fee_wei, self.balance(account.address)
+        held_wei = self.balance(account.address)
+        fee_wei, tip_wei = self._fees_wei((held_wei - value_wei) // gas)
+        needed_wei = value_wei + gas * fee_wei
         if held_wei < needed_wei:
             raise TransactionRefused(
                 f"{account.address} holds {held_wei} wei; value and gas need up to {needed_wei}. "

@@ -14,7 +14,13 @@ from typing import Any
 
 from eth_utils.address import to_checksum_address
 
-from settlement.chain.errors import JournalMismatch, RpcFailed, TransactionRefused, Unconfirmed
+from settlement.chain.errors import (
+    DeedsChanged,
+    JournalMismatch,
+    RpcFailed,
+    TransactionRefused,
+    Unconfirmed,
+)
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.rpc import RpcClient, waits_s
@@ -192,13 +198,12 @@ class Delivery:
         receipt = receipt_of(send["label"], found)
         self._write("receipt", receipt.as_json())
         before = self._before.pop(send["hash"], None)
-        if before is not None and _deeds(before) != _deeds(receipt):
-            raise JournalMismatch(
-                self._journal.path,
-                send.line,
-                f'"{send["label"]}" before its block was reorganised did',
-                _deeds(before),
-                _deeds(receipt),
+        if before is not None and receipt.succeeded and _deeds(before) != _deeds(receipt):
+            raise DeedsChanged(
+                f'The block of "{receipt.label}" was reorganised; in its new block '
+                f"{receipt.block_number} it did {_deeds(receipt)}, before it did {_deeds(before)}. "
+                "The journal has the new receipt: see that the round's files agree with it, then "
+                "repeat the command."
             )
         return receipt
 
@@ -258,7 +263,7 @@ def _bytes(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
 
-def _deeds(receipt: TransactionReceipt) -> tuple[object, ...]:
+def _deeds(receipt: TransactionReceipt) -> list[str]:
     """What a transaction did, wherever it was mined."""
-    logs = tuple((log.address, log.topics, log.data) for log in receipt.logs)
-    return receipt.succeeded, receipt.contract_address, logs
+    logs = [f"0x{b''.join((*log.topics, log.data)).hex()}" for log in receipt.logs]
+    return [f"create {receipt.contract_address}"] * bool(receipt.contract_address) + logs

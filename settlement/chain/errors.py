@@ -7,6 +7,7 @@ from settlement.errors import SettlementError
 __all__ = [
     "ChainSpecError",
     "ClockError",
+    "DeedsChanged",
     "FeeCapExceeded",
     "JournalFault",
     "JournalLocked",
@@ -38,6 +39,10 @@ class ChainSpecError(SettlementError):
 
 class ClockError(SettlementError):
     """The clock of a chain that keeps its own time was asked to move."""
+
+
+class DeedsChanged(SettlementError):
+    """A transaction that was executed again, in another block, did something else than before."""
 
 
 class FeeCapExceeded(SettlementError):

@@ -106,7 +106,7 @@ class InProcessChain(Chain):
     def _catch_up(self) -> None:
         """Nothing to do: this chain is nowhere but here."""
 
-    def _fees_wei(self) -> tuple[int, int]:
+    def _fees_wei(self, affordable_wei: int) -> tuple[int, int]:
         # Nobody competes for the next block: its base fee is enough.
         return self.evm.base_fee_wei, 0
 

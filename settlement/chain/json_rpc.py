@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["JsonRpcChain"]
 
 
+REPLIES_MISSED = 3
+"""An endpoint is gone after this many reply timeouts without a reply."""
+
+
 class JsonRpcChain(Chain):
     """The chain of an endpoint, and the journal of this round on it."""
 
@@ -38,7 +42,9 @@ class JsonRpcChain(Chain):
         self._spec = spec
         self._keys = KeyRing(spec.accounts, spec.keystore, spec.addresses, ask_password)
         self._rpc = RpcClient(
-            endpoint_address(spec.provider), spec.reply_timeout_s, spec.patience_s
+            endpoint_address(spec.provider),
+            spec.reply_timeout_s,
+            patience_s=min(REPLIES_MISSED * spec.reply_timeout_s, spec.patience_s),
         )
         self.chain_id = quantity(self._rpc.ask("eth_chainId"))
         self._check_chain()
@@ -102,17 +108,21 @@ class JsonRpcChain(Chain):
     def _next_nonce(self, address: str) -> int:
         return self._delivery.next_nonce(address)
 
-    def _fees_wei(self) -> tuple[int, int]:
-        """Room for six full blocks, never above the cap."""
-        tip_wei = self._spec.priority_fee_wei
+    def _fees_wei(self, affordable_wei: int) -> tuple[int, int]:
+        """The cap, or as much of it as the account can pay.
+
+        A unit of gas costs base fee and tip, whatever the most is. The cap as the most keeps the
+        bytes good for as long as the round is willing to pay, so they are never signed anew.
+        """
+        tip_wei, cap_wei = self._spec.priority_fee_wei, self._spec.max_fee_wei
         base_fee_wei = quantity(self._block("latest").get("baseFeePerGas", "0x0"))
-        if base_fee_wei + tip_wei > self._spec.max_fee_wei:
+        least_wei = base_fee_wei + tip_wei
+        if least_wei > cap_wei:
             raise FeeCapExceeded(
-                f"A unit of gas costs {base_fee_wei + tip_wei} wei now (base fee {base_fee_wei}); "
-                f"the round pays at most {self._spec.max_fee_wei}. Wait, or raise max_fee_wei. "
-                "Nothing was sent."
+                f"A unit of gas costs {least_wei} wei now (base fee {base_fee_wei}); the round "
+                f"pays at most {cap_wei}. Wait, or raise max_fee_wei. Nothing was sent."
             )
-        return min(self._spec.max_fee_wei, 2 * base_fee_wei + tip_wei), tip_wei
+        return max(least_wei, min(cap_wei, affordable_wei)), tip_wei
 
     def _deliver(self, send: Entry) -> TransactionReceipt | None:
         return self._delivery.deliver(send)

@@ -56,7 +56,8 @@ class ChainSpec:
     addresses : mapping of str to str
         Addresses by name; an account that signs must have the address that is given here.
     reply_timeout_s, patience_s : float
-        How long to wait for one reply of the endpoint, and for a transaction to be confirmed.
+        How long to wait for one reply of the endpoint (an endpoint that gives none for three times
+        as long counts as gone), and for a transaction to be confirmed.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from pathlib import Path
 from settlement.chain import ChainSpec, journal, open_chain
 from tests.settlement.chain import purse as story
 
-MOMENTS = ("before", "torn", "written", "after")
+MOMENTS = ("before", "torn", "after")
 SPEC = ChainSpec(accounts=story.ACCOUNTS, genesis_timestamp=1_700_000_000, seed=bytes(range(32)))
 
 
@@ -40,8 +40,6 @@ def die_at(moment: str, nth_write: int) -> None:
             return
         if moment == "torn":
             os.write(descriptor, content[: len(content) * 2 // 3])
-        elif moment == "written":  # handed to the system, not yet asked to the disk
-            os.write(descriptor, content)
         elif moment == "after":
             write_durably(descriptor, content)
         die()

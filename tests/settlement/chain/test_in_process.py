@@ -38,7 +38,7 @@ def test_send_carries_out_one_transaction_and_says_what_it_did(chain, purse):
     assert chain.balance(purse) == 70
     (log,) = receipt.logs
     assert log.address == purse
-    assert int.from_bytes(log.data, "big") == 70
+    assert log.data == (70).to_bytes(32, "big") * 2  # what came, and what is there now
     assert log.topics[1][12:].hex() == chain.account("party/0").address[2:].lower()
     assert chain.logs(purse) == [log]
     assert chain.logs(purse, from_block=3) == []

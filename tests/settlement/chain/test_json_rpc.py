@@ -8,12 +8,14 @@ from settlement.chain import ChainSpec, open_chain
 from settlement.chain.errors import (
     ChainSpecError,
     ClockError,
+    DeedsChanged,
     FeeCapExceeded,
     JournalMismatch,
     LabelConflict,
     ProviderUnreachable,
     Reverted,
     TransactionRefused,
+    Unconfirmed,
     WrongChain,
 )
 from settlement.chain.journal import JOURNAL_NAME, Journal, read_journal
@@ -190,6 +192,14 @@ def test_fee_never_goes_beyond_the_cap(anvil, tmp_path):
     assert int(sent["maxPriorityFeePerGas"], 16) == 100_000_000
 
 
+def test_account_that_cannot_pay_the_cap_goes_as_high_as_it_can(chain, anvil):
+    party = chain.account("party/0")
+    anvil.ask("anvil_setBalance", party.address, hex(21_000 * 5 * 10**9 + 1))
+    receipt = chain.send("pay", party, chain.address("operator"), b"", value_wei=1, gas=21_000)
+    sent = anvil.ask("eth_getTransactionByHash", f"0x{receipt.transaction_hash.hex()}")
+    assert int(sent["maxFeePerGas"], 16) == 5 * 10**9
+
+
 def test_account_without_means_is_refused_before_the_journal(chain, anvil):
     address = chain.account("party/0").address
     anvil.ask("anvil_setBalance", address, "0x10")
@@ -226,6 +236,51 @@ def test_nonce_used_by_somebody_else_frees_the_label(anvil, tmp_path):
         assert settlements(chain, purse) == 1
     with open_chain(tmp_path / "one", anvil_spec(anvil.address)) as chain:
         assert chain.receipt("settle").succeeded
+
+
+def test_send_without_confirmations_stays_owed_and_goes_on(anvil, tmp_path):
+    hasty = anvil_spec(anvil.address, confirmations=3, patience_s=0.3)
+    with (
+        open_chain(tmp_path, hasty) as chain,
+        pytest.raises(Unconfirmed, match=r'"deploy" .* has not got 3 confirmation\(s\) after'),
+    ):
+        deploy(chain)
+    anvil.mine(2)
+    with open_chain(tmp_path, hasty) as chain:
+        assert chain.receipt("deploy").succeeded
+        assert anvil.head() - chain.receipt("deploy").block_number + 1 == 3
+        assert [entry.kind for entry in chain.journal.entries] == ["endpoint", "send", "receipt"]
+
+
+def test_send_that_does_something_else_in_its_new_block_is_reported(anvil, tmp_path):
+    """Somebody else was faster on the branch that won."""
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        purse, party = deploy(chain), chain.account("party/0")
+        chain.send("deposit/0", party, purse, encode("deposit"), value_wei=70, gas=GAS)
+        faster = chain.address("party/1")
+    theirs = {"from": faster, "to": purse, "value": "0x5", "data": f"0x{encode('deposit').hex()}"}
+    anvil.ask("anvil_reorg", 1, [[theirs, 0]])
+    with pytest.raises(DeedsChanged, match='The block of "deposit/0" was reorganised; in its new'):
+        open_chain(tmp_path, anvil_spec(anvil.address))
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        assert chain.receipt("deposit/0").logs[0].data[-1] == 75
+        assert chain.balance(purse) == 75
+
+
+def test_send_that_fails_in_its_new_block_frees_its_label(anvil, tmp_path):
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        purse, party = deploy(chain), chain.account("party/0")
+        data = encode("deposit_below", 100)
+        chain.send("deposit/0", party, purse, data, value_wei=70, gas=GAS)
+        faster = chain.address("party/1")
+    theirs = {"from": faster, "to": purse, "value": "0x32", "data": f"0x{encode('deposit').hex()}"}
+    anvil.ask("anvil_reorg", 1, [[theirs, 0]])
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        assert chain.receipt("deposit/0").succeeded is False
+        with pytest.raises(Reverted, match="purse: more than the limit"):
+            chain.send("deposit/0", party, purse, data, value_wei=70, gas=GAS)
+        assert chain.send("deposit/0", party, purse, data, value_wei=40, gas=GAS).succeeded
+        assert chain.balance(purse) == 90
 
 
 def test_audit_compares_every_receipt_with_the_node(anvil, tmp_path):
