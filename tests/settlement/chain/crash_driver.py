@@ -1,8 +1,9 @@
 """Kills real processes with SIGKILL at every write of a journal, then finishes their work.
 
-Run as ``python -m tests.settlement.chain.crash_driver FOLDER``. One warm process forks a child for
-each place to die at (so that nothing is imported hundreds of times), and a second child, which
-knows nothing of the first, tells the same story in the same folder. Prints one JSON object.
+Run as ``python -m tests.settlement.chain.crash_driver FOLDER [ENDPOINT]``. One warm process forks
+a child for each place to die at (so that nothing is imported hundreds of times), and a second
+child, which knows nothing of the first, tells the same story in the same folder. Prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from settlement.chain import ChainSpec, journal, open_chain
 from tests.settlement.chain import purse as story
 
-MOMENTS = ("before", "torn", "written", "after")
+MOMENTS = ("before", "torn", "after")
 SPEC = ChainSpec(accounts=story.ACCOUNTS, genesis_timestamp=1_700_000_000, seed=bytes(range(32)))
 
 
@@ -39,8 +40,6 @@ def die_at(moment: str, nth_write: int) -> None:
             return
         if moment == "torn":
             os.write(descriptor, content[: len(content) * 2 // 3])
-        elif moment == "written":  # handed to the system, not yet asked to the disk
-            os.write(descriptor, content)
         elif moment == "after":
             write_durably(descriptor, content)
         die()
@@ -96,6 +95,10 @@ def crash_everywhere(folder: Path, open_for: Callable[[Path], object]) -> dict[s
 
 if __name__ == "__main__":
     story.compiled()
-    import settlement.chain.in_process  # noqa: F401  (warm, so that children start at once)
+    # Warm, so that children start at once.
+    import settlement.chain.in_process
+    import settlement.chain.json_rpc  # noqa: F401
+    from tests.settlement.chain.anvil import anvil_spec
 
-    print(json.dumps(crash_everywhere(Path(sys.argv[1]), lambda path: open_chain(path, SPEC))))
+    spec = anvil_spec(sys.argv[2]) if len(sys.argv) > 2 else SPEC
+    print(json.dumps(crash_everywhere(Path(sys.argv[1]), lambda path: open_chain(path, spec))))
