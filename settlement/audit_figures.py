@@ -85,7 +85,8 @@ def check_chain(folder: RoundFolder) -> None:
     plan = plan_of(opened, AllocationDocument.read(folder))
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
     withdrawn = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
-    with open_chain(folder.chain_path, read_only=True) as chain:
+    spec = read_config(folder.config_path).chain_spec()
+    with open_chain(folder.chain_path, spec, read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
         gas = gas_by_label(chain)

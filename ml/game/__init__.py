@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from ml.game.coalitions import coalition_of, describe_coalition, members, subsets
     from ml.game.covers import Cover, cover
     from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
+    from ml.game.sweeps import (
+        BudgetSensitivity,
+        ManyAllocations,
+        allocate_many,
+        budget_sensitivity,
+    )
     from ml.game.values import BrokenEdge, MonotonicityReport, ValueTable
 
 _HOMES = {
@@ -24,6 +30,7 @@ _HOMES = {
     "coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
     "covers": ("Cover", "cover"),
     "flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
+    "sweeps": ("BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"),
     "values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -32,12 +39,16 @@ __all__ = [
     "AdjustmentFactors",
     "Allocation",
     "BrokenEdge",
+    "BudgetSensitivity",
     "Certificate",
     "Cover",
+    "ManyAllocations",
     "MonotonicityReport",
     "ValueTable",
     "adjustment_factors",
     "allocate",
+    "allocate_many",
+    "budget_sensitivity",
     "check_certificate",
     "coalition_of",
     "conditional_shapley",

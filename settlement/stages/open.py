@@ -8,9 +8,9 @@ from typing import Any
 from settlement.bridge import deposit_units
 from settlement.chain.chain import Chain, open_chain
 from settlement.chain.escrow import EscrowClient
-from settlement.config import RoundConfig
+from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
-from settlement.stages.context import OPERATOR, RoundContext, chain_spec, party_account
+from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
 __all__ = ["TERMS_FILE", "carry_out"]
@@ -25,7 +25,7 @@ def carry_out(context: RoundContext) -> None:
     data_digest = _data_digest(config)  # data that cannot be read stops the round before the chain
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
-        open_chain(context.folder.chain_path, chain_spec(config)) as chain,
+        open_chain(context.folder.chain_path, config.chain_spec()) as chain,
     ):
         terms = dump_json(_terms(config, chain, data_digest))
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())

@@ -5,16 +5,11 @@ from __future__ import annotations
 from settlement.bridge import net_positions
 from settlement.chain.chain import Chain, open_chain
 from settlement.chain.escrow import EscrowClient
+from settlement.config import OPERATOR, party_account
 from settlement.documents import AllocationDocument, OpenedRound, SettlementDocument
 from settlement.errors import BrokenInvariant
 from settlement.netting import net_transfers
-from settlement.stages.context import (
-    OPERATOR,
-    RoundContext,
-    chain_spec,
-    gas_by_label,
-    party_account,
-)
+from settlement.stages.context import RoundContext, gas_by_label
 from settlement.terms import RoundReference, SettlementPlan, net_positions_of
 
 __all__ = ["carry_out", "plan_of"]
@@ -26,7 +21,7 @@ def carry_out(context: RoundContext) -> None:
     plan = plan_of(opened, AllocationDocument.read(context.folder))
     with (
         context.folder.write_stage("settle", inputs=["open", "allocate"]) as folder,
-        open_chain(context.folder.chain_path, chain_spec(context.config)) as chain,
+        open_chain(context.folder.chain_path, context.config.chain_spec()) as chain,
     ):
         _settle_on_chain(context, chain, opened, plan).write(folder)
 
