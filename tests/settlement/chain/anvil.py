@@ -19,15 +19,21 @@ from tests.settlement.chain import purse as story
 
 ROOT = Path(__file__).resolve().parents[3]
 CHAIN_ID = 31337
-# anvil's first three accounts: printed on every start, known to everybody, worth nothing.
+# anvil's first four accounts: printed on every start, known to everybody, worth nothing.
 KEYS = {
     "operator": "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
     "party/0": "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
     "party/1": "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+    "party/2": "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
 }
-KEY_VARIABLES = {
-    f"FAIRROUND_KEY_{name.upper().replace('/', '_')}": key for name, key in KEYS.items()
-}
+
+
+def key_variable(name: str) -> str:
+    """Where the key of an account is looked for in the environment."""
+    return f"FAIRROUND_KEY_{name.upper().replace('/', '_')}"
+
+
+KEY_VARIABLES = {key_variable(name): key for name, key in KEYS.items()}
 
 
 def find_anvil() -> str | None:
@@ -83,10 +89,11 @@ class Anvil:
 
 
 @contextmanager
-def running_anvil(program: str, *options: str) -> Iterator[Anvil]:
+def running_anvil(program: str, **options: object) -> Iterator[Anvil]:
     """A fresh node on a free port of this machine."""
+    settings = {"port": 0, "hardfork": "prague", "chain-id": CHAIN_ID} | options
     process = subprocess.Popen(
-        [program, "--port", "0", "--hardfork", "prague", "--chain-id", str(CHAIN_ID), *options],
+        [program, *(f"--{name}={value}" for name, value in settings.items())],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

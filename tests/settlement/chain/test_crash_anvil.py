@@ -27,14 +27,17 @@ from tests.settlement.chain.purse import (
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_round_killed_at_any_moment_of_any_write_ends_with_one_settlement(anvil, tmp_path):
+@pytest.mark.parametrize(("story", "n_writes"), [("purse", 9), ("escrow", 6)])
+def test_round_killed_at_any_moment_of_any_write_ends_with_one_settlement(
+    anvil, tmp_path, compiled_contracts, story, n_writes
+):
     done = subprocess.run(
         [
-            sys.executable,
-            *("-m", "tests.settlement.chain.crash_driver", str(tmp_path), anvil.address),
+            *(sys.executable, "-m", "tests.settlement.chain.crash_driver"),
+            *(str(tmp_path), story, anvil.address),
         ],
         cwd=ROOT,
-        env=os.environ | KEY_VARIABLES,
+        env=os.environ | KEY_VARIABLES | {"FAIRROUND_CACHE": str(compiled_contracts)},
         capture_output=True,
         text=True,
         check=False,
@@ -42,7 +45,8 @@ def test_round_killed_at_any_moment_of_any_write_ends_with_one_settlement(anvil,
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["broken"] is None, (result, done.stderr)
-    assert result["killed"] == [[moment, write] for moment in MOMENTS for write in range(1, 10)]
+    writes = range(1, n_writes + 1)
+    assert result["killed"] == [[moment, write] for moment in MOMENTS for write in writes]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -18,8 +18,16 @@ from settlement.chain.errors import (
     Unconfirmed,
     WrongChain,
 )
+from settlement.chain.in_process import CHAIN_ID as SIMULATED_CHAIN_ID
 from settlement.chain.journal import JOURNAL_NAME, Journal, read_journal
-from tests.settlement.chain.anvil import CHAIN_ID, KEYS, anvil_spec, running_anvil
+from tests.settlement.chain import escrow_story
+from tests.settlement.chain.anvil import (
+    CHAIN_ID,
+    KEYS,
+    anvil_spec,
+    key_variable,
+    running_anvil,
+)
 from tests.settlement.chain.purse import (
     GAS,
     assert_story_happened_once,
@@ -56,6 +64,36 @@ def test_node_and_process_agree_on_gas_logs_and_results(chain):
         assert here.gas_used == there.gas_used
         assert [log.data for log in here.logs] == [log.data for log in there.logs]
         assert [log.topics[0] for log in here.logs] == [log.topics[0] for log in there.logs]
+
+
+def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
+    anvil_program, tmp_path, monkeypatch, compiled_contracts
+):
+    """The same keys, chain id and time on both, so that every byte of every call is the same."""
+    monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
+    spec = ChainSpec(accounts=escrow_story.ACCOUNTS, genesis_timestamp=1_700_000_000)
+    options = {"timestamp": spec.genesis_timestamp, "chain-id": SIMULATED_CHAIN_ID}
+    with (
+        open_chain(tmp_path / "here", spec) as here,
+        running_anvil(anvil_program, **options) as node,
+    ):
+        for name in spec.accounts:
+            account = here.account(name)
+            monkeypatch.setenv(key_variable(name), account.key.hex())
+            node.ask("anvil_setBalance", account.address, hex(10**24))
+        there_spec = anvil_spec(node.address, accounts=spec.accounts, chain_id=SIMULATED_CHAIN_ID)
+        with open_chain(tmp_path / "there", there_spec) as there:
+            for chain in (here, there):
+                escrow = escrow_story.tell_the_story(chain)
+                escrow_story.assert_story_happened_once(chain, escrow, chain.journal)
+            assert here.labels() == there.labels()
+            for label in here.labels():
+                ours, theirs = here.receipt(label), there.receipt(label)
+                assert ours.gas_used == theirs.gas_used, label
+                assert ours.contract_address == theirs.contract_address
+                assert [log.as_json() for log in ours.logs] == [
+                    log.as_json() for log in theirs.logs
+                ]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +165,7 @@ def test_wrong_chain_id_is_refused_before_anything_is_sent(anvil, tmp_path):
 def test_another_chain_with_the_same_id_is_refused(anvil, anvil_program, tmp_path):
     with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
         deploy(chain)
-    with running_anvil(anvil_program, "--timestamp", "1600000000") as other:
+    with running_anvil(anvil_program, timestamp=1_600_000_000) as other:
         with pytest.raises(WrongChain, match="genesis hash"):
             open_chain(tmp_path, anvil_spec(other.address))
         assert other.head() == 0
