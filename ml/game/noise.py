@@ -170,7 +170,9 @@ def allocate_seeds(
     return NoisyAllocation(
         allocation=allocation,
         flow_errors=_standard_error(deviations, n_seeds),
-        payoff_unlimited_errors=_standard_error(np.stack([payoffs(d) for d in deviations]), n_seeds),
+        payoff_unlimited_errors=_standard_error(
+            np.stack([payoffs(d) for d in deviations]), n_seeds
+        ),
         factor_errors=errors["factors"],
         payoff_errors=errors["payoffs"],
         model_value_errors=errors["model_values"],
