@@ -16,6 +16,7 @@ from ml.engines import Engine, LocalEngine
 from ml.training.cache import FinishedModel, ModelCache
 from ml.training.devices import choose_device
 from ml.training.evaluate import Judge
+from ml.training.narrowing import Narrowing
 from ml.training.networks import network_for, stack_weights
 from ml.training.orders import Trainee
 from ml.training.recipe import Recipe
@@ -100,22 +101,25 @@ def train_chunk(
     device = choose_device(recipe.device)
     network = network_for(recipe, collaboration)
     judge = Judge.on(network, collaboration.validation, device)
-    start = stack_weights([network.initial(assignment.seed) for assignment in chunk])
+    features = torch.from_numpy(collaboration.train.features).to(device)
+    narrowing = Narrowing.of(network, features)
+    initial = {seed: network.initial(seed) for seed in {assignment.seed for assignment in chunk}}
+    start = stack_weights([initial[assignment.seed] for assignment in chunk])
     advances = train_stack(
-        network,
-        {name: tensor.to(device) for name, tensor in start.items()},
+        narrowing.network,
+        narrowing.shrink({name: tensor.to(device) for name, tensor in start.items()}),
         [assignment.trainee for assignment in chunk],
-        torch.from_numpy(collaboration.train.features).to(device),
+        narrowing.features,
         torch.from_numpy(collaboration.train.targets).to(device),
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
     )
     for advance in advances:
-        finished = tuple(
-            FinishedModel(chunk[index].key, judge.score(weights), weights)
-            for index, weights in advance.finished
-        )
-        yield advance.n_steps, finished
+        finished = []
+        for index, narrow in advance.finished:
+            weights = narrowing.grow(narrow, initial[chunk[index].seed])
+            finished.append(FinishedModel(chunk[index].key, judge.score(weights), weights))
+        yield advance.n_steps, tuple(finished)
 
 
 def train_coalitions(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from ml.training.networks import Network, Weights
 from ml.training.orders import Schedule, Trainee
@@ -56,29 +57,31 @@ class Stack:
             zeros = [{n: torch.zeros_like(t) for n, t in self.weights.items()} for _ in range(2)]
             moments = (zeros[0], zeros[1])
         self.moments = moments
-        self._prepare(step)
+        self.step_count = step
 
     def __len__(self) -> int:
         return len(next(iter(self.weights.values())))
 
-    def _prepare(self, step: int) -> None:
-        """Give torch's fused Adam the present tensors and moments."""
-        self.optimizer = torch.optim.Adam(
-            list(self.weights.values()), lr=self.learning_rate, fused=True
-        )
-        for name, tensor in self.weights.items():
-            tensor.grad = self.gradients[name]
-            self.optimizer.state[tensor] = {
-                "step": torch.tensor(float(step), device=tensor.device),
-                "exp_avg": self.moments[0][name],
-                "exp_avg_sq": self.moments[1][name],
-            }
-        self.step_count = step
-
     def step(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> None:
         """One step of Adam for every model, on inputs (models, batch, ...)."""
         self.network.gradients(self.weights, inputs, targets, shares, self.gradients)
-        self.optimizer.step()
+        steps = [torch.tensor(float(self.step_count)) for _ in self.weights]
+        adam(
+            list(self.weights.values()),
+            list(self.gradients.values()),
+            list(self.moments[0].values()),
+            list(self.moments[1].values()),
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
         self.step_count += 1
 
     def keep(self, n_models: int) -> None:
@@ -86,7 +89,6 @@ class Stack:
         for stacked in (self.weights, self.gradients, *self.moments):
             for name, tensor in stacked.items():
                 stacked[name] = tensor.detach()[:n_models]
-        self._prepare(self.step_count)
 
     def model(self, index: int) -> Weights:
         """A copy of one model's weights."""

@@ -106,7 +106,7 @@ def _row(party: dict[str, Any], trained: bool) -> list[str]:
         f"{party['own_value']:.4f}",
         f"{party['deposit_units']:,}",
         f"{party['adjustment_factor']:.4f}",
-        f"{party['payoff']:+.4f}",
+        f"{round(party['payoff'], 4) + 0.0:+.4f}",  # no -0.0000
         f"{party['net_position_units']:+,}",
         f"{party['model_value']:.4f}",
     ]
@@ -125,7 +125,8 @@ def _chain_lines(summary: dict[str, Any]) -> list[str]:
     return [
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
-        f"all balances withdrawn, {summary['escrow_balance_wei']} wei left in the escrow",
+        f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
+        f"left in the escrow: {summary['escrow_balance_wei']} wei",
         f"gas: {settling:,} to settle, {sum(gas.values()):,} in all ({len(gas)} transactions)",
     ]
 

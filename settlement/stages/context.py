@@ -8,21 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settlement.chain.chain import Chain
-from settlement.chain.spec import ChainSpec
 from settlement.config import RoundConfig
 from settlement.store import RoundFolder
 
 __all__ = [
-    "OPERATOR",
     "Progress",
     "RoundContext",
     "cache_folder",
-    "chain_spec",
     "gas_by_label",
-    "party_account",
 ]
-
-OPERATOR = "operator"
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
@@ -43,17 +37,6 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "fairround"
-
-
-def party_account(party: int) -> str:
-    """Name under which a party signs on the chain."""
-    return f"party/{party}"
-
-
-def chain_spec(config: RoundConfig) -> ChainSpec:
-    """The chain that a configuration asks for, with an account for everybody."""
-    accounts = (OPERATOR, *(party_account(k) for k in range(len(config.parties))))
-    return ChainSpec(accounts=accounts, provider=config.chain.provider)
 
 
 def gas_by_label(chain: Chain) -> dict[str, int]:

@@ -32,7 +32,7 @@ def carry_out(context: RoundContext) -> None:
 def _train_rewards(
     context: RoundContext, values: ValueDocument, allocation: AllocationDocument, folder: Path
 ) -> RewardDocument:
-    from ml.training import train_rewards
+    from ml.training.rewards import train_rewards
 
     collaboration, recipe = agreed_data(context)
     models = train_rewards(

@@ -14,8 +14,8 @@ from settlement.stages.context import RoundContext, cache_folder
 from settlement.stages.open import TERMS_FILE
 
 if TYPE_CHECKING:
-    from ml.datasets import Collaboration
-    from ml.training import Recipe
+    from ml.datasets.collaboration import Collaboration
+    from ml.training.recipe import Recipe
 
 __all__ = ["DataChanged", "agreed_data", "carry_out", "cover_values"]
 
@@ -27,8 +27,10 @@ class DataChanged(SettlementError):
 def carry_out(context: RoundContext) -> None:
     """Write v(C) = mean score over seeds for all coalitions, covered if the round says so."""
     config = context.config
+    seeds: list[int] = []
+    device: str | None = None
     if config.given_values is not None:
-        scores, seeds, device = np.array([config.given_values]), [], None
+        scores = np.array([config.given_values])
     else:
         scores, seeds, device = _train(context)
     values, report, best = cover_values(scores.mean(axis=0), config.monotone)
@@ -97,7 +99,7 @@ def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
     DataChanged
         If the data that is there now is not the data of the terms.
     """
-    from ml.datasets import load
+    from ml.datasets.loading import load
 
     config = context.config
     if config.data is None or config.recipe is None:
@@ -113,7 +115,7 @@ def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
 
 
 def _train(context: RoundContext) -> tuple[np.ndarray, list[int], str]:
-    from ml.training import train_coalitions
+    from ml.training.scores import train_coalitions
 
     collaboration, recipe = agreed_data(context)
     n_coalitions = 1 + collaboration.grand_coalition

@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
 import pytest
+
+from settlement import retraining
+from settlement.store import RoundFolder, dump_json
 
 STAGES = ["open", "train", "allocate", "reward", "settle", "report"]
 
@@ -92,8 +96,8 @@ def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, thre
     config = three_parties / "round.toml"
     config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))
     message = fairround("run", three_parties, code=1)
-    assert "round.toml:29: party[0].budget" in message
-    assert "round.toml:30: party[0].wish" in message
+    assert "round.toml:24: party[0].budget" in message
+    assert "round.toml:25: party[0].wish" in message
     assert sorted(path.name for path in three_parties.iterdir()) == ["round.toml"]
 
 
@@ -196,3 +200,16 @@ def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
     after = finished()
     assert len(after) == 7
     assert {path: after[path] for path in before} == before
+
+
+def test_retraining_finds_a_forged_score(fairround, digits):
+    """A forger who also rewrites all that follows from the score is found by training alone."""
+    fairround("open", digits)
+    fairround("train", digits)
+    document = json.loads((digits / "train" / "values.json").read_text())
+    assert retraining.retrain_sample(digits, 7).forged == ()
+    document["scores"][0][5] -= 0.05
+    shutil.rmtree(digits / "train")
+    with RoundFolder(digits).write_stage("train", inputs=["open"]) as folder:
+        (folder / "values.json").write_bytes(dump_json(document))
+    assert retraining.retrain_sample(digits, 7).forged == (5,)
