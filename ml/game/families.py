@@ -144,7 +144,7 @@ def _saturate(rates: FloatArray) -> _Rules:
 
 
 def _omnipotent(n_parties: int, rng: np.random.Generator) -> _Rules:
-    of_others, flows = _saturate(np.append(0.0, 3.0 * _weights(n_parties - 1, rng)))
+    of_others, _ = _saturate(np.append(0.0, 3.0 * _weights(n_parties - 1, rng)))
 
     def of_members(bits: FloatArray) -> FloatArray:
         return np.where(bits[:, 0] > 0, 1.0, of_others(bits))
@@ -245,7 +245,9 @@ def _glove(n_parties: int, rng: np.random.Generator) -> _Rules:
     flows = np.array([[flow(bool(i), bool(j)) for j in left] for i in left])
 
     def of_members(bits: FloatArray) -> FloatArray:
-        return np.minimum(bits[:, left].sum(axis=1), bits[:, ~left].sum(axis=1)) / n_pairs
+        return np.asarray(
+            np.minimum(bits[:, left].sum(axis=1), bits[:, ~left].sum(axis=1)) / n_pairs
+        )
 
     return of_members, flows
 
