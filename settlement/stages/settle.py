@@ -76,6 +76,7 @@ def _settle_on_chain(
     n_steps = n_parties + 1
     context.progress("settle", 0, n_steps)
     escrow = EscrowClient(chain, opened.escrow)
+    # What all parties have signed settles at once: no deadline has to pass.
     receipt = escrow.settle(
         plan, chain.account(OPERATOR), signatures=_all_signatures(context, chain, opened, plan)
     )
@@ -86,9 +87,10 @@ def _settle_on_chain(
         context.progress("settle", 2 + party, n_steps)
     ledger = escrow.ledger(opened.round_id)
     left = chain.balance(opened.escrow)
-    if left:
+    if left != sum(ledger.claims_units) * opened.unit_scale:
         raise BrokenInvariant(
-            f"{left} wei are left in the escrow after all withdrawals; expected 0."
+            f"The escrow holds {left} wei; {sum(ledger.claims_units)} base units of "
+            f"{opened.unit_scale} wei are claimed."
         )
     return SettlementDocument(
         plan_id=plan.plan_id.hex(),
