@@ -213,7 +213,7 @@ class EscrowClient:
         *,
         table_hash: bytes = NO_TABLE,
     ) -> list[TransactionReceipt]:
-        """Bring all parties' signatures of a plan, in party order, in as many batches as it takes."""
+        """Bring all signatures of a plan, in party order, in as many batches as it takes."""
         round_id = plan.round.round_id
         n_parties = self.terms(round_id).n_parties
         if len(signatures) != n_parties:
@@ -297,7 +297,7 @@ class EscrowClient:
         return Fault(found) if (found := judge.decode("fault", answer)) else None
 
     def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Let the contract recompute the proposal: its bond is the caller's, or the caller's bond lost."""
+        """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
         proposed = self._proposed(round_id)
         packed = b"".join(transfer.encode() for transfer in proposed.transfers)
         data = self.interface.encode(
