@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from ml.errors import MlError
-from settlement.cli.calculators import allocate
+from settlement.cli.calculators import allocate, estimate
 from settlement.cli.parties import sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
@@ -50,6 +50,7 @@ for verb in (
     list_rounds,
     sign,
     withdraw,
+    estimate,
 ):
     fairround.add_command(verb)
 
