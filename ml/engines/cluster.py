@@ -29,8 +29,8 @@ class RayEngine:
     """Runs tasks on a Ray cluster: a local one, or that of ``address``; needs ``fairround[ray]``.
 
     Every task asks for ``num_cpus`` cores and ``num_gpus`` devices. One whose worker dies is
-    carried out again, at most ``retries`` times; results that were handed back live in this process, so a
-    lost cluster costs only the tasks under way.
+    carried out again, at most ``retries`` times; results that were handed back live in this
+    process, so a lost cluster costs only the tasks under way.
     """
 
     name = "ray"

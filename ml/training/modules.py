@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from ml.datasets.collaboration import Collaboration
+from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training.networks import Mlp, Network, TextAverage, Weights, scaled
 from ml.training.recipe import NETWORKS, Recipe
@@ -23,6 +24,7 @@ from ml.training.recipe import NETWORKS, Recipe
 __all__ = [
     "ModuleNetwork",
     "NetworkError",
+    "build_network",
     "code_digest",
     "import_name",
     "network_for",
@@ -151,14 +153,14 @@ def small_cnn(
 
 
 def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
-    """The recipe's network for the shape of this data, tried on two samples of it.
+    """The recipe's network for this data, tried on two samples of it.
 
     Raises
     ------
     NetworkError
         If the network does not fit the data, or an import path leads to no module.
     """
-    network = _network(recipe, collaboration)
+    network = build_network(recipe, collaboration.preparation)
     n_outputs = max(collaboration.n_classes, 1)
     weights = {name: tensor.unsqueeze(0) for name, tensor in network.initial(0).items()}
     rows = torch.from_numpy(collaboration.train.features[:2].copy()).unsqueeze(0)
@@ -177,11 +179,17 @@ def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
     return network
 
 
-def _network(recipe: Recipe, collaboration: Collaboration) -> Network:
-    shape = collaboration.train.features.shape[1:]
-    regression = collaboration.n_classes == 0
-    n_outputs = max(collaboration.n_classes, 1)
-    words = len(collaboration.preparation.vocabulary)
+def build_network(recipe: Recipe, preparation: Preparation) -> Network:
+    """The recipe's network for samples that were prepared so; it is not tried.
+
+    Raises
+    ------
+    NetworkError
+        If the kinds do not go together, or an import path leads to no module.
+    """
+    shape, regression = preparation.shape, not preparation.classes
+    n_outputs = len(preparation.classes) or 1
+    words = len(preparation.vocabulary)
     if (recipe.network == "text") != bool(words) and recipe.network in NETWORKS:
         kind = "texts" if words else f"samples of shape {shape}"
         raise NetworkError(f'Network "{recipe.network}" does not fit {kind}; texts need "text".')
@@ -191,7 +199,7 @@ def _network(recipe: Recipe, collaboration: Collaboration) -> Network:
         size, hidden = recipe.embedding, recipe.hidden
         return TextAverage(words + 1, size, hidden, n_outputs, regression=regression)
     if recipe.network == "cnn":
-        if collaboration.train.features.dtype.name != "uint8":
+        if preparation.dtype != "uint8":
             raise NetworkError(f"A cnn reads images; the data has figures of shape {shape}.")
         return ModuleNetwork(
             lambda: small_cnn(shape, recipe.channels, recipe.hidden, n_outputs),
@@ -214,14 +222,13 @@ def _network(recipe: Recipe, collaboration: Collaboration) -> Network:
             )
         return module
 
-    return ModuleNetwork(make, _shaped_for_user(collaboration), regression=regression)
+    return ModuleNetwork(make, _shaped_for_user(preparation), regression=regression)
 
 
-def _shaped_for_user(collaboration: Collaboration) -> Callable[[Tensor], Tensor]:
+def _shaped_for_user(preparation: Preparation) -> Callable[[Tensor], Tensor]:
     """What a user's module reads: images with channels first, word numbers, or columns."""
-    features = collaboration.train.features
-    if features.dtype.name == "uint8" and features.ndim in (3, 4):
+    if preparation.dtype == "uint8" and len(preparation.shape) in (2, 3):
         return as_images
-    if features.dtype.name == "int32":
+    if preparation.dtype == "int32":
         return lambda inputs: inputs.to(torch.int64)
     return scaled

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ml.datasets.collaboration import Collaboration
 from ml.errors import BrokenInvariant, MlError
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.cache import ModelCache
+from ml.training.cards import write_card
 from ml.training.devices import choose_device
 from ml.training.evaluate import Judge, score_function
 from ml.training.model_files import write_model
@@ -119,7 +120,7 @@ def train_rewards(
     targets : float, shape (n,)
         Validation scores, each from the party's own to the grand coalition's (means over seeds).
     out : Path
-        Folder for the files ``<party>-<name>.safetensors``.
+        Folder for the files ``<party>-<name>.safetensors`` and their cards, ``.json``.
     cache : Path
         Where `train_coalitions` keeps models; own and grand models come from there.
     best_coalition : int, shape (2**n,), optional
@@ -296,6 +297,7 @@ def _save(
             )
         slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "party"
         file = f"{party}-{slug}.safetensors"
+        holdout = None if holdout_judge is None else holdout_judge(weights)
         facts = {
             "party": str(party),
             "party_name": name,
@@ -306,8 +308,8 @@ def _save(
             "made": candidate.made,
         }
         sha256 = write_model(Path(out) / file, weights, facts)
-        holdout = None if holdout_judge is None else holdout_judge(weights)
-        rewards.append(
-            RewardModel(party, name, target, score, holdout, file, sha256, candidate.made)
-        )
+        reward = RewardModel(party, name, target, score, holdout, file, sha256, candidate.made)
+        card = asdict(reward) | {"data_sha256": collaboration.digest}
+        write_card(Path(out) / file, workshop.recipe, collaboration.preparation, card)
+        rewards.append(reward)
     return tuple(rewards)

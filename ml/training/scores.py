@@ -17,12 +17,12 @@ from ml.training.devices import choose_device, to_device
 from ml.training.evaluate import Judge, score_function
 from ml.training.modules import code_digest, network_for
 from ml.training.narrowing import Narrowing
-from ml.training.networks import stack_weights
+from ml.training.networks import Network, stack_weights
 from ml.training.orders import Trainee
 from ml.training.recipe import Recipe
-from ml.training.stack import train_stack
+from ml.training.trainer import train_stack
 
-__all__ = ["Progress", "TrainedScores", "model_keys", "train_coalitions"]
+__all__ = ["Progress", "TrainedScores", "check_training", "model_keys", "train_coalitions"]
 
 #: Called with steps done and steps in all; a step is one batch of one model.
 Progress = Callable[[int, int], None]
@@ -125,6 +125,19 @@ def train_chunk(
         yield advance.n_steps, tuple(finished)
 
 
+def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
+    """The recipe's network, after making sure that it and the score fit this data.
+
+    Raises
+    ------
+    NetworkError, ScoreError
+        If they do not; nothing was trained.
+    """
+    network = network_for(recipe, collaboration)
+    score_function(recipe, collaboration)
+    return network
+
+
 def train_coalitions(
     collaboration: Collaboration,
     recipe: Recipe,
@@ -154,9 +167,7 @@ def train_coalitions(
         If a coalition is empty or has members beyond the last party.
     """
     asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
-    # What does not fit is named before any training, whatever the cache holds.
-    network = network_for(recipe, collaboration)
-    score_function(recipe, collaboration)
+    network = check_training(collaboration, recipe)
     stack_size = recipe.stack_size or network.best_stack_size(choose_device(recipe.device).type)
     store = ModelCache(cache)
     per_coalition = [_assignments(collaboration, recipe, int(c)) for c in asked]

@@ -67,7 +67,7 @@ def allocate(
     if compare:
         if budgets or caps:
             raise click.UsageError(
-                "--compare is without budgets and caps: other schemes have none."
+                "--compare takes no --budget and no --cap."
             )
         from settlement.comparisons import comparison_text
 

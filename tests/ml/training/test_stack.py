@@ -10,7 +10,7 @@ from ml.training.narrowing import Narrowing
 from ml.training.networks import Mlp, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import linear_layers, train_one
-from ml.training.stack import train_stack
+from ml.training.trainer import train_stack
 
 
 def test_stacked_and_sequential_training_agree_after_full_training(digits, quick):

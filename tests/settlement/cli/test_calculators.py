@@ -26,7 +26,7 @@ def test_allocate_wants_a_round_or_a_file(fairround, three, tmp_path):
     assert "--values FILE" in fairround("allocate", tmp_path, "--values", three, code=2)
     assert "go with --values" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
     message = fairround("allocate", "--values", three, "--compare", "--budget", "a=1", code=2)
-    assert "without budgets" in message
+    assert "takes no --budget" in message
 
 
 def test_allocate_names_bad_input_in_one_line(fairround, tmp_path):
