@@ -32,23 +32,44 @@ def _call_token(asset: address, data: Bytes[100]) -> bool:
 
 
 @internal
+def _permit(asset: address, owner: address, amount_wei: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32):
+    """
+    @notice Brings an EIP-2612 permit to the token; whether it was accepted shows when the token is asked to move.
+    """
+    success: bool = raw_call(
+        asset,
+        abi_encode(
+            owner,
+            self,
+            amount_wei,
+            deadline,
+            v,
+            r,
+            s,
+            method_id=method_id("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"),
+        ),
+        revert_on_failure=False,
+    )
+
+
+@internal
 @payable
 def _receive(asset: address, sender: address, amount_wei: uint256):
     """
     @notice Takes exactly `amount_wei` of `sender`, or reverts.
     """
     if asset == empty(address):
-        assert msg.value == amount_wei, "escrow: ether sent is not units times the unit scale"
+        assert msg.value == amount_wei, "escrow: wrong amount of ether"
     else:
-        assert msg.value == 0, "escrow: ether sent to a round in tokens"
+        assert msg.value == 0, "escrow: round is not in ether"
         before: uint256 = self._balance_of(asset)
-        assert before >= self.held[asset], "escrow: token lost what the escrow held"
+        assert before >= self.held[asset], "escrow: token lost its balance"
         assert self._call_token(
             asset,
             abi_encode(sender, self, amount_wei, method_id=method_id("transferFrom(address,address,uint256)")),
-        ), "escrow: token refused the deposit"
+        ), "escrow: token refused deposit"
         after: uint256 = self._balance_of(asset)
-        assert after >= before and unsafe_sub(after, before) == amount_wei, "escrow: token moved another amount than the deposit"
+        assert after >= before and unsafe_sub(after, before) == amount_wei, "escrow: token moved other amount"
     self.held[asset] += amount_wei
 
 
@@ -59,11 +80,11 @@ def _send(asset: address, recipient: address, amount_wei: uint256):
     """
     self.held[asset] -= amount_wei
     if asset == empty(address):
-        assert raw_call(recipient, b"", value=amount_wei, revert_on_failure=False), "escrow: recipient refused the ether"
+        assert raw_call(recipient, b"", value=amount_wei, revert_on_failure=False), "escrow: recipient refused ether"
     else:
         before: uint256 = self._balance_of(asset)
         assert self._call_token(
             asset, abi_encode(recipient, amount_wei, method_id=method_id("transfer(address,uint256)"))
-        ), "escrow: token refused the withdrawal"
+        ), "escrow: token refused withdrawal"
         after: uint256 = self._balance_of(asset)
-        assert after <= before and unsafe_sub(before, after) == amount_wei, "escrow: token moved another amount than the withdrawal"
+        assert after <= before and unsafe_sub(before, after) == amount_wei, "escrow: token moved other amount"

@@ -84,7 +84,7 @@ def check_chain(folder: RoundFolder) -> None:
     stored = SettlementDocument.read(folder)
     plan = plan_of(opened, AllocationDocument.read(folder))
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
-    withdrawn = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
+    due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
     spec = read_config(folder.config_path).chain_spec()
     with open_chain(folder.chain_path, spec, read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
@@ -96,10 +96,19 @@ def check_chain(folder: RoundFolder) -> None:
     _same(stored, "plan_id", plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
     _same(stored, "net_positions_units", positions)
-    _same(stored, "withdrawn_units", withdrawn)
-    _same(stored, "withdrawn_units", list(ledger.withdrawn_units))
-    _same(stored, "escrow_balance_wei", left)
-    _same(stored, "gas", gas)
+    # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
+    for party, (taken, now) in enumerate(
+        zip(stored.withdrawn_units, ledger.withdrawn_units, strict=True)
+    ):
+        if taken not in (0, due[party]) or now + ledger.claims_units[party] != due[party]:
+            place = f"withdrawn_units[{party}]"
+            raise AuditError(_disagreement(stored, place, taken, due[party]))
+    open_wei = sum(ledger.claims_units) * opened.unit_scale
+    if left != open_wei:
+        raise AuditError(f"The escrow holds {left} wei; its open claims are {open_wei} wei.")
+    for label, used in stored.gas.items():
+        if gas.get(label) != used:
+            raise AuditError(_disagreement(stored, f"gas[{label}]", used, gas.get(label)))
     transfers = [
         {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
         for t in ledger.transfers

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 
 __all__ = ["Collaboration", "CollaborationError", "Samples", "array_digest"]
@@ -50,6 +51,7 @@ class Collaboration:
 
     Parties are numbered in configuration order; bit i of a coalition is party i.
     ``party_indices[i]`` are rows of ``train``, sorted. ``n_classes`` is 0 for regression.
+    ``preparation`` says how raw samples became these.
     Scores are measured on ``validation``; ``holdout`` is only ever reported.
     """
 
@@ -59,8 +61,8 @@ class Collaboration:
     holdout: Samples
     party_indices: tuple[NDArray[Any], ...]
     n_classes: int
+    preparation: Preparation
     overlap: str = "union"
-    vocabulary_size: int = 0
 
     @property
     def n_parties(self) -> int:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.datasets.collaboration import Collaboration, Samples
+from ml.datasets.folders import folder_source
+from ml.datasets.hub import huggingface
+from ml.datasets.labels import as_targets
 from ml.datasets.mnist import mnist
+from ml.datasets.official import cifar10, fashion_mnist
+from ml.datasets.preparation import Preparation
 from ml.datasets.source import DataError, Source
 from ml.datasets.spec import DataSpec
-from ml.datasets.splits import rows_with_labels, stratified_split
+from ml.datasets.splits import add_label_noise, party_rows, stratified_split
+from ml.datasets.tables import read_table
+from ml.datasets.text import imdb
 
 __all__ = ["load"]
 
@@ -25,9 +35,32 @@ def digits() -> Source:
     return Source(images, bunch.target.astype(np.int64), n_classes=10)
 
 
+def table_file(spec: DataSpec) -> Source:
+    """One csv or parquet file with all samples."""
+    path = Path(spec.path)
+    if path.suffix != f".{spec.source}":
+        raise DataError(f"{path} is no .{spec.source} file; expected one for this source.")
+    table = read_table(path, spec.target, spec.id)
+    targets, _, classes = as_targets(table.targets, None, spec.task)
+    return Source(table.features, targets, len(classes), classes=classes, ids=table.ids)
+
+
+def folder(spec: DataSpec) -> Source:
+    """A folder with a subfolder for each party that has samples of its own."""
+    names = [party.name for party in spec.parties if party.replicate is None]
+    return folder_source(Path(spec.path), names, spec.task, spec.target, spec.id)
+
+
 READERS: dict[str, Callable[[DataSpec], Source]] = {
     "mnist": lambda spec: mnist(),
     "digits": lambda spec: digits(),
+    "imdb": lambda spec: imdb(spec.vocabulary_size, spec.max_words),
+    "fashion-mnist": lambda spec: fashion_mnist(Path(spec.path)),
+    "cifar10": lambda spec: cifar10(Path(spec.path)),
+    "folder": folder,
+    "csv": table_file,
+    "parquet": table_file,
+    "huggingface": huggingface,
 }
 
 
@@ -40,32 +73,65 @@ def load(spec: DataSpec) -> Collaboration:
         If the source cannot be read or does not hold what the parties are said to hold.
     """
     source = READERS[spec.source](spec)
-    # One stream for each draw: a change of one share leaves the other draw as it was.
+    train, ids, validation, holdout = _three_sets(spec, source)
+    held = party_rows(spec, source, train.targets, ids)
+    for index, rows in enumerate(held):
+        if not len(rows):
+            raise DataError(
+                f'Party {index} ("{spec.parties[index].name}") holds no training sample; expected '
+                "at least 1. Give it some or leave it out."
+            )
+    if not len(validation):
+        raise DataError("Validation has no sample; expected at least 1.")
+    copied, wrong, held = add_label_noise(spec, train.targets, held, source.n_classes)
+    features = train.features
+    if len(copied):
+        features = np.concatenate([features, features[copied]])
+    targets = np.concatenate([train.targets, wrong])
+    classes = source.classes or tuple(map(str, range(source.n_classes)))
+    # Of all parties' samples, not of rows that nobody holds.
+    used = np.unique(np.concatenate(held))
+    preparation = Preparation.of(features[used], targets[used], classes, source.vocabulary)
+
+    def prepared(features: NDArray[Any], targets: NDArray[Any]) -> Samples:
+        return Samples(preparation.features(features), preparation.targets(targets))
+
+    return Collaboration(
+        party_names=tuple(party.name for party in spec.parties),
+        train=prepared(features, targets),
+        validation=prepared(validation.features, validation.targets),
+        holdout=prepared(holdout.features, holdout.targets),
+        party_indices=held,
+        n_classes=source.n_classes,
+        preparation=preparation,
+        overlap=spec.overlap,
+    )
+
+
+def _three_sets(
+    spec: DataSpec, source: Source
+) -> tuple[Samples, tuple[str, ...], Samples, Samples]:
+    """Training samples and their ids, validation and holdout, each draw with its own stream."""
     test_stream, holdout_stream = (
         np.random.default_rng([spec.seed, purpose]) for purpose in range(2)
     )
+    ids = source.ids
     if source.test_features is None or source.test_targets is None:
         train_rows, test_rows = stratified_split(source.targets, spec.test_share, test_stream)
         train = Samples(source.features[train_rows], source.targets[train_rows])
         test = Samples(source.features[test_rows], source.targets[test_rows])
+        if ids:
+            ids = tuple(ids[row] for row in train_rows)
     else:
         train = Samples(source.features, source.targets)
         test = Samples(source.test_features, source.test_targets)
-    kept, held_out = stratified_split(test.targets, spec.holdout_share, holdout_stream)
-    party_indices = tuple(rows_with_labels(train.targets, party.labels) for party in spec.parties)
-    for index, rows in enumerate(party_indices):
-        if not len(rows):
-            raise DataError(
-                f'Party {index} ("{spec.parties[index].name}") holds no training sample; '
-                f"expected at least 1. Give it labels that {spec.source} has."
-            )
-    return Collaboration(
-        party_names=tuple(party.name for party in spec.parties),
-        train=train,
-        validation=Samples(test.features[kept], test.targets[kept]),
-        holdout=Samples(test.features[held_out], test.targets[held_out]),
-        party_indices=party_indices,
-        n_classes=source.n_classes,
-        overlap=spec.overlap,
-        vocabulary_size=source.vocabulary_size,
+    if source.n_validation is None:
+        kept, held_out = stratified_split(test.targets, spec.holdout_share, holdout_stream)
+    else:
+        kept, held_out = np.split(np.arange(len(test)), [source.n_validation])
+    return (
+        train,
+        ids,
+        Samples(test.features[kept], test.targets[kept]),
+        Samples(test.features[held_out], test.targets[held_out]),
     )

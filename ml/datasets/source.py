@@ -25,7 +25,11 @@ class Source:
     ``features`` is uint8 images ``(rows, height, width[, channels])``, float32 columns
     ``(rows, columns)`` or int32 words ``(rows, length)`` with 0 for no word. ``targets`` is int64
     classes or float32 figures (then ``n_classes`` is 0). A source without a test set has None
-    there. ``party_rows`` are the rows of each named party if the source itself says so.
+    there. ``classes`` and ``vocabulary`` (from word number 1) are names. ``party_rows`` are the
+    rows of each named party if the source itself says so; ``ids`` name the training rows if they
+    have names, otherwise the row number does.
+    If the source itself keeps validation from holdout, the first ``n_validation`` test samples are
+    for validation and the others are the holdout.
     """
 
     features: NDArray[Any]
@@ -33,8 +37,11 @@ class Source:
     n_classes: int
     test_features: NDArray[Any] | None = None
     test_targets: NDArray[Any] | None = None
-    vocabulary_size: int = 0
+    classes: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
     party_rows: dict[str, NDArray[Any]] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+    n_validation: int | None = None
 
 
 def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["rows_with_labels", "stratified_split"]
+from ml.datasets.source import DataError, Source
+from ml.datasets.spec import DataSpec, PartyData
+
+__all__ = ["add_label_noise", "party_rows", "rows_with_labels", "stratified_split"]
+
+Rows = NDArray[np.int64]
 
 
 def stratified_split(
     targets: NDArray[Any], second_share: float, generator: np.random.Generator
-) -> tuple[NDArray[Any], NDArray[Any]]:
+) -> tuple[Rows, Rows]:
     """Rows of a first and a second part, label by label in the given share; both sorted.
 
     Figures that are no labels (floating point) are split without strata. Within a label the second
@@ -22,8 +28,8 @@ def stratified_split(
         strata = [np.arange(len(targets))]
     else:
         strata = [np.flatnonzero(targets == label) for label in np.unique(targets)]
-    first: list[NDArray[Any]] = []
-    second: list[NDArray[Any]] = []
+    first: list[Rows] = []
+    second: list[Rows] = []
     for rows in strata:
         shuffled = generator.permutation(rows)
         taken = min(round(second_share * len(rows)), len(rows) - 1)
@@ -32,6 +38,127 @@ def stratified_split(
     return np.sort(np.concatenate(first)), np.sort(np.concatenate(second))
 
 
-def rows_with_labels(targets: NDArray[Any], labels: tuple[int, ...]) -> NDArray[Any]:
-    """Rows whose target is one of the labels, sorted."""
-    return np.flatnonzero(np.isin(targets, labels))
+def rows_with_labels(
+    targets: NDArray[Any], labels: tuple[int, ...], classes: tuple[str, ...] = ()
+) -> Rows:
+    """Rows whose target is one of the labels, sorted; labels are names of classes if those are.
+
+    Raises
+    ------
+    DataError
+        If a label is no class of the data.
+    """
+    if not classes:
+        return np.flatnonzero(np.isin(targets, labels))
+    strangers = [label for label in labels if str(label) not in classes]
+    if strangers:
+        raise DataError(
+            f"Labels {', '.join(map(str, strangers))} are outside the data, which has "
+            f"{', '.join(classes)}."
+        )
+    return np.flatnonzero(np.isin(targets, [classes.index(str(label)) for label in labels]))
+
+
+def party_rows(
+    spec: DataSpec, source: Source, targets: NDArray[Any], ids: tuple[str, ...]
+) -> tuple[Rows, ...]:
+    """Training rows of every party, sorted, before label noise.
+
+    Each kind of draw has a stream of its own, so that a change of one leaves the others alone.
+    """
+    own = [party for party in spec.parties if party.replicate is None]
+    stream = np.random.default_rng([spec.seed, 2])
+    if spec.split == "labels":
+        held = [rows_with_labels(targets, party.labels, source.classes) for party in own]
+    elif spec.split == "ids":
+        held = [_rows_by_id(party, ids, len(targets)) for party in own]
+    elif spec.split == "source":
+        held = [source.party_rows[party.name] for party in own]
+    elif spec.split == "dirichlet":
+        held = _dirichlet(targets, len(own), spec.alpha, stream)
+    else:
+        shares = [1 / len(own) if party.share is None else party.share for party in own]
+        held = _shares(targets, shares, stream)
+    by_name = {party.name: rows for party, rows in zip(own, held, strict=True)}
+    found = []
+    for index, party in enumerate(spec.parties):
+        rows = by_name[party.replicate or party.name]
+        if party.size is not None and len(rows):
+            count = round(party.size * len(rows)) if party.size <= 1 else int(party.size)
+            if not 0 < count <= len(rows):
+                raise DataError(
+                    f'Party {index} ("{party.name}") has {len(rows)} samples; size {party.size:g} '
+                    f"asks for {count}."
+                )
+            rows = np.random.default_rng([spec.seed, 3, index]).choice(rows, count, replace=False)
+        found.append(np.sort(rows))
+    return tuple(found)
+
+
+def _shares(targets: NDArray[Any], shares: list[float], stream: np.random.Generator) -> list[Rows]:
+    """Disjoint random parts of the given shares of all rows."""
+    order = stream.permutation(len(targets))
+    ends = np.rint(np.cumsum(shares) * len(targets)).astype(np.int64)
+    return [order[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def _dirichlet(
+    targets: NDArray[Any], n_parties: int, alpha: float, stream: np.random.Generator
+) -> list[Rows]:
+    """Disjoint parts: of every label each party gets a share drawn from Dirichlet(alpha)."""
+    parts: list[list[Rows]] = [[] for _ in range(n_parties)]
+    for label in np.unique(targets):
+        rows = stream.permutation(np.flatnonzero(targets == label))
+        cuts = np.cumsum(stream.dirichlet(np.full(n_parties, alpha)))[:-1]
+        ends = np.rint(cuts * len(rows)).astype(np.int64)
+        for part, piece in zip(parts, np.split(rows, ends), strict=True):
+            part.append(piece)
+    return [np.concatenate(part) for part in parts]
+
+
+def _rows_by_id(party: PartyData, ids: tuple[str, ...], n_rows: int) -> Rows:
+    """Rows that a file names, one id a line; without ids of the data they are row numbers."""
+    lines = Path(party.ids or "").read_text(encoding="utf-8").split()
+    numbers = {name: row for row, name in enumerate(ids)} if ids else {}
+    known = numbers or {str(row): row for row in range(n_rows)}
+    strangers = [line for line in lines if line not in known]
+    if strangers:
+        raise DataError(
+            f'Party "{party.name}" lists {len(strangers)} ids that are no training sample, '
+            f'first "{strangers[0]}"; the data has {len(known)} ids.'
+        )
+    return np.array(sorted({known[line] for line in lines}), np.int64)
+
+
+def add_label_noise(
+    spec: DataSpec, targets: NDArray[Any], held: tuple[Rows, ...], n_classes: int
+) -> tuple[Rows, NDArray[Any], tuple[Rows, ...]]:
+    """Wrong labels for the parties that have noise.
+
+    A noisy sample is a row of its own, because another party may hold the same one with its true
+    label. Returns the rows of the data that are to be appended, their targets, and who holds what.
+    Labels change to another one, each equally likely; figures are exchanged among the noisy ones.
+    """
+    copies: list[Rows] = []
+    wrong: list[NDArray[Any]] = []
+    parts = []
+    n_rows = len(targets)
+    for index, (party, rows) in enumerate(zip(spec.parties, held, strict=True)):
+        count = round(party.label_noise * len(rows))
+        if not count:
+            parts.append(rows)
+            continue
+        stream = np.random.default_rng([spec.seed, 4, index])
+        noisy = stream.choice(rows, count, replace=False)
+        if n_classes:
+            shift = stream.integers(1, n_classes, count)
+            wrong.append(((targets[noisy] + shift) % n_classes).astype(targets.dtype))
+        else:
+            wrong.append(stream.permutation(targets[noisy]))
+        copies.append(noisy)
+        fresh = np.arange(n_rows, n_rows + count)
+        n_rows += count
+        parts.append(np.concatenate([np.setdiff1d(rows, noisy), fresh]))
+    if not copies:
+        return np.zeros(0, np.int64), targets[:0], held
+    return np.concatenate(copies), np.concatenate(wrong), tuple(parts)

@@ -28,9 +28,10 @@ from ml.errors import BrokenInvariant, MlError
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.cache import ModelCache
 from ml.training.devices import choose_device
-from ml.training.evaluate import Judge
+from ml.training.evaluate import Judge, score_function
 from ml.training.model_files import write_model
-from ml.training.networks import network_for, stack_weights
+from ml.training.modules import network_for
+from ml.training.networks import stack_weights
 from ml.training.orders import Schedule, Trainee
 from ml.training.recipe import Recipe
 from ml.training.scores import Progress, model_keys, train_coalitions
@@ -86,7 +87,8 @@ class Workshop:
         self.device = choose_device(recipe.device)
         self.recipe = recipe
         self.network = network_for(recipe, collaboration)
-        self.judge = Judge.on(self.network, collaboration.validation, self.device)
+        self.score_of = score_function(recipe, collaboration)
+        self.judge = Judge.on(self.network, self.score_of, collaboration.validation, self.device)
         self.one_sample = 1 / len(collaboration.validation)
         self.features = torch.from_numpy(collaboration.train.features).to(self.device)
         self.targets = torch.from_numpy(collaboration.train.targets).to(self.device)
@@ -278,7 +280,9 @@ def _save(
     """Check every reward against its target and write the files."""
     holdout_judge: Callable[..., float] | None = None
     if len(collaboration.holdout):
-        holdout_judge = Judge.on(workshop.network, collaboration.holdout, workshop.device).score
+        holdout_judge = Judge.on(
+            workshop.network, workshop.score_of, collaboration.holdout, workshop.device
+        ).score
     rewards = []
     for party, target in enumerate(map(float, targets)):
         candidate = finalists[party]

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ml.datasets.collaboration import Collaboration, array_digest
 from ml.engines import Engine, LocalEngine
 from ml.training.cache import FinishedModel, ModelCache
-from ml.training.devices import choose_device
-from ml.training.evaluate import Judge
+from ml.training.devices import choose_device, to_device
+from ml.training.evaluate import Judge, score_function
+from ml.training.modules import code_digest, network_for
 from ml.training.narrowing import Narrowing
-from ml.training.networks import network_for, stack_weights
+from ml.training.networks import stack_weights
 from ml.training.orders import Trainee
 from ml.training.recipe import Recipe
 from ml.training.stack import train_stack
@@ -76,6 +76,7 @@ def _assignments(
 ) -> tuple[Assignment, ...]:
     rows = collaboration.coalition_indices(coalition)
     content = array_digest(rows)
+    code = code_digest(recipe.network) + code_digest(recipe.score)
     found = []
     for seed in recipe.seeds:
         parts = (
@@ -84,6 +85,7 @@ def _assignments(
             collaboration.validation.digest,
             str(collaboration.n_classes),
             content,
+            code,
             str(seed),
         )
         trainee = Trainee.for_epochs(rows, recipe.epochs, recipe.batch_size, f"{seed}/{content}")
@@ -100,8 +102,9 @@ def train_chunk(
     collaboration, recipe = shared
     device = choose_device(recipe.device)
     network = network_for(recipe, collaboration)
-    judge = Judge.on(network, collaboration.validation, device)
-    features = torch.from_numpy(collaboration.train.features).to(device)
+    score_of = score_function(recipe, collaboration)
+    judge = Judge.on(network, score_of, collaboration.validation, device)
+    features = to_device(collaboration.train.features, device)
     narrowing = Narrowing.of(network, features)
     initial = {seed: network.initial(seed) for seed in {assignment.seed for assignment in chunk}}
     start = stack_weights([initial[assignment.seed] for assignment in chunk])
@@ -110,7 +113,7 @@ def train_chunk(
         narrowing.shrink({name: tensor.to(device) for name, tensor in start.items()}),
         [assignment.trainee for assignment in chunk],
         narrowing.features,
-        torch.from_numpy(collaboration.train.targets).to(device),
+        to_device(collaboration.train.targets, device),
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
     )
@@ -151,6 +154,10 @@ def train_coalitions(
         If a coalition is empty or has members beyond the last party.
     """
     asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
+    # What does not fit is named before any training, whatever the cache holds.
+    network = network_for(recipe, collaboration)
+    score_function(recipe, collaboration)
+    stack_size = recipe.stack_size or network.best_stack_size(choose_device(recipe.device).type)
     store = ModelCache(cache)
     per_coalition = [_assignments(collaboration, recipe, int(c)) for c in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
@@ -163,8 +170,8 @@ def train_coalitions(
             scores[key] = known.score
     n_recalled = len(scores)
     chunks = [
-        tuple(a for a in ordered[at : at + recipe.stack_size] if a.key not in scores)
-        for at in range(0, len(ordered), recipe.stack_size)
+        tuple(a for a in ordered[at : at + stack_size] if a.key not in scores)
+        for at in range(0, len(ordered), stack_size)
     ]
     total = sum(a.trainee.n_steps for a in ordered)
     done = total - sum(a.trainee.n_steps for chunk in chunks for a in chunk)

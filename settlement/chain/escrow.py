@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
-from settlement.chain.events import (
-    ETHER,
-    EscrowEvent,
-    RoundLedger,
-    RoundTerms,
-    event_of,
-    ledger_of,
-)
 from settlement.chain.interface import Interface
 from settlement.chain.records import TransactionReceipt
 from settlement.chain.typed_data import NO_TABLE, sign_plan
 from settlement.errors import BrokenInvariant, PlanError, SettlementError
-from settlement.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementPlan
+from settlement.events import (
+    ETHER,
+    EscrowEvent,
+    Proposed,
+    RoundLedger,
+    RoundState,
+    RoundTerms,
+    event_of,
+    ledger_of,
+)
+from settlement.posting import Fault, Posting
+from settlement.terms import MAX_AMOUNT_UNITS, WHOLE_TRANSFERS, RoundReference, SettlementPlan
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -37,7 +40,8 @@ MAX_TRANSACTION_GAS = 2**24
 PARTY_GAS = 60_000  # one party registered: a fresh slot, calldata and its log
 SIGNATURE_GAS = 15_000
 TRANSFER_GAS = 14_000  # both parties in slots of their own
-REGISTER_BATCH = 256
+SMALL_TRANSFERS = 64
+REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
 
 
@@ -64,10 +68,9 @@ class EscrowClient:
     @classmethod
     def deploy(cls, chain: Chain, account: LocalAccount) -> EscrowClient:
         """Create the contract; nobody owns it afterwards, the account neither."""
-        receipt = chain.send("deploy", account, None, artifact().bytecode, gas=DEPLOY_GAS)
-        if receipt.contract_address is None:
-            raise BrokenInvariant("The deployment succeeded without a contract address.")
-        return cls(chain, receipt.contract_address)
+        judge = _create(chain, "deploy/judge", account, artifact("Judge").bytecode)
+        creation = artifact().bytecode + bytes(12) + bytes.fromhex(judge[2:])
+        return cls(chain, _create(chain, "deploy", account, creation))
 
     # Opening and funding
 
@@ -84,8 +87,16 @@ class EscrowClient:
         exchange_rate: int = 0,
         bond_wei: int = 0,
         challenge_window: int = 0,
+        caps_hash: bytes = bytes(32),
     ) -> int:
         """Open a round, whose operator the account becomes, and register all parties.
+
+        Parameters
+        ----------
+        asset : str
+            Address of an ERC-20 token; ether by default.
+        exchange_rate, bond_wei, challenge_window, caps_hash
+            What the optimistic way needs; without a bond the round has none.
 
         Returns
         -------
@@ -101,6 +112,7 @@ class EscrowClient:
             funding_deadline,
             settlement_deadline,
             challenge_window,
+            caps_hash,
             len(parties),
         )
         self._check_parties(parties)
@@ -175,25 +187,143 @@ class EscrowClient:
         signatures : sequence of bytes, optional
             The parties' signatures in party order, where they are not; see `sign_plan`.
 
+        Returns
+        -------
+        TransactionReceipt
+            Of the transaction with which the plan took effect.
+
         Raises
         ------
         PlanError
             If the plan is of another round or contract, or exceeds a deposit.
         """
+        round_id = plan.round.round_id
+        if self.chain.receipt(f"settle/{round_id}") is None:
+            self._check_plan(plan)
         if signatures is None:
             signatures = [sign_plan(plan, signer, table_hash) for signer in signers]
+        self.endorse(plan, account, signatures, table_hash=table_hash)
+        return self.carry_out(plan, account)
+
+    def endorse(
+        self,
+        plan: SettlementPlan,
+        account: LocalAccount,
+        signatures: Sequence[bytes],
+        *,
+        table_hash: bytes = NO_TABLE,
+    ) -> list[TransactionReceipt]:
+        """Bring all parties' signatures of a plan, in party order, in as many batches as it takes."""
         round_id = plan.round.round_id
-        label = f"settle/{round_id}"
+        n_parties = self.terms(round_id).n_parties
+        if len(signatures) != n_parties:
+            raise PlanError(
+                f"{len(signatures)} signatures for a round of {n_parties} parties; all must sign."
+            )
+        batches = [
+            signatures[k : k + SIGNATURE_BATCH] for k in range(0, n_parties, SIGNATURE_BATCH)
+        ]
+        name = f"endorse/{round_id}/{plan.plan_id.hex()[:16]}"
+        return [
+            self._send(
+                f"{name}/{k}",
+                account,
+                200_000 + SIGNATURE_GAS * len(batch),
+                self.interface.encode(
+                    "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
+                ),
+            )
+            for k, batch in enumerate(batches)
+        ]
+
+    def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> TransactionReceipt:
+        """Carry out a plan that all have signed, or whose challenge window has closed."""
+        round_id = plan.round.round_id
+        n_parties = self.terms(round_id).n_parties
+        chunks = plan.chunks
+        if len(chunks) == 1 and max(n_parties, len(plan.transfers)) <= WHOLE_TRANSFERS:
+            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
+            name = "settle" if small else "settle_large"
+            data = self.interface.encode(name, round_id, chunks[0])
+            gas = 400_000 + TRANSFER_GAS * len(plan.transfers)
+            return self._send(f"settle/{round_id}", account, gas, data)
+        following = (*plan.links[1:], b"")
+        for k, (chunk, link) in enumerate(zip(chunks, following, strict=True)):
+            label = f"settle/{round_id}" if not link else f"settle/{round_id}/chunk/{k}"
+            data = self.interface.encode("settle_chunk", round_id, chunk, link)
+            receipt = self._send(label, account, MAX_TRANSACTION_GAS, data)
+        return receipt
+
+    # The optimistic way
+
+    def commit_table(
+        self, round_id: int, account: LocalAccount, table_hash: bytes
+    ) -> TransactionReceipt:
+        """Name the value table, once, after the funding deadline; the operator only."""
+        data = self.interface.encode("commit_table", round_id, table_hash)
+        return self._send(f"commit/{round_id}", account, CALL_GAS, data)
+
+    def propose(
+        self, plan: SettlementPlan, account: LocalAccount, posting: Posting
+    ) -> TransactionReceipt:
+        """Post plan and allocation with a bond; the operator only."""
+        round_id = plan.round.round_id
+        label = f"propose/{round_id}"
         if self.chain.receipt(label) is None:
-            self._check_plan(plan, len(signatures))
-        return self._send(
-            label,
-            account,
-            400_000 + SIGNATURE_GAS * len(signatures) + TRANSFER_GAS * len(plan.transfers),
-            self.interface.encode(
-                "settle", round_id, table_hash, plan.encode(), b"".join(signatures)
-            ),
+            self._check_plan(plan)
+        data = self.interface.encode(
+            "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
         )
+        bond_wei = self.terms(round_id).bond_wei
+        return self._send(label, account, MAX_TRANSACTION_GAS // 2, data, bond_wei)
+
+    def fault(self, round_id: int) -> Fault | None:
+        """What a challenge of the round's proposal would find, asked of the chain for nothing."""
+        proposed = self._proposed(round_id)
+        deposits = self.ledger(round_id).deposits_units
+        judge = Interface(artifact("Judge").abi)
+        terms = self.terms(round_id)
+        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
+        data = judge.encode(
+            "fault",
+            terms.exchange_rate,
+            terms.caps_hash,
+            list(deposits),
+            packed,
+            proposed.posting,
+            proposed.table,
+        )
+        answer = self.chain.call(self._read("JUDGE"), data)
+        return Fault(found) if (found := judge.decode("fault", answer)) else None
+
+    def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
+        """Let the contract recompute the proposal: its bond is the caller's, or the caller's bond lost."""
+        proposed = self._proposed(round_id)
+        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
+        data = self.interface.encode(
+            "challenge", round_id, packed, proposed.posting, proposed.table
+        )
+        label = f"challenge/{round_id}/{account.address}"
+        bond_wei = self.terms(round_id).bond_wei
+        return self._send(label, account, MAX_TRANSACTION_GAS, data, bond_wei)
+
+    def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
+        """Free the bond of a proposal that expired."""
+        data = self.interface.encode("reclaim_bond", round_id)
+        return self._send(f"reclaim-bond/{round_id}", account, CALL_GAS, data)
+
+    def withdraw_bond(
+        self, account: LocalAccount, recipient: str, *, label: str
+    ) -> TransactionReceipt:
+        """Take an account's free bonds out, to any address."""
+        data = self.interface.encode("withdraw_bond", recipient)
+        return self._send(f"withdraw-bond/{label}", account, CALL_GAS, data)
+
+    def _proposed(self, round_id: int) -> Proposed:
+        for event in self.events(round_id):
+            if isinstance(event, Proposed):
+                return event
+        raise EscrowError(f"Round {round_id} has no proposal; the operator posts one first.")
 
     # Ways out
 
@@ -212,7 +342,7 @@ class EscrowClient:
 
     def terms(self, round_id: int) -> RoundTerms:
         """The contract's part of a round's terms."""
-        from eth_utils import to_checksum_address
+        from eth_utils.address import to_checksum_address
 
         values = list(self._read("terms", round_id))
         values[1] = to_checksum_address(values[1])
@@ -226,6 +356,10 @@ class EscrowClient:
         return RoundReference(
             self.chain.chain_id, self.address, round_id, self.terms(round_id).terms_hash
         )
+
+    def state(self, round_id: int) -> RoundState:
+        """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
+        return RoundState(self._read("state", round_id))
 
     def claim(self, round_id: int, party: int) -> int:
         """Base units that a party has in the escrow."""
@@ -266,7 +400,7 @@ class EscrowClient:
             if earlier != party:
                 raise EscrowError(f"Parties {earlier} and {party} are both {address}.")
 
-    def _check_plan(self, plan: SettlementPlan, n_signatures: int) -> None:
+    def _check_plan(self, plan: SettlementPlan) -> None:
         round_id = plan.round.round_id
         if plan.round != self.reference(round_id):
             raise PlanError(
@@ -275,13 +409,24 @@ class EscrowClient:
             )
         ledger = self.ledger(round_id)
         n_parties = len(ledger.parties)
-        if n_signatures > n_parties:
-            raise PlanError(f"{n_signatures} signatures for a round of {n_parties} parties.")
         paid = [0] * n_parties
+        received = set()
         for transfer in plan.transfers:
             if max(transfer.debtor, transfer.creditor) >= n_parties:
                 raise PlanError(f"{transfer} in a round of {n_parties} parties.")
             paid[transfer.debtor] += transfer.amount_units
+            received.add(transfer.creditor)
         for party, (units, deposit) in enumerate(zip(paid, ledger.deposits_units, strict=True)):
             if units > deposit:
                 raise PlanError(f"Party {party} would pay {units} of {deposit} base units.")
+            if units and party in received:
+                raise PlanError(
+                    f"Party {party} would pay {units} base units and receive some; net the plan."
+                )
+
+
+def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:
+    receipt = chain.send(label, account, None, creation, gas=DEPLOY_GAS)
+    if receipt.contract_address is None:
+        raise BrokenInvariant(f"{label} succeeded without a contract address.")
+    return receipt.contract_address

