@@ -66,9 +66,7 @@ def allocate(
     assert values is not None
     if compare:
         if budgets or caps:
-            raise click.UsageError(
-                "--compare takes no --budget and no --cap."
-            )
+            raise click.UsageError("--compare takes no --budget and no --cap.")
         from settlement.comparisons import comparison_text
 
         compared = calculator.compare(values, monotone)
