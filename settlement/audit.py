@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,17 @@ def audit_round(path: Path) -> tuple[Finding, ...]:
     folder = RoundFolder(path)
     if not folder.config_path.is_file():
         raise NoRound(f"{path} has no round.toml.")
-    findings = [_finding(f"files of {stage}", lambda s=stage: folder.stage(s)) for stage in STAGES]
+    for stage in STAGES:
+        if not folder.has(stage):
+            folder.stage(stage)  # says which verb is still to be run
+    findings = [
+        _finding(f"files of {stage}", partial(folder.check_seal, stage)) for stage in STAGES
+    ]
     if any(finding.trouble for finding in findings):
         return tuple(findings)  # figures of changed files prove nothing
     from settlement.audit_figures import FIGURE_CHECKS
 
-    findings += [_finding(name, lambda c=check: c(folder)) for name, check in FIGURE_CHECKS]
+    findings += [_finding(name, partial(check, folder)) for name, check in FIGURE_CHECKS]
     return tuple(findings)
 
 

@@ -24,6 +24,7 @@ from settlement.documents import (
 )
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
+from settlement.stages.context import gas_by_label
 from settlement.stages.open import TERMS_FILE
 from settlement.stages.settle import plan_of
 from settlement.stages.train import cover_values
@@ -83,21 +84,31 @@ def check_chain(folder: RoundFolder) -> None:
     stored = SettlementDocument.read(folder)
     plan = plan_of(opened, AllocationDocument.read(folder))
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
-    withdrawn = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
-    with open_chain(folder.chain_path, read_only=True) as chain:
+    due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
+    spec = read_config(folder.config_path).chain_spec()
+    with open_chain(folder.chain_path, spec, read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
-        gas = {label: chain.receipt(label).gas_used for label in chain.labels()}
+        gas = gas_by_label(chain)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
     _same(stored, "plan_id", plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
     _same(stored, "net_positions_units", positions)
-    _same(stored, "withdrawn_units", withdrawn)
-    _same(stored, "withdrawn_units", list(ledger.withdrawn_units))
-    _same(stored, "escrow_balance_wei", left)
-    _same(stored, "gas", gas)
+    # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
+    for party, (taken, now) in enumerate(
+        zip(stored.withdrawn_units, ledger.withdrawn_units, strict=True)
+    ):
+        if taken not in (0, due[party]) or now + ledger.claims_units[party] != due[party]:
+            place = f"withdrawn_units[{party}]"
+            raise AuditError(_disagreement(stored, place, taken, due[party]))
+    open_wei = sum(ledger.claims_units) * opened.unit_scale
+    if left != open_wei:
+        raise AuditError(f"The escrow holds {left} wei; its open claims are {open_wei} wei.")
+    for label, used in stored.gas.items():
+        if gas.get(label) != used:
+            raise AuditError(_disagreement(stored, f"gas[{label}]", used, gas.get(label)))
     transfers = [
         {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
         for t in ledger.transfers
@@ -117,9 +128,9 @@ def check_rewards(folder: RoundFolder) -> None:
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")
-        if abs(entry.validation_accuracy - target) > 1 / stored.n_validation + TOLERANCE:
+        if abs(entry.validation_score - target) > 1 / stored.n_validation + TOLERANCE:
             raise AuditError(
-                f"{place}: accuracy {entry.validation_accuracy} is more than one of "
+                f"{place}: score {entry.validation_score} is more than one of "
                 f"{stored.n_validation} samples from its target {target}."
             )
 

@@ -23,7 +23,11 @@ class CalculatorInputError(SettlementError):
 
 
 def calculate(
-    path: Path, budgets: Sequence[str], caps: Sequence[str], monotone: str
+    path: Path,
+    budgets: Sequence[str] = (),
+    caps: Sequence[str] = (),
+    monotone: str = "refuse",
+    method: str = "clearing",
 ) -> dict[str, Any]:
     """Flows, payoffs and adjustment factors of the value table in a JSON file.
 
@@ -37,15 +41,18 @@ def calculate(
     monotone
         ``"refuse"``, ``"cover"`` or ``"keep"``: what to do with a table that is not monotone.
 
+    method
+        ``"clearing"`` or ``"linear-programme"``: whose factors are returned; both are computed.
+
     Raises
     ------
     CalculatorInputError, ml.errors.MlError
     """
     parties, values = _read_values(path)
+    budget_limits = _limits("budget", budgets, parties)
+    cap_limits = _limits("cap", caps, parties)
     table, violations = _monotone_table(values, monotone)
-    allocation = allocate_game(
-        table, _limits("budget", budgets, parties), _limits("cap", caps, parties)
-    )
+    allocation = allocate_game(table, budget_limits, cap_limits, method=method)
     return _plain(parties, allocation) | {"monotone_violations": violations}
 
 
@@ -54,7 +61,7 @@ def readable(result: dict[str, Any]) -> str:
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
     columns = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     rows = [
-        [name, *(f"{result[column][k]:.4f}" for column in columns)]
+        [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
     ]
     lines = text_table(header, rows)
@@ -66,6 +73,9 @@ def readable(result: dict[str, Any]) -> str:
     lines += text_table(["", *result["parties"]], rows)
     violations = result["monotone_violations"]
     lines += ["", f"{violations['broken']} of {violations['edges']} edges not monotone"]
+    gap = result["certificate_gap"]
+    shown = "below 1e-12" if abs(gap) < 1e-12 else f"{gap:.1e}"
+    lines.append(f"adjustment factors certified greatest: duality gap {shown}")
     return "\n".join(lines) + "\n"
 
 
@@ -142,4 +152,9 @@ def _plain(parties: list[str], allocation: Allocation) -> dict[str, Any]:
         "payoffs": allocation.payoffs,
         "model_values": allocation.model_values,
     }
-    return {"parties": parties} | {name: array.tolist() for name, array in arrays.items()}
+    plain = {"parties": parties} | {name: array.tolist() for name, array in arrays.items()}
+    gaps = {
+        "certificate_gap": float(allocation.certificate.gap),
+        "solver_gap": float(allocation.solver_gap),
+    }
+    return plain | gaps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,17 +14,35 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
+from settlement.chain.errors import ChainSpecError
+from settlement.chain.spec import GWEI, IN_PROCESS, ChainSpec
 from settlement.errors import SettlementError
 from settlement.places import line_of
 from settlement.terms import MAX_AMOUNT_UNITS
 
-__all__ = ["ChainConfig", "ConfigError", "PartyConfig", "RoundConfig", "read_config"]
+__all__ = [
+    "OPERATOR",
+    "ChainConfig",
+    "ConfigError",
+    "PartyConfig",
+    "RoundConfig",
+    "party_account",
+    "read_config",
+]
+
+OPERATOR = "operator"
+"""Name under which the operator signs on the chain."""
 
 MAX_GIVEN_PARTIES = 26
 """Most parties whose flows are computed from a whole value table of 2**n values."""
 
 MAX_TRAINED_PARTIES = 16
 """Most parties whose coalitions are all trained: 2**16 - 1 models."""
+
+
+def party_account(party: int) -> str:
+    """Name under which a party signs on the chain."""
+    return f"party/{party}"
 
 
 class ConfigError(SettlementError):
@@ -73,12 +90,20 @@ class _ValuesTable(_Table):
 
 
 class ChainConfig(_Table):
-    """The chain that settles: which one, how long each phase lasts, how fine a unit is."""
+    """The chain that settles: which one, how long each phase lasts, how fine a unit is.
 
-    provider: Literal["in-process"] = "in-process"
+    Keys are never here: they come from the keystore folder or the environment.
+    """
+
+    provider: str = IN_PROCESS
     unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
     funding_s: int = Field(3_600, ge=1, le=10**9)
     settlement_s: int = Field(86_400, ge=1, le=10**9)
+    chain_id: int | None = None
+    confirmations: int = 1
+    max_fee_gwei: int = 100
+    priority_fee_gwei: int = 1
+    keystore: str | None = None  # folder, relative to the round's
 
 
 class PartyConfig(BaseModel):
@@ -90,6 +115,7 @@ class PartyConfig(BaseModel):
     budget: Budget = None  # value units; None is "unlimited"
     funds: bool = True  # false: a party that never deposits, whatever its budget
     cap: Amount | None = None  # wants no model above this value (Remark 4.3)
+    address: str | None = None  # on a real chain: the account that this party must be
 
     @property
     def budget_value(self) -> Decimal | None:
@@ -122,7 +148,34 @@ class RoundConfig:
     given_values: tuple[float, ...] | None
     data: DataSpec | None
     recipe: Recipe | None
-    sha256: str  # of the file as it was read
+    folder: Path  # where the configuration stands; paths in it start there
+
+    def chain_spec(self) -> ChainSpec:
+        """The chain that the configuration asks for, with an account for everybody.
+
+        Raises
+        ------
+        ChainSpecError
+        """
+        chain = self.chain
+        accounts = (OPERATOR, *(party_account(party) for party in range(len(self.parties))))
+        # Enough of the simulated ether for the largest deposits and all gas.
+        balance_wei = (self.exchange_rate + MAX_AMOUNT_UNITS) * chain.unit_scale + 10**20
+        return ChainSpec(
+            accounts=accounts,
+            provider=chain.provider,
+            balance_wei=balance_wei,
+            chain_id=chain.chain_id,
+            confirmations=chain.confirmations,
+            max_fee_wei=chain.max_fee_gwei * GWEI,
+            priority_fee_wei=chain.priority_fee_gwei * GWEI,
+            keystore=None if chain.keystore is None else self.folder / chain.keystore,
+            addresses={
+                party_account(k): party.address
+                for k, party in enumerate(self.parties)
+                if party.address is not None
+            },
+        )
 
     @property
     def party_names(self) -> tuple[str, ...]:
@@ -156,7 +209,7 @@ def read_config(path: Path) -> RoundConfig:
         faults += _check_together(file)
     if faults or file is None:
         raise ConfigError(path, text, faults)
-    return RoundConfig(
+    config = RoundConfig(
         name=file.round.name,
         exchange_rate=file.round.exchange_rate,
         monotone=file.round.monotone,
@@ -165,8 +218,13 @@ def read_config(path: Path) -> RoundConfig:
         given_values=tuple(float(v) for v in file.values.given) if file.values else None,
         data=spec,
         recipe=recipe_,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        folder=path.parent,
     )
+    try:
+        config.chain_spec()
+    except ChainSpecError as error:
+        raise ConfigError(path, text, [Fault(*fault) for fault in error.faults]) from None
+    return config
 
 
 def _parse(tables: dict[str, Any], faults: list[Fault]) -> _File | None:
@@ -189,11 +247,12 @@ def _check_ml(
     tables: Mapping[str, Any], faults: list[Fault]
 ) -> tuple[DataSpec | None, Recipe | None]:
     """Let `ml` check its own tables, also when ours have faults, so that all are listed."""
-    if "values" in tables:
-        return None, None
     parties = tables.get("party")
     parties = [_plain(party) for party in parties] if isinstance(parties, list) else []
-    faults += _unknown_keys(parties, PARTY_KEYS)
+    given = "values" in tables
+    faults += _unknown_keys(parties, () if given else PARTY_KEYS)
+    if given:
+        return None, None
     spec = recipe_ = None
     for name in ("data", "training"):
         table = tables.get(name, {})
@@ -267,7 +326,6 @@ def _check_given(file: _File, n_parties: int) -> list[Fault]:
     for name in ("data", "training"):
         if getattr(file, name) is not None:
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
-    faults += _unknown_keys([party.model_extra for party in file.party], ())
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))

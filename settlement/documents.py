@@ -116,9 +116,9 @@ class ModelRewardEntry:
 
     party: int
     target: float
-    validation_accuracy: float
-    holdout_accuracy: float
-    made_by: str
+    validation_score: float
+    holdout_score: float | None  # None without a holdout
+    made: str
     file: str
     sha256: str
 

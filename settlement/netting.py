@@ -40,7 +40,7 @@ def net_transfers(positions: Sequence[NetPosition]) -> tuple[Transfer, ...]:
     --------
     >>> positions = [NetPosition(0, -7), NetPosition(1, 3), NetPosition(2, 7), NetPosition(3, -3)]
     >>> [(t.debtor, t.creditor, t.amount_units) for t in net_transfers(positions)]
-    [(0, 2, 7), (3, 1, 3)]
+    [(3, 1, 3), (0, 2, 7)]
     """
     _check_positions(positions)
     debtors = _Side((p.party, -p.amount_units) for p in positions if p.amount_units < 0)

@@ -88,6 +88,19 @@ class RoundFolder:
             raise StageMissing(
                 f"{self.path} has no stage {stage!r} yet; run `fairround {stage} {self.path}`."
             )
+        for name in self.check_seal(stage):
+            if name.endswith(SEAL):
+                self.stage(name.removesuffix(f"/{SEAL}"))
+        return self.path / stage
+
+    def check_seal(self, stage: str) -> tuple[str, ...]:
+        """Check one stage's own files and inputs; the names of the inputs.
+
+        Raises
+        ------
+        TamperedFile
+            Naming the first file that is changed, lost or added.
+        """
         folder = self.path / stage
         seal = self._read_seal(stage)
         for name, expected in seal["files"].items():
@@ -97,9 +110,7 @@ class RoundFolder:
             raise TamperedFile(f"{stage}/{added[0]} is not in the stage's seal; take it out.")
         for name, expected in seal["inputs"].items():
             self._check_hash(self.path / name, expected)
-            if name.endswith(SEAL):
-                self.stage(name.removesuffix(f"/{SEAL}"))
-        return folder
+        return tuple(seal["inputs"])
 
     def read_json(self, stage: str, name: str) -> Any:
         """One JSON document of a complete stage, after checking its seal."""

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from settlement.errors import PlanError
 
 __all__ = [
+    "CHUNK_TRANSFERS",
     "MAX_AMOUNT_UNITS",
     "MAX_PARTIES",
     "TRANSFER_BYTES",
+    "WHOLE_TRANSFERS",
     "NetPosition",
     "Receipt",
     "RoundReference",
@@ -29,6 +31,12 @@ MAX_PARTIES = 2**16
 
 TRANSFER_BYTES = 12
 """One packed transfer: debtor (2 bytes), creditor (2 bytes), amount (8 bytes), big-endian."""
+
+WHOLE_TRANSFERS = 1024
+"""Most transfers of a plan that is carried out in one transaction."""
+
+CHUNK_TRANSFERS = 256
+"""Transfers of one chunk of a larger plan: any chunk of so many fits one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +133,37 @@ class SettlementPlan:
         return b"".join(transfer.encode() for transfer in self.transfers)
 
     @property
+    def chunks(self) -> tuple[bytes, ...]:
+        """Packed transfers as they are sent: one chunk, or several that take effect together."""
+        packed = self.encode()
+        if len(self.transfers) <= WHOLE_TRANSFERS:
+            return (packed,)
+        size = TRANSFER_BYTES * CHUNK_TRANSFERS
+        return tuple(packed[k : k + size] for k in range(0, len(packed), size))
+
+    @property
+    def links(self) -> tuple[bytes, ...]:
+        """One hash a chunk: SHA-256 of the round's key, the chunk, and the next chunk's link.
+
+        Each link commits to all that follows, so a chunk that is left out, repeated or out of
+        order is recognised when it is sent.
+        """
+        key = self.round.key
+        links: list[bytes] = []
+        following = b""
+        for chunk in reversed(self.chunks):
+            following = hashlib.sha256(key + chunk + following).digest()
+            links.append(following)
+        return tuple(reversed(links))
+
+    @property
     def plan_id(self) -> bytes:
-        """Content hash: SHA-256 of the round's key and the packed transfers.
+        """Content hash: the first link, for one chunk SHA-256 of round key and packed transfers.
 
         SHA-256 rather than Keccak: this module stays free of chain libraries, and both the
         EVM and every shell have it.
         """
-        return hashlib.sha256(self.round.key + self.encode()).digest()
+        return self.links[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ml.game.coalitions import FloatArray
 from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
 from ml.game.values import ValueTable
 
-__all__ = ["Allocation", "allocate"]
+__all__ = ["Allocation", "allocate", "allocate_flows", "check_allocation"]
 
 _AGREEMENT = 1e-7
 """Largest difference between the two solvers' costs, as a share of the largest cost."""
@@ -115,9 +115,52 @@ def allocate(
     >>> allocation.model_values.round(4)
     array([0.8, 1. , 1. ])
     """
-    own_values, grand_value = table.own_values, table.grand_value
-    flows = conditional_shapley(table.values, threads=threads)
-    rounding = 1e-13 * float(table.values.max())
+    return allocate_flows(
+        conditional_shapley(table.values, threads=threads),
+        table.own_values,
+        table.grand_value,
+        budgets,
+        caps,
+        shapley=shapley_values(table.values),
+        rounding=1e-13 * float(table.values.max()),
+        method=method,
+        cross_check=cross_check,
+    )
+
+
+def allocate_flows(
+    flows: FloatArray,
+    own_values: FloatArray,
+    grand_value: float,
+    budgets: npt.ArrayLike | None = None,
+    caps: npt.ArrayLike | None = None,
+    *,
+    shapley: FloatArray | None = None,
+    rounding: float | None = None,
+    method: str = "clearing",
+    cross_check: bool = True,
+) -> Allocation:
+    """Allocation from flows that are already there, such as estimated ones.
+
+    Parameters
+    ----------
+    flows : float64, shape (n, n)
+        ``flows[payer, payee]``, none negative; rows sum to v(N) - v(i).
+    own_values : float64, shape (n,)
+    grand_value : float
+    budgets, caps, method, cross_check
+        As for `allocate`.
+    shapley : float64, shape (n,), optional
+        Shapley values found in another way, to be checked against eq. (6); from the flows by
+        that equation if not given.
+    rounding : float, optional
+        Flows this close to zero are zero.
+
+    Returns
+    -------
+    Allocation
+        With the checks, and the errors, of `allocate`.
+    """
     wanted = np.full(len(own_values), np.inf) if caps is None else np.array(caps, np.float64)
     limits = factor_caps(own_values, grand_value, wanted)
     solved = adjustment_factors(flows, budgets, limits, method, tolerance=rounding)
@@ -131,7 +174,7 @@ def allocate(
     bounds = np.full(len(factors), np.inf) if budgets is None else np.array(budgets, np.float64)
     allocation = Allocation(
         flows=flows,
-        shapley=shapley_values(table.values),
+        shapley=decompose(flows, own_values).sum(axis=1) if shapley is None else shapley,
         payoffs_unlimited=payoffs(flows),
         budgets=bounds,
         caps=wanted,

@@ -142,7 +142,7 @@ def factor_caps(
 
     Examples
     --------
-    >>> factor_caps([0.2, 0.5, 0.4], 1.0, [0.6, np.inf, np.inf]).tolist()
+    >>> factor_caps([0.2, 0.5, 0.4], 1.0, [0.6, np.inf, np.inf]).round(6).tolist()
     [0.5, 1.0, 1.0]
     """
     own = np.asarray(own_values, dtype=np.float64)

@@ -16,18 +16,19 @@ def eliminate(
 
     Parameters
     ----------
-    flows : float64, shape (m, m)
-        Flows among the marked parties, none negative; the diagonal is ignored.
-    leaks : float64, shape (m,)
+    flows : float64, shape (..., m, m)
+        Flows among the marked parties, none negative; the diagonal is ignored. Leading axes
+        are games solved side by side.
+    leaks : float64, shape (..., m)
         What each marked party owes to parties that are not marked.
-    incomes : float64, shape (m,)
+    incomes : float64, shape (..., m)
         Budget and what the unmarked parties pay to each marked one.
-    charges : float64, shape (m,)
+    charges : float64, shape (..., m)
         Right-hand side of the dual system.
 
     Returns
     -------
-    factors, duals : float64, shape (m,)
+    factors, duals : float64, shape (..., m)
         Solutions of A_i lambda_i - sum_k lambda_k F_ki = income_i and
         A_i y_i - sum_j F_ij y_j = charge_i, where A_i = leak_i + sum_j F_ij.
 
@@ -40,23 +41,25 @@ def eliminate(
     O(m^3). Every marked party must reach a leak along positive flows.
     """
     work = flows.copy()
-    np.fill_diagonal(work, 0.0)
+    n_marked = work.shape[-1]
+    diagonal = np.arange(n_marked)
+    work[..., diagonal, diagonal] = 0.0
     leak, income, charge = leaks.copy(), incomes.copy(), charges.copy()
-    n_marked = len(leak)
-    costs = np.empty(n_marked)
+    costs = np.empty_like(leak)
     for last in range(n_marked - 1, -1, -1):
-        costs[last] = leak[last] + work[last, :last].sum()
-        if last == 0 or costs[last] == 0:
-            continue
-        payments = work[:last, last] / costs[last]
-        work[:last, :last] += payments[:, None] * work[last, :last]
-        leak[:last] += payments * leak[last]
-        charge[:last] += payments * charge[last]
-        income[:last] += work[last, :last] * (income[last] / costs[last])
-        # Flows from a party back to itself cancel on both sides of its equation.
-        work[range(last), range(last)] = 0.0
-    factors, duals = np.empty(n_marked), np.empty(n_marked)
+        onward = work[..., last, :last]
+        costs[..., last] = leak[..., last] + onward.sum(axis=-1)
+        paid = work[..., :last, last] / costs[..., last, None]
+        work[..., :last, :last] += paid[..., :, None] * onward[..., None, :]
+        leak[..., :last] += paid * leak[..., last, None]
+        charge[..., :last] += paid * charge[..., last, None]
+        income[..., :last] += onward * (income[..., last] / costs[..., last])[..., None]
+        # What comes back to the party that paid it is on both sides of its equation.
+        work[..., diagonal[:last], diagonal[:last]] = 0.0
+    factors, duals = np.empty_like(leak), np.empty_like(leak)
     for party in range(n_marked):
-        factors[party] = (income[party] + factors[:party] @ work[:party, party]) / costs[party]
-        duals[party] = (charge[party] + work[party, :party] @ duals[:party]) / costs[party]
+        received = (factors[..., :party] * work[..., :party, party]).sum(axis=-1)
+        owed = (work[..., party, :party] * duals[..., :party]).sum(axis=-1)
+        factors[..., party] = (income[..., party] + received) / costs[..., party]
+        duals[..., party] = (charge[..., party] + owed) / costs[..., party]
     return factors, duals

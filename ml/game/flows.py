@@ -68,8 +68,7 @@ def conditional_shapley(values: npt.ArrayLike, *, threads: int = 1) -> FloatArra
     if table[0] != 0:
         raise ValueTableError(f"Empty coalition has value {float(table[0])}; expected 0.")
     own_gains = float(table[-1]) - np.asarray(table[1 << np.arange(n_parties)], dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named below
-        moments = _pair_moments(table, pair_weights(n_parties))
+    moments = _pair_moments(table, threads)
     np.fill_diagonal(moments, 0.0)
     mean_moments = moments.sum(axis=1, keepdims=True) / (n_parties - 1)
     flows: FloatArray = moments - mean_moments + own_gains[:, None] / (n_parties - 1)
@@ -232,9 +231,20 @@ def _blocks(table: npt.NDArray[Any], n_parties: int) -> Any:
         yield block, low_sizes + start.bit_count(), start
 
 
-def _pair_moments(table: npt.NDArray[Any], weights: FloatArray) -> FloatArray:
-    """P[i, j] by plain numpy blocks: the reference for the compiled kernel."""
+def _pair_moments(table: npt.NDArray[Any], threads: int) -> FloatArray:
+    if party_count(len(table)) >= _COMPILED_FROM:
+        # Imported here: small games never wait for numba.
+        from ml.game.kernel import compiled_pair_moments
+
+        return compiled_pair_moments(table, threads)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named later
+        return plain_pair_moments(table)
+
+
+def plain_pair_moments(table: npt.NDArray[Any]) -> FloatArray:
+    """P[i, j] by plain numpy blocks: the reference for the compiled kernel, any n."""
     n_parties = party_count(len(table))
+    weights = pair_weights(n_parties)
     low = membership(min(n_parties, _BLOCK_PARTIES))
     n_low = low.shape[1]
     offset = float(table[-1])

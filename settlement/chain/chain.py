@@ -14,10 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from settlement.chain.errors import LabelConflict, ReadOnlyChain, Reverted, UnknownAccount
+from settlement.chain.errors import (
+    LabelConflict,
+    ReadOnlyChain,
+    Reverted,
+    TransactionRefused,
+)
 from settlement.chain.journal import Entry, Journal
+from settlement.chain.keys import AskPassword
 from settlement.chain.records import Log, TransactionReceipt
-from settlement.chain.spec import ChainSpec
+from settlement.chain.spec import IN_PROCESS, ChainSpec
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -28,13 +34,14 @@ __all__ = ["Chain", "open_chain"]
 class Chain(ABC):
     """A chain and the journal of what this round did on it; a context manager.
 
-    ``chain_id`` is the chain's; ``started_at`` the timestamp at which the journal began: derive
-    deadlines from it rather than from the clock, so that a repeated stage asks for the same
-    transaction.
+    ``chain_id`` is the chain's; ``started_at`` and ``started_block`` are the time and the block at
+    which the journal began: derive deadlines from that time rather than from the clock, so that a
+    repeated stage asks for the same transaction.
     """
 
     chain_id: int
     started_at: int
+    started_block: int
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -94,14 +101,31 @@ class Chain(ABC):
         """The account that signs under a name of the spec."""
 
     @abstractmethod
-    def _sign(
-        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Signed raw bytes, and what else of them belongs in the journal."""
+    def address(self, name: str) -> str:
+        """The address of a name; needs no key where the address is known."""
 
     @abstractmethod
-    def _deliver(self, send: Entry) -> TransactionReceipt:
-        """Bring journaled bytes onto the chain and wait for them; write the receipt."""
+    def _catch_up(self) -> None:
+        """Bring receipts and chain into agreement before anything new is sent."""
+
+    @abstractmethod
+    def _fees_wei(self, affordable_wei: int) -> tuple[int, int]:
+        """Most that a unit of gas may cost, and how much of it may go to the block's builder.
+
+        ``affordable_wei`` is what the account could pay for each unit; an answer above it stops
+        the transaction.
+        """
+
+    @abstractmethod
+    def _next_nonce(self, address: str) -> int:
+        """The nonce of the next transaction of an account."""
+
+    @abstractmethod
+    def _deliver(self, send: Entry) -> TransactionReceipt | None:
+        """Bring journaled bytes onto the chain, wait for them and write the receipt.
+
+        None if they can never be executed, because somebody used their nonce.
+        """
 
     # What all providers share
 
@@ -146,22 +170,66 @@ class Chain(ABC):
             If the chain would not even execute it.
         """
         intent = _intent(account.address, to, data, value_wei)
-        earlier = self._sends.get(label)
-        if earlier is not None:
-            receipt = self._receipts.get(label)
-            if receipt is None or receipt.succeeded:
-                _check_same(label, intent, earlier)
-                receipt = receipt or self._deliver(earlier)
-            if receipt.succeeded:
-                return receipt
+        receipt = self._carried_out(label, intent)
+        if receipt is not None:
+            return receipt
         if self.journal.read_only:
             raise ReadOnlyChain(f'"{label}" was never sent, and this chain is open for reading.')
-        self.call(to, data, account.address, value_wei=value_wei, gas=gas)
-        raw, details = self._sign(account, to, data, value_wei, gas)
-        fields = {"label": label, "raw": raw.hex(), **intent, **details}
-        receipt = self._deliver(self._note_send(self.journal.append("send", fields)))
+        self._catch_up()
+        while receipt is None:
+            self.call(to, data, account.address, value_wei=value_wei, gas=gas)
+            raw, details = self._sign(account, to, data, value_wei, gas)
+            fields = {"label": label, "raw": raw.hex(), **intent, **details}
+            send = self._note_send(self.journal.append("send", fields))
+            receipt = self._deliver_noted(send)
         if not receipt.succeeded:
             raise Reverted(self._why(label, account.address, to, data, value_wei, gas))
+        return receipt
+
+    def _carried_out(self, label: str, intent: dict[str, Any]) -> TransactionReceipt | None:
+        """Receipt of a label that succeeded before; None if it is free, or free again."""
+        earlier, receipt = self._sends.get(label), self._receipts.get(label)
+        if earlier is None or (receipt is not None and not receipt.succeeded):
+            return None
+        _check_same(label, intent, earlier)
+        if receipt is None and not self.journal.read_only:
+            receipt = self._deliver_noted(earlier)
+        return receipt if receipt is not None and receipt.succeeded else None
+
+    def _sign(
+        self, account: LocalAccount, to: str | None, data: bytes, value_wei: int, gas: int
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Signed raw bytes, and what else of them belongs in the journal."""
+        # The call before this took gas for free. What is journaled must be fit to be executed.
+        held_wei = self.balance(account.address)
+        fee_wei, tip_wei = self._fees_wei((held_wei - value_wei) // gas)
+        needed_wei = value_wei + gas * fee_wei
+        if held_wei < needed_wei:
+            raise TransactionRefused(
+                f"{account.address} holds {held_wei} wei; value and gas need up to {needed_wei}. "
+                "Give the account more, or ask for less gas or a lower fee."
+            )
+        nonce = self._next_nonce(account.address)
+        wanted: dict[str, Any] = {
+            "type": 2,
+            "chainId": self.chain_id,
+            "nonce": nonce,
+            "to": b"" if to is None else to,
+            "data": data,
+            "value": value_wei,
+            "gas": gas,
+            "maxFeePerGas": fee_wei,
+            "maxPriorityFeePerGas": tip_wei,
+        }
+        signed = account.sign_transaction(wanted)
+        return bytes(signed.raw_transaction), {"hash": signed.hash.hex(), "nonce": nonce}
+
+    def _deliver_noted(self, send: Entry) -> TransactionReceipt | None:
+        receipt = self._deliver(send)
+        if receipt is None:
+            del self._sends[send["label"]]
+        else:
+            self._note_receipt(receipt)
         return receipt
 
     def close(self) -> None:
@@ -200,7 +268,11 @@ class Chain(ABC):
 
 
 def open_chain(
-    folder: Path | None, spec: ChainSpec | None = None, *, read_only: bool = False
+    folder: Path | None,
+    spec: ChainSpec | None = None,
+    *,
+    read_only: bool = False,
+    ask_password: AskPassword | None = None,
 ) -> Chain:
     """Open the chain of a round's folder: start it, or take it up where the journal ends.
 
@@ -210,31 +282,31 @@ def open_chain(
         Holds ``journal.jsonl``. None keeps everything in memory.
     spec : ChainSpec or None
         What to start, and what an existing journal must agree with. None takes what the journal
-        says.
+        of an in-process chain says.
     read_only : bool
-        For audits: executes the journal but writes nothing and takes no lock.
+        For audits: holds the journal against the chain, but writes nothing and takes no lock.
+    ask_password : callable or None
+        Asked for the password of a keystore file that the environment does not have.
 
     Raises
     ------
     JournalLocked, JournalFault, JournalMismatch
         If the folder is in use, its journal was changed, or the chain does not agree with it.
+    WrongChain, ProviderUnreachable
+        If the endpoint serves another chain, or nothing.
     """
     journal = Journal(folder, read_only=read_only)
     try:
+        if spec is not None and spec.provider != IN_PROCESS:
+            from settlement.chain.json_rpc import JsonRpcChain
+
+            return JsonRpcChain(journal, spec, ask_password)
         from settlement.chain.in_process import InProcessChain
 
         return InProcessChain(journal, spec)
     except BaseException:
         journal.close()
         raise
-
-
-def unknown_account(name: str, known: tuple[str, ...]) -> UnknownAccount:
-    """The error for a name that no account goes by."""
-    return UnknownAccount(
-        f'No account "{name}" on this chain; found {", ".join(known) or "none"}. '
-        "Name it in the spec before the chain is started."
-    )
 
 
 def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:

@@ -7,14 +7,22 @@ from settlement.errors import SettlementError
 __all__ = [
     "ChainSpecError",
     "ClockError",
+    "DeedsChanged",
+    "FeeCapExceeded",
     "JournalFault",
     "JournalLocked",
     "JournalMismatch",
+    "KeystoreError",
     "LabelConflict",
+    "ProviderUnreachable",
     "ReadOnlyChain",
     "Reverted",
+    "RpcFailed",
+    "SignatureError",
     "TransactionRefused",
+    "Unconfirmed",
     "UnknownAccount",
+    "WrongChain",
 ]
 
 
@@ -31,6 +39,14 @@ class ChainSpecError(SettlementError):
 
 class ClockError(SettlementError):
     """The clock of a chain that keeps its own time was asked to move."""
+
+
+class DeedsChanged(SettlementError):
+    """A transaction that was executed again, in another block, did something else than before."""
+
+
+class FeeCapExceeded(SettlementError):
+    """Gas costs more now than the round is willing to pay; nothing was sent."""
 
 
 class JournalFault(SettlementError):
@@ -60,8 +76,16 @@ class JournalMismatch(SettlementError):
         )
 
 
+class KeystoreError(SettlementError):
+    """A keystore file or key that cannot be used: unreadable, wrong password, wrong address."""
+
+
 class LabelConflict(SettlementError):
     """A label names one transaction for ever; it was used again for a different one."""
+
+
+class ProviderUnreachable(SettlementError):
+    """The endpoint gave no answer, however often it was asked."""
 
 
 class ReadOnlyChain(SettlementError):
@@ -76,9 +100,31 @@ class Reverted(SettlementError):
         super().__init__(reason)
 
 
+class RpcFailed(SettlementError):
+    """The endpoint answered with an error; ``code`` and ``data`` are the endpoint's."""
+
+    def __init__(self, method: str, code: int | None, message: str, data: object = None) -> None:
+        self.code = code
+        self.reply = message
+        self.data = data
+        super().__init__(f"{method} failed with code {code}: {message}")
+
+
+class SignatureError(SettlementError):
+    """A signature or typed data that is not what it is taken for."""
+
+
 class TransactionRefused(SettlementError):
     """The chain would not even execute a transaction: no funds, too little or too much gas."""
 
 
+class Unconfirmed(SettlementError):
+    """A transaction was sent and is not confirmed yet; asked again, the same bytes go on."""
+
+
 class UnknownAccount(SettlementError):
     """No account goes by that name on this chain."""
+
+
+class WrongChain(SettlementError):
+    """The endpoint serves another chain than the one that the round lives on; nothing was sent."""

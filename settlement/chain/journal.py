@@ -25,7 +25,7 @@ from settlement.chain.errors import JournalFault, JournalLocked, ReadOnlyChain
 __all__ = ["JOURNAL_NAME", "Entry", "Journal", "JournalRecord", "read_journal"]
 
 JOURNAL_NAME = "journal.jsonl"
-KINDS = frozenset({"genesis", "endpoint", "send", "receipt", "clock", "reorganised"})
+KINDS = frozenset({"genesis", "endpoint", "send", "receipt", "clock", "reorganised", "dropped"})
 FIRST_KINDS = frozenset({"genesis", "endpoint"})
 START_DIGEST = bytes(32)
 
@@ -137,7 +137,7 @@ class Journal:
     JournalLocked
         If another process, or another `Journal` of this one, holds it.
     JournalFault
-        If a line is not what was written there.
+        If a line is not what was written there, or there is nothing to read.
     """
 
     def __init__(self, folder: Path | None, *, read_only: bool = False) -> None:
@@ -146,6 +146,8 @@ class Journal:
         self._descriptor: int | None = None
         if self.path is None:
             self.record = _parse(None, b"")
+        elif read_only and not self.path.exists():
+            raise JournalFault(self.path, 0, "there is no journal; the chain was never started.")
         elif read_only:
             self.record = read_journal(self.path)
         else:

@@ -30,6 +30,13 @@ __all__ = ["allocate"]
     show_default=True,
     help="What to do where a larger coalition has a smaller value.",
 )
+@click.option(
+    "--method",
+    type=click.Choice(["clearing", "linear-programme"]),
+    default="clearing",
+    show_default=True,
+    help="Whose adjustment factors to print; both are computed and must agree.",
+)
 @as_json
 def allocate(
     folder: Path | None,
@@ -37,6 +44,7 @@ def allocate(
     budgets: tuple[str, ...],
     caps: tuple[str, ...],
     monotone: str,
+    method: str,
     json_: bool,
 ) -> None:
     """Work out flows, payoffs and adjustment factors.
@@ -54,7 +62,7 @@ def allocate(
     from settlement.calculator import calculate, readable
 
     assert values is not None
-    result = calculate(values, budgets, caps, monotone)
+    result = calculate(values, budgets, caps, monotone, method)
     if json_:
         print_json(result)
     else:

@@ -9,6 +9,7 @@ import click
 
 from ml.errors import MlError
 from settlement.cli.calculators import allocate
+from settlement.cli.parties import sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
@@ -47,6 +48,8 @@ for verb in (
     show,
     verify,
     list_rounds,
+    sign,
+    withdraw,
 ):
     fairround.add_command(verb)
 
@@ -54,7 +57,7 @@ for verb in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage."""
     try:
-        fairround.main(arguments, prog_name="fairround", standalone_mode=False)
+        code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -65,3 +68,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)
         sys.exit(1)
+    else:
+        sys.exit(code)  # a verb that only reports trouble, such as `verify`, gives its own

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from settlement.cli.printing import as_json, print_json, round_folder
+
+if TYPE_CHECKING:
+    from settlement.audit import Finding
 
 __all__ = ["list_rounds", "show", "verify"]
 
@@ -32,15 +36,19 @@ def show(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@click.option("--retrain", default=0, metavar="K", help="Also train K random coalitions again.")
 @as_json
-def verify(folder: Path, json_: bool) -> None:
+def verify(folder: Path, retrain: int, json_: bool) -> None:
     """Recompute the finished round in DIR from its value table and the chain's logs alone.
 
-    Names every file or figure that does not agree, and then exits 1.
+    Names every file or figure that does not agree, and then exits 1. With --retrain, trains K
+    random coalitions again and says how likely so many would find forged entries.
     """
     from settlement.audit import audit_round
 
     findings = audit_round(folder)
+    if retrain and all(finding.trouble is None for finding in findings):
+        findings += _retrain(folder, retrain)
     agrees = all(finding.trouble is None for finding in findings)
     if json_:
         rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
@@ -51,6 +59,26 @@ def verify(folder: Path, json_: bool) -> None:
             click.echo(f"{mark} {finding.check}" + (f": {finding.trouble}" * bool(finding.trouble)))
     if not agrees:
         raise click.exceptions.Exit(1)
+
+
+def _retrain(folder: Path, n_coalitions: int) -> tuple[Finding, ...]:
+    from settlement.audit import Finding
+    from settlement.documents import ValueDocument
+    from settlement.retraining import detection_probability, retrain_sample
+    from settlement.store import RoundFolder
+
+    done = retrain_sample(folder, n_coalitions)
+    n_entries = len(ValueDocument.read(RoundFolder(folder)).values) - 1
+    chances = ", ".join(
+        f"{share:.0%} forged: {detection_probability(n_entries, share, n_coalitions):.3f}"
+        for share in (0.05, 0.1, 0.25)
+    )
+    check = (
+        f"{n_coalitions} of {n_entries} coalitions trained again, scores within "
+        f"{max(done.differences):.4f} (chance to find one if {chances})"
+    )
+    forged = f"scores of coalitions {list(done.forged)} are others" if done.forged else None
+    return (Finding(check, forged),)
 
 
 @click.command("list")

@@ -60,8 +60,8 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
                 "net_position_units": settlement.net_positions_units[party],
                 "withdrawn_units": settlement.withdrawn_units[party],
                 "model_value": allocation.model_values[party],
-                "validation_accuracy": reward.validation_accuracy if reward else None,
-                "holdout_accuracy": reward.holdout_accuracy if reward else None,
+                "validation_score": reward.validation_score if reward else None,
+                "holdout_score": reward.holdout_score if reward else None,
             }
         )
     return {
@@ -86,9 +86,9 @@ def summary_text(summary: dict[str, Any]) -> str:
     names = [party["name"] for party in summary["parties"]]
     lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
     header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"]
-    trained = any(party["validation_accuracy"] is not None for party in summary["parties"])
+    trained = any(party["validation_score"] is not None for party in summary["parties"])
     if trained:
-        header += ["reward's accuracy", "holdout"]
+        header += ["reward's score", "on holdout"]
     lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
     lines += ["", "transfers (base units)"]
     transfers = [
@@ -106,13 +106,17 @@ def _row(party: dict[str, Any], trained: bool) -> list[str]:
         f"{party['own_value']:.4f}",
         f"{party['deposit_units']:,}",
         f"{party['adjustment_factor']:.4f}",
-        f"{party['payoff']:+.4f}",
+        f"{round(party['payoff'], 4) + 0.0:+.4f}",  # no -0.0000
         f"{party['net_position_units']:+,}",
         f"{party['model_value']:.4f}",
     ]
     if trained:
-        row += [f"{party['validation_accuracy']:.4f}", f"{party['holdout_accuracy']:.4f}"]
+        row += [_score(party["validation_score"]), _score(party["holdout_score"])]
     return row
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.4f}"
 
 
 def _chain_lines(summary: dict[str, Any]) -> list[str]:
@@ -121,7 +125,8 @@ def _chain_lines(summary: dict[str, Any]) -> list[str]:
     return [
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
-        f"all balances withdrawn, {summary['escrow_balance_wei']} wei left in the escrow",
+        f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
+        f"left in the escrow: {summary['escrow_balance_wei']} wei",
         f"gas: {settling:,} to settle, {sum(gas.values()):,} in all ({len(gas)} transactions)",
     ]
 

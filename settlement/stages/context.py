@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from settlement.chain.spec import ChainSpec
+from settlement.cache import cache_folder
+from settlement.chain.chain import Chain
 from settlement.config import RoundConfig
 from settlement.store import RoundFolder
 
-__all__ = ["OPERATOR", "Progress", "RoundContext", "cache_folder", "chain_spec", "party_account"]
-
-OPERATOR = "operator"
+__all__ = [
+    "Progress",
+    "RoundContext",
+    "gas_by_label",
+    "model_cache",
+]
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and how many there are."""
@@ -28,20 +31,12 @@ class RoundContext:
     progress: Progress
 
 
-def cache_folder() -> Path:
+def model_cache() -> Path:
     """Where finished trainings are kept for all rounds of this user."""
-    if chosen := os.environ.get("FAIRROUND_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fairround"
+    return cache_folder("models")
 
 
-def party_account(party: int) -> str:
-    """Name under which a party signs on the chain."""
-    return f"party/{party}"
-
-
-def chain_spec(config: RoundConfig) -> ChainSpec:
-    """The chain that a configuration asks for, with an account for everybody."""
-    accounts = (OPERATOR, *(party_account(k) for k in range(len(config.parties))))
-    return ChainSpec(accounts=accounts, provider=config.chain.provider)
+def gas_by_label(chain: Chain) -> dict[str, int]:
+    """Gas that each transaction of the round used, in the order in which they were sent."""
+    receipts = ((label, chain.receipt(label)) for label in chain.labels())
+    return {label: receipt.gas_used for label, receipt in receipts if receipt}

@@ -7,15 +7,21 @@ from typing import Any
 
 from settlement.bridge import deposit_units
 from settlement.chain.chain import Chain, open_chain
+from settlement.chain.errors import UnknownAccount
 from settlement.chain.escrow import EscrowClient
-from settlement.config import RoundConfig
+from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
-from settlement.stages.context import OPERATOR, RoundContext, chain_spec, party_account
+from settlement.errors import SettlementError
+from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
-__all__ = ["TERMS_FILE", "carry_out"]
+__all__ = ["TERMS_FILE", "DepositsMissing", "carry_out"]
 
 TERMS_FILE = "terms.json"
+
+
+class DepositsMissing(SettlementError):
+    """Parties whose keys are not here have yet to deposit."""
 
 
 def carry_out(context: RoundContext) -> None:
@@ -25,7 +31,7 @@ def carry_out(context: RoundContext) -> None:
     data_digest = _data_digest(config)  # data that cannot be read stops the round before the chain
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
-        open_chain(context.folder.chain_path, chain_spec(config)) as chain,
+        open_chain(context.folder.chain_path, config.chain_spec()) as chain,
     ):
         terms = dump_json(_terms(config, chain, data_digest))
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
@@ -33,10 +39,20 @@ def carry_out(context: RoundContext) -> None:
         opened.write(folder)
 
 
+def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int) -> bool:
+    """Deposit for a party whose key is at hand; whether its whole deposit is locked."""
+    try:
+        account = chain.account(party_account(party))
+    except UnknownAccount:
+        return escrow.claim(round_id, party) >= deposit
+    escrow.deposit(round_id, party, account, deposit)
+    return True
+
+
 def _data_digest(config: RoundConfig) -> str | None:
     if config.data is None:
         return None
-    from ml.datasets import load
+    from ml.datasets.loading import load
 
     return load(config.data).digest
 
@@ -47,10 +63,10 @@ def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[s
     return {
         "round": config.name,
         "parties": [
-            {"name": party.name, "address": chain.account(party_account(k)).address}
+            {"name": party.name, "address": chain.address(party_account(k))}
             for k, party in enumerate(config.parties)
         ],
-        "operator": chain.account(OPERATOR).address,
+        "operator": chain.address(OPERATOR),
         "exchange_rate": config.exchange_rate,
         "unit_scale": config.chain.unit_scale,
         "funding_deadline": funding_deadline,
@@ -70,23 +86,31 @@ def _open_on_chain(
     n_steps = len(deposits) + 2
     context.progress("open", 0, n_steps)
     operator = chain.account(OPERATOR)
-    accounts = [chain.account(party_account(party)) for party in range(len(deposits))]
+    addresses = [chain.address(party_account(party)) for party in range(len(deposits))]
     escrow = EscrowClient.deploy(chain, operator)
     context.progress("open", 1, n_steps)
     funding_deadline = chain.started_at + config.chain.funding_s
     settlement_deadline = funding_deadline + config.chain.settlement_s
     round_id = escrow.open_round(
         operator,
-        parties=[account.address for account in accounts],
+        parties=addresses,
         terms_hash=terms_hash,
         unit_scale=config.chain.unit_scale,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
     )
-    for party, (account, deposit) in enumerate(zip(accounts, deposits, strict=True)):
+    missing = []
+    for party, deposit in enumerate(deposits):
         context.progress("open", 2 + party, n_steps)
-        if deposit:
-            escrow.deposit(round_id, party, account, deposit)
+        if deposit and not _fund(chain, escrow, round_id, party, deposit):
+            missing.append(f"{config.parties[party].name} ({deposit} base units)")
+    if missing and chain.timestamp() <= funding_deadline:
+        raise DepositsMissing(
+            f"Round {round_id} of escrow {escrow.address} waits for deposits of "
+            f"{', '.join(missing)} until {funding_deadline}; whose key is not here deposits by "
+            f"itself, naming the terms 0x{terms_hash.hex()}. Then open again."
+        )
+    locked = list(escrow.ledger(round_id).deposits_units)
     context.progress("open", n_steps, n_steps)
     return OpenedRound(
         name=config.name,
@@ -98,8 +122,8 @@ def _open_on_chain(
         round_id=round_id,
         terms_hash=terms_hash.hex(),
         operator=operator.address,
-        addresses=[account.address for account in accounts],
-        deposits_units=deposits,
+        addresses=addresses,
+        deposits_units=locked,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
     )

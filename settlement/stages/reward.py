@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from settlement.documents import AllocationDocument, RewardDocument, ValueDocument
-from settlement.stages.context import RoundContext
+from dataclasses import asdict
+from pathlib import Path
+
+from settlement.documents import (
+    AllocationDocument,
+    ModelRewardEntry,
+    RewardDocument,
+    ValueDocument,
+)
+from settlement.stages.context import RoundContext, model_cache
+from settlement.stages.train import agreed_data
 
 __all__ = ["carry_out"]
 
@@ -12,9 +21,43 @@ def carry_out(context: RoundContext) -> None:
     """Train model rewards of value v'_i(N) by early stopping (Sec. 4), where models are trained."""
     values = ValueDocument.read(context.folder)
     allocation = AllocationDocument.read(context.folder)
-    with context.folder.write_stage("reward", inputs=["train", "allocate"]) as folder:
+    with context.folder.write_stage("reward", inputs=["open", "train", "allocate"]) as folder:
         if values.source == "given":
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:
             document = _train_rewards(context, values, allocation, folder)
         document.write(folder)
+
+
+def _train_rewards(
+    context: RoundContext, values: ValueDocument, allocation: AllocationDocument, folder: Path
+) -> RewardDocument:
+    from ml.training.rewards import train_rewards
+
+    collaboration, recipe = agreed_data(context)
+    models = train_rewards(
+        collaboration,
+        recipe,
+        allocation.model_values,
+        folder,
+        cache=model_cache(),
+        best_coalition=values.best_coalitions,
+        progress=lambda done, total: context.progress("reward", done, total),
+    )
+    entries = [
+        ModelRewardEntry(
+            party=model.party,
+            target=model.target,
+            validation_score=model.validation_score,
+            holdout_score=model.holdout_score,
+            made=model.made,
+            file=model.file,
+            sha256=model.sha256,
+        )
+        for model in models
+    ]
+    return RewardDocument(
+        n_validation=len(collaboration.validation),
+        n_holdout=len(collaboration.holdout),
+        rewards=[asdict(entry) for entry in entries],
+    )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml.game import ValueTable
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
-from settlement.stages.context import RoundContext, cache_folder
+from settlement.stages.context import RoundContext, model_cache
 from settlement.stages.open import TERMS_FILE
 
-__all__ = ["DataChanged", "carry_out", "cover_values"]
+if TYPE_CHECKING:
+    from ml.datasets.collaboration import Collaboration
+    from ml.training.recipe import Recipe
+
+__all__ = ["DataChanged", "agreed_data", "carry_out", "cover_values"]
 
 
 class DataChanged(SettlementError):
@@ -23,8 +27,10 @@ class DataChanged(SettlementError):
 def carry_out(context: RoundContext) -> None:
     """Write v(C) = mean score over seeds for all coalitions, covered if the round says so."""
     config = context.config
+    seeds: list[int] = []
+    device: str | None = None
     if config.given_values is not None:
-        scores, seeds, device = np.array([config.given_values]), [], None
+        scores = np.array([config.given_values])
     else:
         scores, seeds, device = _train(context)
     values, report, best = cover_values(scores.mean(axis=0), config.monotone)
@@ -85,9 +91,15 @@ def _best_coalitions(scores: np.ndarray) -> np.ndarray:
     return best
 
 
-def _train(context: RoundContext) -> tuple[Any, list[int], str]:
-    from ml.datasets import load
-    from ml.training import train_coalitions
+def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
+    """The data and the recipe that the parties agreed on when the round was opened.
+
+    Raises
+    ------
+    DataChanged
+        If the data that is there now is not the data of the terms.
+    """
+    from ml.datasets.loading import load
 
     config = context.config
     if config.data is None or config.recipe is None:
@@ -99,14 +111,21 @@ def _train(context: RoundContext) -> tuple[Any, list[int], str]:
             f"The data has SHA-256 {collaboration.digest[:16]}...; the round was opened on "
             f"{terms['data_sha256'][:16]}... Bring back that data or start a new round."
         )
-    n_coalitions = 2 ** len(config.parties)
+    return collaboration, config.recipe
+
+
+def _train(context: RoundContext) -> tuple[np.ndarray, list[int], str]:
+    from ml.training.scores import train_coalitions
+
+    collaboration, recipe = agreed_data(context)
+    n_coalitions = 1 + collaboration.grand_coalition
     trained = train_coalitions(
         collaboration,
-        config.recipe,
+        recipe,
         np.arange(1, n_coalitions),
-        cache=cache_folder(),
+        cache=model_cache(),
         progress=lambda done, total: context.progress("train", done, total),
     )
     scores = np.zeros((len(trained.scores), n_coalitions))
     scores[:, trained.coalitions] = trained.scores
-    return scores, list(config.recipe.seeds), trained.device
+    return scores, list(recipe.seeds), trained.device

@@ -87,6 +87,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("[0.0, 0.2", "[0.1, 0.2", "values.given[0]", "empty coalition"),
         ('monotone = "refuse"', 'monotone = "hope"', "round.monotone", "hope"),
         ('provider = "in-process" ', 'provider = "carrier pigeon" ', "chain.provider", "pigeon"),
+        ('provider = "in-process" ', 'provider = "http://h" ', "chain.chain_id", "needs it"),
         ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
         ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
         ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "not permitted"),

@@ -4,6 +4,7 @@
 event Deposited:
     party: indexed(address)
     amount: uint256
+    total: uint256
 
 event Settled:
     times: uint256
@@ -23,7 +24,15 @@ def __init__():
 def deposit():
     assert msg.value > 0, "purse: nothing was sent"
     self.deposits[msg.sender] += msg.value
-    log Deposited(party=msg.sender, amount=msg.value)
+    log Deposited(party=msg.sender, amount=msg.value, total=self.balance)
+
+
+@external
+@payable
+def deposit_below(limit: uint256):
+    assert self.balance <= limit, "purse: more than the limit"
+    self.deposits[msg.sender] += msg.value
+    log Deposited(party=msg.sender, amount=msg.value, total=self.balance)
 
 
 @external
@@ -40,9 +49,9 @@ def now() -> uint256:
 
 
 @external
-def settle_when_gas_is_free():
+def settle_if_gas_is_free(held: uint256):
     # True in a call, never in a transaction: a call that passes and a transaction that fails.
-    assert block.basefee == 0, "purse: gas is not free"
+    assert msg.sender.balance == held, "purse: gas was paid"
     self.settlements += 1
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from settlement.chain import Chain, ChainSpec, open_chain
 from tests.settlement.chain import purse as purse_story
+from tests.settlement.chain.anvil import KEY_VARIABLES, Anvil, find_anvil, running_anvil
 
 
 @pytest.fixture
@@ -22,3 +25,19 @@ def chain(tmp_path, spec) -> Chain:
 @pytest.fixture
 def purse(chain) -> str:
     return purse_story.deploy(chain)
+
+
+@pytest.fixture(scope="session")
+def anvil_program() -> str:
+    program = find_anvil()
+    if program is None:
+        pytest.skip("anvil is not installed; scripts/install_anvil puts it into .tools")
+    return program
+
+
+@pytest.fixture
+def anvil(anvil_program, monkeypatch) -> Iterator[Anvil]:
+    for variable, key in KEY_VARIABLES.items():
+        monkeypatch.setenv(variable, key)
+    with running_anvil(anvil_program) as node:
+        yield node

@@ -1,24 +1,30 @@
 """Kills real processes with SIGKILL at every write of a journal, then finishes their work.
 
-Run as ``python -m tests.settlement.chain.crash_driver FOLDER``. One warm process forks a child for
-each place to die at (so that nothing is imported hundreds of times), and a second child, which
-knows nothing of the first, tells the same story in the same folder. Prints one JSON object.
+Run as ``python -m tests.settlement.chain.crash_driver FOLDER purse|escrow [ENDPOINT]``. One warm
+process forks a child for each place to die at (so that nothing is imported hundreds of times), and
+a second child, which knows nothing of the first, tells the same story in the same folder. Prints
+one JSON object.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
-from settlement.chain import ChainSpec, journal, open_chain
-from tests.settlement.chain import purse as story
+from settlement.chain import Chain, ChainSpec, journal, open_chain
+from tests.settlement.chain import escrow_story, purse
 
-MOMENTS = ("before", "torn", "written", "after")
-SPEC = ChainSpec(accounts=story.ACCOUNTS, genesis_timestamp=1_700_000_000, seed=bytes(range(32)))
+MOMENTS = ("before", "torn", "after")
+SPEC = ChainSpec(accounts=purse.ACCOUNTS, genesis_timestamp=1_700_000_000, seed=bytes(range(32)))
 
 
 def die() -> None:
@@ -39,8 +45,6 @@ def die_at(moment: str, nth_write: int) -> None:
             return
         if moment == "torn":
             os.write(descriptor, content[: len(content) * 2 // 3])
-        elif moment == "written":  # handed to the system, not yet asked to the disk
-            os.write(descriptor, content)
         elif moment == "after":
             write_durably(descriptor, content)
         die()
@@ -61,31 +65,40 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def crash_everywhere(folder: Path, open_for: Callable[[Path], object]) -> dict[str, object]:
-    """One round for each moment of each write, until a round is told without dying."""
+def crash_everywhere(
+    folder: Path, story: ModuleType, open_for: Callable[[Path], Chain], copies: bool
+) -> dict[str, object]:
+    """One round for each moment of each write, until a round is told without dying.
 
-    def tell(round_folder: Path) -> None:
+    ``copies``: the chain is in the folder, so that the beginning of the story can be copied.
+    """
+
+    def prepare(round_folder: Path) -> None:
+        prepared = folder / "prepared" if copies else round_folder
+        if not prepared.exists():
+            with open_for(prepared) as chain:
+                story.prepare(chain)
+        if copies:
+            shutil.copytree(prepared, round_folder)
+
+    def tell(round_folder: Path, moment: str, nth_write: int) -> None:
+        die_at(moment, nth_write)
         with open_for(round_folder) as chain:
             story.tell_the_story(chain)
 
     def finish(round_folder: Path) -> None:
         with open_for(round_folder) as chain:
-            purse = story.tell_the_story(chain)
-            story.assert_story_happened_once(chain, purse, chain.journal)
+            address = story.tell_the_story(chain)
+            story.assert_story_happened_once(chain, address, chain.journal)
 
     killed = []
     for moment in MOMENTS:
-        nth_write = 0
-        while True:
-            nth_write += 1
+        for nth_write in itertools.count(1):
             round_folder = folder / f"{moment}-{nth_write}"
-
-            def first(round_folder: Path = round_folder, nth_write: int = nth_write) -> None:
-                die_at(moment, nth_write)  # noqa: B023
-                tell(round_folder)
-
-            status = in_child(first)
-            again = in_child(lambda round_folder=round_folder: finish(round_folder))
+            if hasattr(story, "prepare"):
+                prepare(round_folder)
+            status = in_child(partial(tell, round_folder, moment, nth_write))
+            again = in_child(partial(finish, round_folder))
             if again != 0 or (os.WIFEXITED(status) and status != 0):
                 return {"killed": killed, "broken": [moment, nth_write, status, again]}
             if os.WIFEXITED(status):
@@ -94,8 +107,22 @@ def crash_everywhere(folder: Path, open_for: Callable[[Path], object]) -> dict[s
     return {"killed": killed, "broken": None}
 
 
-if __name__ == "__main__":
-    story.compiled()
-    import settlement.chain.in_process  # noqa: F401  (warm, so that children start at once)
+def main(folder: str, story_name: str, endpoint: str | None = None) -> None:
+    """Crash one story everywhere, in process or on an endpoint."""
+    # All imports here, so that children start at once.
+    import settlement.chain.in_process
+    import settlement.chain.json_rpc  # noqa: F401
+    from tests.settlement.chain.anvil import anvil_spec
 
-    print(json.dumps(crash_everywhere(Path(sys.argv[1]), lambda path: open_chain(path, SPEC))))
+    story = {"purse": purse, "escrow": escrow_story}[story_name]
+    spec = replace(SPEC, accounts=story.ACCOUNTS)
+    if endpoint is not None:
+        spec = anvil_spec(endpoint, accounts=story.ACCOUNTS)
+    purse.compiled()
+    copies = endpoint is None
+    result = crash_everywhere(Path(folder), story, lambda path: open_chain(path, spec), copies)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -26,7 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crashed")
-    return folder, run("-m", "tests.settlement.chain.crash_driver", str(folder))
+    return folder, run("-m", "tests.settlement.chain.crash_driver", str(folder), "purse")
 
 
 def test_round_killed_at_any_moment_of_any_write_ends_with_one_settlement(crashed):
@@ -47,6 +47,18 @@ def test_rounds_killed_at_different_moments_end_alike(crashed, tmp_path):
     paths = list(folder.glob(f"*/{JOURNAL_NAME}"))
     assert len(paths) == 10 * len(MOMENTS)
     assert {read_journal(path).digest for path in paths} == {undisturbed}
+
+
+def test_settlement_of_the_escrow_killed_anywhere_is_carried_out_once(
+    tmp_path, monkeypatch, compiled_contracts
+):
+    monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
+    done = run("-m", "tests.settlement.chain.crash_driver", str(tmp_path), "escrow")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["broken"] is None, (result, done.stderr)
+    # The settlement and two withdrawals: a send and a receipt each.
+    assert result["killed"] == [[moment, write] for moment in MOMENTS for write in range(1, 7)]
 
 
 def test_new_process_finishes_what_a_killed_one_sent(tmp_path):

@@ -123,6 +123,11 @@ def test_journal_for_reading_needs_no_lock_and_writes_nothing(tmp_path):
     assert len(read_journal(path).entries) == 3
 
 
+def test_journal_for_reading_must_be_there(tmp_path):
+    with pytest.raises(JournalFault, match="there is no journal"):
+        Journal(tmp_path, read_only=True)
+
+
 def test_journal_begins_with_its_genesis(tmp_path):
     with Journal(tmp_path) as journal:
         journal.append("send", {"label": "settle"})

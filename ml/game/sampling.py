@@ -1,0 +1,97 @@
+"""Which coalitions to evaluate, in which order: a fixed list per seed, of which runs are prefixes.
+
+Because any run evaluates a prefix of the same list, an estimate can be continued without
+repeating a coalition, and ends where a longer run would have ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["permutation_order", "stratified_order"]
+
+_LISTED = 20_000
+"""A size with at most this many coalitions is listed and shuffled; others are drawn."""
+
+
+def stratified_order(n_parties: int, seed: int, length: int) -> npt.NDArray[np.uint64]:
+    """First coalitions of the stratified list: grand, singletons, then sizes in proportion.
+
+    Parameters
+    ----------
+    n_parties : int
+        2 to 64.
+    seed : int
+    length : int
+        How many; all 2**n - 1 if there are no more.
+
+    Returns
+    -------
+    uint64, shape (min(length, 2**n - 1),)
+        Bitmasks, each once.
+
+    Notes
+    -----
+    Size s is drawn in proportion to 1 / s + 1 / (n - s), without replacement: small and large
+    coalitions are few and weigh most. Sizes take turns by the method of d'Hondt, which never
+    takes back a seat when the list grows.
+    """
+    certain = [(1 << n_parties) - 1, *(1 << party for party in range(n_parties))]
+    counts = _counts_by_turn(n_parties, max(0, length - len(certain)))
+    streams = [_coalitions_of_size(n_parties, size, seed) for size in range(2, n_parties)]
+    drawn = [next(streams[turn]) for turn in counts]
+    return np.array((certain + drawn)[:length], dtype=np.uint64)
+
+
+def permutation_order(
+    n_parties: int, seed: int
+) -> Iterator[tuple[int, tuple[int, ...], list[int]]]:
+    """Yield (payer, order of the others, coalitions on the way) without end, payers by turn."""
+    rng = np.random.default_rng((seed, 64))
+    while True:
+        for payer in range(n_parties):
+            others = [party for party in range(n_parties) if party != payer]
+            order = tuple(int(party) for party in rng.permutation(others))
+            coalition, path = 1 << payer, []
+            for party in order[:-1]:
+                coalition |= 1 << party
+                path.append(coalition)
+            yield payer, order, path
+
+
+def _counts_by_turn(n_parties: int, length: int) -> npt.NDArray[np.intp]:
+    """Whose turn it is, size by size: index 0 is size 2."""
+    turns, quotients = [], []
+    for index, size in enumerate(range(2, n_parties)):
+        weight = 1 / size + 1 / (n_parties - size)
+        seats = min(comb(n_parties, size), length)
+        turns.append(np.full(seats, index, dtype=np.intp))
+        quotients.append(np.arange(1, seats + 1) / weight)
+    if not turns:
+        return np.empty(0, dtype=np.intp)
+    order = np.argsort(np.concatenate(quotients), kind="stable")
+    return np.asarray(np.concatenate(turns)[order][:length])
+
+
+def _coalitions_of_size(n_parties: int, size: int, seed: int) -> Iterator[int]:
+    rng = np.random.default_rng((seed, size))
+    if comb(n_parties, size) <= _LISTED:
+        every = [sum(1 << p for p in group) for group in combinations(range(n_parties), size)]
+        yield from (every[int(place)] for place in rng.permutation(len(every)))
+        return
+    seen: set[int] = set()
+    while True:
+        # A permutation cut into groups: each party is in exactly one, so counts stay even.
+        order = rng.permutation(n_parties)
+        for start in range(0, n_parties - size + 1, size):
+            coalition = 0
+            for party in order[start : start + size]:
+                coalition |= 1 << int(party)
+            if coalition not in seen:
+                seen.add(coalition)
+                yield coalition

@@ -1,0 +1,132 @@
+"""Compiled contracts: made from the shipped Vyper sources at first use, then kept.
+
+The cache key is a hash of every source that the compiler reads (ours and snekmate's) and of its
+version, so that a changed line or another compiler can never meet an old artefact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from settlement.cache import cache_folder
+from settlement.errors import SettlementError
+
+__all__ = ["Artifact", "ArtifactError", "artifact"]
+
+VYPER_VERSION = "0.4.3"
+ESCROW = "Escrow"
+
+
+class ArtifactError(SettlementError):
+    """A contract that cannot be compiled: unknown name, other compiler, sources missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One compiled contract: its name, its ABI as JSON objects, and its creation code."""
+
+    name: str
+    abi: tuple[dict[str, Any], ...]
+    bytecode: bytes
+
+
+def artifact(name: str = ESCROW) -> Artifact:
+    """The compiled contract of that name, from the cache if nothing that matters has changed.
+
+    Parameters
+    ----------
+    name : str
+        A path below ``contracts/`` without ``.vy``: ``"Escrow"``, ``"mocks/FeeToken"``.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such source, or the installed compiler is not the one it is written for.
+    """
+    found = version("vyper")
+    if found != VYPER_VERSION:
+        raise ArtifactError(
+            f"vyper {found} is installed; the contracts are written for {VYPER_VERSION}. "
+            f"Install vyper=={VYPER_VERSION}."
+        )
+    with as_file(files("contracts")) as folder:
+        source = folder / f"{name}.vy"
+        if not source.is_file():
+            raise ArtifactError(f'No contract "{name}"; expected a file {name}.vy in contracts/.')
+        key = _sources_hash(folder, name)
+        cached = cache_folder("contracts") / f"{Path(name).name}-{key[:32]}.json"
+        kept = _read(cached, name)
+        if kept is not None:
+            return kept
+        made = _compile(folder, source, name)
+    _write(cached, made)
+    return made
+
+
+def _snekmate_folder() -> Path:
+    spec = find_spec("snekmate")
+    if spec is None or not spec.submodule_search_locations:
+        raise ArtifactError("snekmate is not installed; the escrow imports it. Install snekmate.")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _sources_hash(folder: Path, name: str) -> str:
+    """SHA-256 over compiler version, contract name, and each source with its relative path."""
+    digest = hashlib.sha256(f"{VYPER_VERSION}\0{name}\0".encode())
+    for root, patterns in ((folder, ("*.vy", "*.vyi")), (_snekmate_folder(), ("utils/*.vy",))):
+        for path in sorted(path for pattern in patterns for path in root.rglob(pattern)):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _compile(folder: Path, source: Path, name: str) -> Artifact:
+    from vyper.cli.vyper_compile import compile_files
+
+    compiled = compile_files(
+        [str(source)],
+        output_formats=["abi", "bytecode"],
+        paths=[str(_snekmate_folder().parent), str(folder)],
+    )
+    (output,) = compiled.values()
+    return Artifact(name, tuple(output["abi"]), bytes.fromhex(output["bytecode"][2:]))
+
+
+def _read(cached: Path, name: str) -> Artifact | None:
+    """The kept artefact; None if there is none or it is not whole."""
+    try:
+        kept = json.loads(cached.read_text())
+        bytecode = bytes.fromhex(kept["bytecode"])
+        if hashlib.sha256(bytecode).hexdigest() != kept["bytecode_sha256"]:
+            return None
+        return Artifact(name, tuple(kept["abi"]), bytecode)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(cached: Path, made: Artifact) -> None:
+    """Keep an artefact: a whole file under its final name, or none."""
+    content = {
+        "abi": made.abi,
+        "bytecode": made.bytecode.hex(),
+        "bytecode_sha256": hashlib.sha256(made.bytecode).hexdigest(),
+    }
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=cached.parent, suffix=".part", delete=False
+        ) as part:
+            json.dump(content, part)
+        os.replace(part.name, cached)
+    except OSError:
+        return  # a cache that cannot be written only costs the next caller a second

@@ -1,0 +1,432 @@
+"""The Python client of the escrow contract.
+
+Checks the money on this side of the border before anything is sent; the contract checks it again.
+Every transaction has a label that names it for ever, so a stage that is repeated sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+from settlement.chain.artifacts import artifact
+from settlement.chain.chain import Chain
+from settlement.chain.interface import Interface
+from settlement.chain.records import TransactionReceipt
+from settlement.chain.typed_data import NO_TABLE, sign_plan
+from settlement.errors import BrokenInvariant, PlanError, SettlementError
+from settlement.events import (
+    ETHER,
+    EscrowEvent,
+    Proposed,
+    RoundLedger,
+    RoundState,
+    RoundTerms,
+    event_of,
+    ledger_of,
+)
+from settlement.posting import Fault, Posting
+from settlement.terms import MAX_AMOUNT_UNITS, WHOLE_TRANSFERS, RoundReference, SettlementPlan
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["EscrowClient", "EscrowError"]
+
+DEPLOY_GAS = 8_000_000
+CALL_GAS = 300_000
+MAX_TRANSACTION_GAS = 2**24
+PARTY_GAS = 60_000  # one party registered: a fresh slot, calldata and its log
+SIGNATURE_GAS = 15_000
+TRANSFER_GAS = 14_000  # both parties in slots of their own
+SMALL_TRANSFERS = 64
+REGISTER_BATCH = 200
+SIGNATURE_BATCH = 200
+
+
+class EscrowError(SettlementError):
+    """Something asked of the escrow that its rules forbid; refused before anything is sent."""
+
+
+class EscrowClient:
+    """One escrow contract on one chain.
+
+    Parameters
+    ----------
+    chain : Chain
+        Where the contract lives, and the journal of what was sent to it.
+    address : str
+        The contract's address.
+    """
+
+    def __init__(self, chain: Chain, address: str) -> None:
+        self.chain = chain
+        self.address = address
+        self.interface = Interface(artifact().abi)
+
+    @classmethod
+    def deploy(cls, chain: Chain, account: LocalAccount) -> EscrowClient:
+        """Create the contract; nobody owns it afterwards, the account neither."""
+        judge = _create(chain, "deploy/judge", account, artifact("Judge").bytecode)
+        creation = artifact().bytecode + bytes(12) + bytes.fromhex(judge[2:])
+        return cls(chain, _create(chain, "deploy", account, creation))
+
+    # Opening and funding
+
+    def open_round(
+        self,
+        account: LocalAccount,
+        *,
+        parties: Sequence[str],
+        terms_hash: bytes,
+        unit_scale: int,
+        funding_deadline: int,
+        settlement_deadline: int,
+        asset: str = ETHER,
+        exchange_rate: int = 0,
+        bond_wei: int = 0,
+        challenge_window: int = 0,
+        caps_hash: bytes = bytes(32),
+    ) -> int:
+        """Open a round, whose operator the account becomes, and register all parties.
+
+        Parameters
+        ----------
+        asset : str
+            Address of an ERC-20 token; ether by default.
+        exchange_rate, bond_wei, challenge_window, caps_hash
+            What the optimistic way needs; without a bond the round has none.
+
+        Returns
+        -------
+        int
+            The round's number in this contract, from 1.
+        """
+        terms = RoundTerms(
+            terms_hash,
+            asset,
+            unit_scale,
+            exchange_rate,
+            bond_wei,
+            funding_deadline,
+            settlement_deadline,
+            challenge_window,
+            caps_hash,
+            len(parties),
+        )
+        self._check_parties(parties)
+        first, *others = (
+            list(parties[k : k + REGISTER_BATCH]) for k in range(0, len(parties), REGISTER_BATCH)
+        )
+        receipt = self._send(
+            f"open/{terms_hash.hex()[:16]}",
+            account,
+            600_000 + PARTY_GAS * len(first),
+            self.interface.encode("open_round", astuple(terms), first),
+        )
+        round_id: int = next(
+            decoded[1]["round_id"]
+            for log in receipt.logs
+            if (decoded := self.interface.decode_log(log)) and decoded[0] == "RoundOpened"
+        )
+        for batch, addresses in enumerate(others, 1):
+            self._send(
+                f"register/{round_id}/{batch}",
+                account,
+                200_000 + PARTY_GAS * len(addresses),
+                self.interface.encode("register", round_id, addresses),
+            )
+        return round_id
+
+    def deposit(
+        self, round_id: int, party: int, account: LocalAccount, units: int, *, part: int = 0
+    ) -> TransactionReceipt:
+        """Lock base units of a party; names the terms that the round was opened with.
+
+        Parameters
+        ----------
+        part : int
+            Number of this deposit among the party's; deposits add up.
+        """
+        terms = self.terms(round_id)
+        room = MAX_AMOUNT_UNITS - self._read("total_units", round_id)
+        label = f"deposit/{round_id}/{party}" + (f"/{part}" if part else "")
+        if not 1 <= units <= MAX_AMOUNT_UNITS or (
+            units > room and self.chain.receipt(label) is None
+        ):
+            raise EscrowError(
+                f"Party {party} would deposit {units} base units; expected 1 to {room}, for a "
+                f"round holds at most {MAX_AMOUNT_UNITS}. Choose a larger unit."
+            )
+        return self._send(
+            label,
+            account,
+            CALL_GAS,
+            self.interface.encode("deposit", round_id, terms.terms_hash, units),
+            value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
+        )
+
+    # Settlement
+
+    def settle(
+        self,
+        plan: SettlementPlan,
+        account: LocalAccount,
+        signers: Sequence[LocalAccount] = (),
+        *,
+        signatures: Sequence[bytes] | None = None,
+        table_hash: bytes = NO_TABLE,
+    ) -> TransactionReceipt:
+        """Carry out a plan that all parties sign; any account may bring it.
+
+        Parameters
+        ----------
+        signers : sequence of LocalAccount
+            The parties in party order, where their keys are at hand.
+        signatures : sequence of bytes, optional
+            The parties' signatures in party order, where they are not; see `sign_plan`.
+
+        Returns
+        -------
+        TransactionReceipt
+            Of the transaction with which the plan took effect.
+
+        Raises
+        ------
+        PlanError
+            If the plan is of another round or contract, or exceeds a deposit.
+        """
+        round_id = plan.round.round_id
+        if self.chain.receipt(f"settle/{round_id}") is None:
+            self._check_plan(plan)
+        if signatures is None:
+            signatures = [sign_plan(plan, signer, table_hash) for signer in signers]
+        self.endorse(plan, account, signatures, table_hash=table_hash)
+        return self.carry_out(plan, account)
+
+    def endorse(
+        self,
+        plan: SettlementPlan,
+        account: LocalAccount,
+        signatures: Sequence[bytes],
+        *,
+        table_hash: bytes = NO_TABLE,
+    ) -> list[TransactionReceipt]:
+        """Bring all signatures of a plan, in party order, in as many batches as it takes."""
+        round_id = plan.round.round_id
+        n_parties = self.terms(round_id).n_parties
+        if len(signatures) != n_parties:
+            raise PlanError(
+                f"{len(signatures)} signatures for a round of {n_parties} parties; all must sign."
+            )
+        batches = [
+            signatures[k : k + SIGNATURE_BATCH] for k in range(0, n_parties, SIGNATURE_BATCH)
+        ]
+        name = f"endorse/{round_id}/{plan.plan_id.hex()[:16]}"
+        return [
+            self._send(
+                f"{name}/{k}",
+                account,
+                200_000 + SIGNATURE_GAS * len(batch),
+                self.interface.encode(
+                    "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
+                ),
+            )
+            for k, batch in enumerate(batches)
+        ]
+
+    def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> TransactionReceipt:
+        """Carry out a plan that all have signed, or whose challenge window has closed."""
+        round_id = plan.round.round_id
+        n_parties = self.terms(round_id).n_parties
+        chunks = plan.chunks
+        if len(chunks) == 1 and max(n_parties, len(plan.transfers)) <= WHOLE_TRANSFERS:
+            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
+            name = "settle" if small else "settle_large"
+            data = self.interface.encode(name, round_id, chunks[0])
+            gas = 400_000 + TRANSFER_GAS * len(plan.transfers)
+            return self._send(f"settle/{round_id}", account, gas, data)
+        following = (*plan.links[1:], b"")
+        for k, (chunk, link) in enumerate(zip(chunks, following, strict=True)):
+            label = f"settle/{round_id}" if not link else f"settle/{round_id}/chunk/{k}"
+            data = self.interface.encode("settle_chunk", round_id, chunk, link)
+            receipt = self._send(label, account, MAX_TRANSACTION_GAS, data)
+        return receipt
+
+    # The optimistic way
+
+    def commit_table(
+        self, round_id: int, account: LocalAccount, table_hash: bytes
+    ) -> TransactionReceipt:
+        """Name the value table, once, after the funding deadline; the operator only."""
+        data = self.interface.encode("commit_table", round_id, table_hash)
+        return self._send(f"commit/{round_id}", account, CALL_GAS, data)
+
+    def propose(
+        self, plan: SettlementPlan, account: LocalAccount, posting: Posting
+    ) -> TransactionReceipt:
+        """Post plan and allocation with a bond; the operator only."""
+        round_id = plan.round.round_id
+        label = f"propose/{round_id}"
+        if self.chain.receipt(label) is None:
+            self._check_plan(plan)
+        data = self.interface.encode(
+            "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
+        )
+        bond_wei = self.terms(round_id).bond_wei
+        return self._send(label, account, MAX_TRANSACTION_GAS // 2, data, bond_wei)
+
+    def fault(self, round_id: int) -> Fault | None:
+        """What a challenge of the round's proposal would find, asked of the chain for nothing."""
+        proposed = self._proposed(round_id)
+        deposits = self.ledger(round_id).deposits_units
+        judge = Interface(artifact("Judge").abi)
+        terms = self.terms(round_id)
+        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
+        data = judge.encode(
+            "fault",
+            terms.exchange_rate,
+            terms.caps_hash,
+            list(deposits),
+            packed,
+            proposed.posting,
+            proposed.table,
+        )
+        answer = self.chain.call(self._read("JUDGE"), data)
+        return Fault(found) if (found := judge.decode("fault", answer)) else None
+
+    def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
+        """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
+        proposed = self._proposed(round_id)
+        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
+        data = self.interface.encode(
+            "challenge", round_id, packed, proposed.posting, proposed.table
+        )
+        label = f"challenge/{round_id}/{account.address}"
+        bond_wei = self.terms(round_id).bond_wei
+        return self._send(label, account, MAX_TRANSACTION_GAS, data, bond_wei)
+
+    def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
+        """Free the bond of a proposal that expired."""
+        data = self.interface.encode("reclaim_bond", round_id)
+        return self._send(f"reclaim-bond/{round_id}", account, CALL_GAS, data)
+
+    def withdraw_bond(
+        self, account: LocalAccount, recipient: str, *, label: str
+    ) -> TransactionReceipt:
+        """Take an account's free bonds out, to any address."""
+        data = self.interface.encode("withdraw_bond", recipient)
+        return self._send(f"withdraw-bond/{label}", account, CALL_GAS, data)
+
+    def _proposed(self, round_id: int) -> Proposed:
+        for event in self.events(round_id):
+            if isinstance(event, Proposed):
+                return event
+        raise EscrowError(f"Round {round_id} has no proposal; the operator posts one first.")
+
+    # Ways out
+
+    def withdraw(
+        self, round_id: int, party: int, account: LocalAccount, recipient: str
+    ) -> TransactionReceipt:
+        """Take a party's whole claim out, to any address."""
+        return self._send(
+            f"withdraw/{round_id}/{party}",
+            account,
+            CALL_GAS,
+            self.interface.encode("withdraw", round_id, recipient),
+        )
+
+    # Views
+
+    def terms(self, round_id: int) -> RoundTerms:
+        """The contract's part of a round's terms."""
+        from eth_utils.address import to_checksum_address
+
+        values = list(self._read("terms", round_id))
+        values[1] = to_checksum_address(values[1])
+        terms = RoundTerms(*values)
+        if not terms.n_parties:
+            raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
+        return terms
+
+    def reference(self, round_id: int) -> RoundReference:
+        """What names this round, for plans and signatures."""
+        return RoundReference(
+            self.chain.chain_id, self.address, round_id, self.terms(round_id).terms_hash
+        )
+
+    def state(self, round_id: int) -> RoundState:
+        """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
+        return RoundState(self._read("state", round_id))
+
+    def claim(self, round_id: int, party: int) -> int:
+        """Base units that a party has in the escrow."""
+        units: int = self._read("claim", round_id, party)
+        return units
+
+    def events(self, round_id: int | None = None) -> list[EscrowEvent]:
+        """Events of a round, or of all, in order."""
+        decoded = (self.interface.decode_log(log) for log in self.chain.logs(self.address))
+        return [
+            event_of(*found)
+            for found in decoded
+            if found and round_id in (None, found[1].get("round_id"))
+        ]
+
+    def ledger(self, round_id: int) -> RoundLedger:
+        """A round as its logs alone tell it."""
+        return ledger_of(self.events(round_id))
+
+    def _read(self, name: str, *arguments: Any) -> Any:
+        answer = self.chain.call(self.address, self.interface.encode(name, *arguments))
+        return self.interface.decode(name, answer)
+
+    def _send(
+        self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0
+    ) -> TransactionReceipt:
+        gas = min(gas, MAX_TRANSACTION_GAS)
+        return self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
+
+    # The same rules on this side of the border
+
+    def _check_parties(self, parties: Sequence[str]) -> None:
+        if len(parties) < 2:
+            raise EscrowError(f"A round of {len(parties)} parties; expected 2 or more.")
+        seen: dict[str, int] = {}
+        for party, address in enumerate(parties):
+            earlier = seen.setdefault(address.lower(), party)
+            if earlier != party:
+                raise EscrowError(f"Parties {earlier} and {party} are both {address}.")
+
+    def _check_plan(self, plan: SettlementPlan) -> None:
+        round_id = plan.round.round_id
+        if plan.round != self.reference(round_id):
+            raise PlanError(
+                f"The plan is for {plan.round}; this is {self.reference(round_id)}. "
+                "Make the plan again for this round."
+            )
+        ledger = self.ledger(round_id)
+        n_parties = len(ledger.parties)
+        paid = [0] * n_parties
+        received = set()
+        for transfer in plan.transfers:
+            if max(transfer.debtor, transfer.creditor) >= n_parties:
+                raise PlanError(f"{transfer} in a round of {n_parties} parties.")
+            paid[transfer.debtor] += transfer.amount_units
+            received.add(transfer.creditor)
+        for party, (units, deposit) in enumerate(zip(paid, ledger.deposits_units, strict=True)):
+            if units > deposit:
+                raise PlanError(f"Party {party} would pay {units} of {deposit} base units.")
+            if units and party in received:
+                raise PlanError(
+                    f"Party {party} would pay {units} base units and receive some; net the plan."
+                )
+
+
+def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:
+    receipt = chain.send(label, account, None, creation, gas=DEPLOY_GAS)
+    if receipt.contract_address is None:
+        raise BrokenInvariant(f"{label} succeeded without a contract address.")
+    return receipt.contract_address

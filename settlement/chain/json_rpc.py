@@ -1,0 +1,236 @@
+"""A chain behind a JSON-RPC endpoint: any node that speaks Ethereum's protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from settlement.chain.chain import Chain
+from settlement.chain.delivery import Delivery, log_of, quantity
+from settlement.chain.errors import (
+    ChainSpecError,
+    ClockError,
+    FeeCapExceeded,
+    Reverted,
+    RpcFailed,
+    TransactionRefused,
+    WrongChain,
+)
+from settlement.chain.journal import Entry, Journal
+from settlement.chain.keys import AskPassword, KeyRing
+from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.reverts import NO_REASON, OUT_OF_GAS, revert_reason
+from settlement.chain.rpc import RpcClient, endpoint_address
+from settlement.chain.spec import ChainSpec
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["JsonRpcChain"]
+
+
+REPLIES_MISSED = 3
+"""An endpoint is gone after this many reply timeouts without a reply."""
+
+
+class JsonRpcChain(Chain):
+    """The chain of an endpoint, and the journal of this round on it."""
+
+    def __init__(
+        self, journal: Journal, spec: ChainSpec, ask_password: AskPassword | None = None
+    ) -> None:
+        super().__init__(journal)
+        self._spec = spec
+        self._keys = KeyRing(spec.accounts, spec.keystore, spec.addresses, ask_password)
+        self._rpc = RpcClient(
+            endpoint_address(spec.provider),
+            spec.reply_timeout_s,
+            patience_s=min(REPLIES_MISSED * spec.reply_timeout_s, spec.patience_s),
+        )
+        self.chain_id = quantity(self._rpc.ask("eth_chainId"))
+        self._check_chain()
+        endpoint = journal.entries[0] if journal.entries else self._begin()
+        self._check_endpoint(endpoint)
+        self.started_at = int(endpoint["timestamp"])
+        self.started_block = int(endpoint["block"])
+        self._delivery = Delivery(journal, self._rpc, spec.confirmations, spec.patience_s)
+        if journal.read_only:
+            self._delivery.compare_all()
+        self._catch_up()
+
+    # Beginning
+
+    def _check_chain(self) -> None:
+        if self.chain_id != self._spec.chain_id:
+            raise WrongChain(
+                f"The endpoint serves chain {self.chain_id}; the round is for chain "
+                f"{self._spec.chain_id}. Nothing was sent; correct the provider or the chain_id."
+            )
+
+    def _begin(self) -> Entry:
+        latest = self._block("latest")
+        return self.journal.append(
+            "endpoint",
+            {
+                "chain_id": self.chain_id,
+                "genesis_hash": self._block("0x0")["hash"],
+                "block": quantity(latest["number"]),
+                "timestamp": quantity(latest["timestamp"]),
+            },
+        )
+
+    def _check_endpoint(self, endpoint: Entry) -> None:
+        """Test networks share chain ids; their first blocks differ."""
+        if endpoint.kind != "endpoint":
+            raise ChainSpecError(
+                [("chain.provider", "this folder's chain is in-process; keep it or start another.")]
+            )
+        found = {"chain_id": self.chain_id, "genesis_hash": self._block("0x0")["hash"]}
+        for key, value in found.items():
+            if endpoint[key] != value:
+                raise WrongChain(
+                    f"The endpoint's {key.replace('_', ' ')} is {value}; the journal began on one "
+                    f"with {endpoint[key]}. Nothing was sent; name the endpoint of that chain."
+                )
+
+    # Sending
+
+    def _catch_up(self) -> None:
+        if not self.journal.read_only:
+            self._delivery.catch_up()
+        # The last attempt of each label, and what became of that attempt.
+        self._sends = {entry["label"]: entry for entry in self._delivery.sends}
+        self._receipts = {
+            receipt.label: receipt
+            for receipt in self._delivery.receipts
+            if self._sends[receipt.label]["hash"] == receipt.transaction_hash.hex()
+        }
+
+    def _next_nonce(self, address: str) -> int:
+        return self._delivery.next_nonce(address)
+
+    def _fees_wei(self, affordable_wei: int) -> tuple[int, int]:
+        """The cap, or as much of it as the account can pay.
+
+        A unit of gas costs base fee and tip, whatever the most is. The cap as the most keeps the
+        bytes good for as long as the round is willing to pay, so they are never signed anew.
+        """
+        tip_wei, cap_wei = self._spec.priority_fee_wei, self._spec.max_fee_wei
+        base_fee_wei = quantity(self._block("latest").get("baseFeePerGas", "0x0"))
+        least_wei = base_fee_wei + tip_wei
+        if least_wei > cap_wei:
+            raise FeeCapExceeded(
+                f"A unit of gas costs {least_wei} wei now (base fee {base_fee_wei}); the round "
+                f"pays at most {cap_wei}. Wait, or raise max_fee_wei. Nothing was sent."
+            )
+        return max(least_wei, min(cap_wei, affordable_wei)), tip_wei
+
+    def _deliver(self, send: Entry) -> TransactionReceipt | None:
+        return self._delivery.deliver(send)
+
+    def advance_to(self, timestamp: int) -> None:
+        """Nothing if the chain is there already; otherwise somebody has to wait."""
+        now = self.timestamp()
+        if now < timestamp:
+            raise ClockError(
+                f"This chain keeps real time: it is {now}, {timestamp - now} s before {timestamp}. "
+                "Repeat the command then."
+            )
+
+    # Asking
+
+    def call(
+        self,
+        to: str | None,
+        data: bytes,
+        sender: str | None = None,
+        *,
+        value_wei: int = 0,
+        gas: int | None = None,
+    ) -> bytes:
+        """What a call returns if it were the next transaction; nothing changes."""
+        limit = quantity(self._block("latest")["gasLimit"])
+        if gas is not None and gas > limit:
+            raise TransactionRefused(
+                f"{gas} gas asked for; a block takes {limit}. Ask for less or split the "
+                "transaction."
+            )
+        wanted = {"data": f"0x{data.hex()}", "value": hex(value_wei), "gas": hex(gas or limit)}
+        if to is not None:
+            wanted["to"] = to
+        if sender is not None:
+            wanted["from"] = sender
+        try:
+            # Pending: deadlines are judged by the time of the next block, not of the last one.
+            return bytes.fromhex(self._rpc.ask("eth_call", wanted, "pending").removeprefix("0x"))
+        except RpcFailed as error:
+            reason = _reason_of(error)
+            if reason is None:
+                raise TransactionRefused(
+                    f"The chain refuses it before executing it: {error.reply}"
+                ) from error
+            raise Reverted(reason) from error
+
+    def logs(self, address: str, from_block: int = 0) -> list[Log]:
+        """Logs of one contract since a block, in the order in which they were written.
+
+        Hosted endpoints refuse long ranges: give ``started_block`` for what this round logged.
+        """
+        wanted = {"address": address, "fromBlock": hex(from_block), "toBlock": "latest"}
+        return [log_of(log) for log in self._rpc.ask("eth_getLogs", wanted)]
+
+    def balance(self, address: str) -> int:
+        """Balance in wei."""
+        return quantity(self._rpc.ask("eth_getBalance", address, "latest"))
+
+    def code(self, address: str) -> bytes:
+        """Code at an address; empty where there is no contract."""
+        return bytes.fromhex(self._rpc.ask("eth_getCode", address, "latest").removeprefix("0x"))
+
+    def block_number(self) -> int:
+        """Number of the newest block."""
+        return quantity(self._rpc.ask("eth_blockNumber"))
+
+    def timestamp(self) -> int:
+        """The time that a transaction sent now would see, as the endpoint expects it."""
+        try:
+            pending = self._rpc.ask("eth_getBlockByNumber", "pending", False)
+        except RpcFailed:  # not every node builds one
+            pending = None
+        return quantity((pending or self._block("latest"))["timestamp"])
+
+    def state_root(self) -> bytes:
+        """State root of the newest block."""
+        return bytes.fromhex(self._block("latest")["stateRoot"].removeprefix("0x"))
+
+    def account(self, name: str) -> LocalAccount:
+        """The account of a name, from its keystore file or the environment."""
+        return self._keys.account(name)
+
+    def address(self, name: str) -> str:
+        """The address of a name, without its key where that is possible."""
+        return self._keys.address(name)
+
+    def _block(self, which: str) -> dict[str, Any]:
+        block = self._rpc.ask("eth_getBlockByNumber", which, False)
+        if block is None:
+            raise RpcFailed("eth_getBlockByNumber", None, f"the endpoint has no block {which}")
+        found: dict[str, Any] = block
+        return found
+
+
+def _reason_of(error: RpcFailed) -> str | None:
+    """The sentence of a revert, whichever way the endpoint wraps it; None if it is not one."""
+    words = error.reply.lower().replace(" ", "")
+    if "outofgas" in words:
+        return OUT_OF_GAS
+    data = error.data
+    if isinstance(data, dict):
+        data = data.get("data") or data.get("result")
+    text = data.removeprefix("Reverted ").removeprefix("0x") if isinstance(data, str) else ""
+    try:
+        returned = bytes.fromhex(text)
+    except ValueError:
+        returned = b""
+    if returned:
+        return revert_reason(returned)
+    return NO_REASON if "revert" in words else None

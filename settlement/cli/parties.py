@@ -1,0 +1,58 @@
+"""Verbs that one party runs for itself: sign, withdraw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from settlement.cli.printing import as_json, print_json, round_folder
+
+__all__ = ["sign", "withdraw"]
+
+party_name = click.option("--party", "name", required=True, metavar="NAME", help="Who you are.")
+
+
+def _ask_password(account: str) -> str:
+    password: str = click.prompt(f"Password of {account}", hide_input=True, err=True)
+    return password
+
+
+@click.command()
+@round_folder
+@party_name
+@click.option("--yes", is_flag=True, help="Sign without being asked.")
+def sign(folder: Path, name: str, yes: bool) -> None:
+    """Read the plan in words and sign it.
+
+    The settlement goes through once every party has signed.
+    """
+    from settlement.party_actions import PartyDesk
+
+    desk = PartyDesk.of(folder, name, _ask_password)
+    click.echo(desk.plan_in_words(), err=True)
+    if not yes:
+        click.confirm("Sign this?", abort=True, err=True)
+    click.echo(f"signed: {folder / desk.sign()}")
+
+
+@click.command()
+@round_folder
+@party_name
+@click.option("--to", "recipient", metavar="ADDRESS", help="Else the party's own account.")
+@as_json
+def withdraw(folder: Path, name: str, recipient: str | None, json_: bool) -> None:
+    """Take your whole claim out of the escrow.
+
+    After a settlement that is the deposit plus the net position; after the settlement deadline
+    without one, the deposit. Nobody else is needed for it.
+    """
+    from settlement.party_actions import PartyDesk
+
+    units = PartyDesk.of(folder, name, _ask_password).withdraw(recipient)
+    if json_:
+        print_json({"party": name, "withdrawn_units": units})
+    else:
+        click.echo(
+            f"{name} took out {units:,} base units" if units else f"{name} has no claim left"
+        )

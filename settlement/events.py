@@ -1,0 +1,304 @@
+"""States and events of the escrow as frozen records, and the ledger that events alone add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, get_args
+
+from settlement.errors import BrokenInvariant
+from settlement.terms import Transfer, decode_transfers
+
+__all__ = [
+    "ETHER",
+    "BondReleased",
+    "BondWithdrawn",
+    "Challenged",
+    "ChunkNoted",
+    "Deposited",
+    "Endorsed",
+    "EscrowEvent",
+    "PartiesRegistered",
+    "Proposed",
+    "RoundLedger",
+    "RoundOpened",
+    "RoundState",
+    "RoundTerms",
+    "Settled",
+    "TableCommitted",
+    "Withdrawn",
+    "event_of",
+    "ledger_of",
+]
+
+ETHER = "0x0000000000000000000000000000000000000000"
+"""The asset of a round that settles in ether."""
+
+
+class RoundState(IntEnum):
+    """States of a round, numbered as in the contract.
+
+    A round that is not settled or void when its settlement deadline passes has expired: every
+    party takes its deposit back.
+    """
+
+    NONE = 0
+    OPENING = 1
+    FUNDING = 2
+    COMMITTED = 3
+    PROPOSED = 4
+    AGREED = 5
+    SETTLING = 6
+    SETTLED = 7
+    SETTLED_IN_CHUNKS = 8
+    VOID = 9
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTerms:
+    """What the contract itself knows of a round's terms; set at its opening, for ever.
+
+    The order of the fields is that of the contract's struct.
+    """
+
+    terms_hash: bytes
+    asset: str  # token address, or `ETHER`
+    unit_scale: int  # wei of the asset a base unit
+    exchange_rate: int  # base units a unit of value
+    bond_wei: int  # ether; 0: no optimistic way
+    funding_deadline: int
+    settlement_deadline: int
+    challenge_window: int  # seconds
+    caps_hash: bytes  # SHA-256 of the wanted values, 8 bytes each; zeros: no caps
+    n_parties: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOpened:
+    """A round began."""
+
+    round_id: int
+    operator: str
+    terms: RoundTerms
+
+
+@dataclass(frozen=True, slots=True)
+class PartiesRegistered:
+    """Parties ``first_party``, ``first_party + 1`` ... of a round."""
+
+    round_id: int
+    first_party: int
+    parties: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """A party locked more base units."""
+
+    round_id: int
+    party: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """The first ``n_signatures`` parties have signed a plan."""
+
+    round_id: int
+    plan_id: bytes
+    table_hash: bytes
+    n_signatures: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableCommitted:
+    """The operator named the value table."""
+
+    round_id: int
+    table_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The operator posted plan and allocation; open to challenge until ``window_end``."""
+
+    round_id: int
+    plan_id: bytes
+    window_end: int
+    transfers: tuple[Transfer, ...]
+    posting: bytes
+    table: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """A proposal was held against its rules; ``fault`` 0 means that it stood."""
+
+    round_id: int
+    challenger: str
+    fault: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkNoted:
+    """A chunk of a plan is in, and counts once all are; ``plan_id`` is the chunk's link."""
+
+    round_id: int
+    plan_id: bytes
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A plan was carried out; for a plan in chunks these are the last chunk's transfers."""
+
+    round_id: int
+    plan_id: bytes
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A party took its whole claim out."""
+
+    round_id: int
+    party: int
+    recipient: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondReleased:
+    """A bond is its owner's to withdraw."""
+
+    round_id: int
+    owner: str
+    amount_wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn:
+    """An owner took its free bonds out."""
+
+    owner: str
+    recipient: str
+    amount_wei: int
+
+
+EscrowEvent = (
+    RoundOpened
+    | PartiesRegistered
+    | Deposited
+    | TableCommitted
+    | Endorsed
+    | Proposed
+    | Challenged
+    | ChunkNoted
+    | Settled
+    | Withdrawn
+    | BondReleased
+    | BondWithdrawn
+)
+
+_RECORDS: dict[str, type[Any]] = {record.__name__: record for record in get_args(EscrowEvent)}
+
+
+def event_of(name: str, fields: dict[str, Any]) -> EscrowEvent:
+    """The record of a decoded log."""
+    values = dict(fields)
+    if "terms" in values:
+        from eth_utils.address import to_checksum_address
+
+        terms = list(values["terms"])
+        terms[1] = to_checksum_address(terms[1])
+        values["terms"] = RoundTerms(*terms)
+    if "transfers" in values:
+        values["transfers"] = decode_transfers(values["transfers"])
+    event: EscrowEvent = _RECORDS[name](**values)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class RoundLedger:
+    """One round as its events tell it; indexed by party."""
+
+    terms: RoundTerms
+    operator: str
+    parties: tuple[str, ...]
+    deposits_units: tuple[int, ...]
+    plan_id: bytes | None  # of the plan that was carried out
+    table_hash: bytes | None  # the last that was committed or signed
+    transfers: tuple[Transfer, ...]
+    claims_units: tuple[int, ...]  # what is still in the escrow
+    withdrawn_units: tuple[int, ...]
+
+    @property
+    def terms_hash(self) -> bytes:
+        """SHA-256 of the terms that the deposits named."""
+        return self.terms.terms_hash
+
+
+def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
+    """Add up the events of one round, in the order in which they were logged.
+
+    Raises
+    ------
+    BrokenInvariant
+        If a transfer or withdrawal exceeds what the events before it left: not a log of the escrow.
+    """
+    opened: RoundOpened | None = None
+    plan_id: bytes | None = None
+    table_hash: bytes | None = None
+    chunks: list[ChunkNoted] = []
+    transfers: list[Transfer] = []
+    parties: list[str] = []
+    deposits: list[int] = []
+    claims: list[int] = []
+    withdrawn: list[int] = []
+    for event in events:
+        match event:
+            case RoundOpened():
+                opened = event
+            case PartiesRegistered():
+                parties.extend(event.parties)
+                for column in (deposits, claims, withdrawn):
+                    column.extend([0] * len(event.parties))
+            case Deposited():
+                deposits[event.party] += event.units
+                claims[event.party] += event.units
+            case Endorsed():
+                if event.n_signatures == len(parties):
+                    table_hash = event.table_hash
+            case TableCommitted():
+                table_hash = event.table_hash
+            case ChunkNoted():
+                chunks.append(event)
+            case Settled():
+                plan_id = chunks[0].plan_id if chunks else event.plan_id
+                transfers = [t for part in chunks for t in part.transfers]
+                transfers.extend(event.transfers)
+                for transfer in transfers:
+                    claims[transfer.debtor] -= transfer.amount_units
+                    claims[transfer.creditor] += transfer.amount_units
+            case Withdrawn():
+                withdrawn[event.party] += event.units
+                claims[event.party] -= event.units
+        if min(claims, default=0) < 0:
+            party = claims.index(min(claims))
+            raise BrokenInvariant(
+                f"After {event} party {party} has {claims[party]} base units; expected 0 or more."
+            )
+    if opened is None:
+        raise BrokenInvariant("The events open no round; expected RoundOpened first.")
+    return RoundLedger(
+        terms=opened.terms,
+        operator=opened.operator,
+        parties=tuple(parties),
+        deposits_units=tuple(deposits),
+        plan_id=plan_id,
+        table_hash=table_hash,
+        transfers=tuple(transfers),
+        claims_units=tuple(claims),
+        withdrawn_units=tuple(withdrawn),
+    )

@@ -1,0 +1,85 @@
+"""What a party does for itself in a round: sign the plan, take its money out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from settlement.chain.chain import Chain, open_chain
+from settlement.chain.escrow import EscrowClient
+from settlement.chain.keys import AskPassword
+from settlement.chain.signing import plan_in_words, sign_typed_data
+from settlement.chain.typed_data import settlement_typed_data
+from settlement.config import RoundConfig, party_account, read_config
+from settlement.documents import AllocationDocument, OpenedRound
+from settlement.errors import SettlementError
+from settlement.signatures import write_signature
+from settlement.stages.settle import plan_of
+from settlement.store import RoundFolder
+
+__all__ = ["PartyDesk", "UnknownParty"]
+
+
+class UnknownParty(SettlementError):
+    """No party of the round goes by this name."""
+
+
+@dataclass(frozen=True)
+class PartyDesk:
+    """One party at work on one round; its key is asked for only when it signs something."""
+
+    folder: RoundFolder
+    config: RoundConfig
+    party: int
+    ask_password: AskPassword | None = None
+
+    @classmethod
+    def of(cls, path: Path, name: str, ask_password: AskPassword | None = None) -> PartyDesk:
+        """The desk of a party by its name.
+
+        Raises
+        ------
+        ConfigError, UnknownParty
+        """
+        folder = RoundFolder(path)
+        config = read_config(folder.config_path)
+        if name not in config.party_names:
+            raise UnknownParty(
+                f"No party {name!r} in {path}; expected one of: {', '.join(config.party_names)}."
+            )
+        return cls(folder, config, config.party_names.index(name), ask_password)
+
+    def plan_in_words(self) -> str:
+        """What `sign` signs: every transfer, what it means for this party, and the typed data."""
+        plan = plan_of(OpenedRound.read(self.folder), AllocationDocument.read(self.folder))
+        names = self.config.party_names
+        return plan_in_words(plan, settlement_typed_data(plan), names, self.party)
+
+    def sign(self) -> str:
+        """Sign the plan and keep the signature for the settlement; the file's name."""
+        plan = plan_of(OpenedRound.read(self.folder), AllocationDocument.read(self.folder))
+        with self.folder.lock(), self._chain() as chain:
+            account = chain.account(party_account(self.party))
+            signature = sign_typed_data(account, settlement_typed_data(plan))
+        return write_signature(self.folder, self.party, plan.plan_id, signature)
+
+    def withdraw(self, recipient: str | None = None) -> int:
+        """Take this party's whole claim out of the escrow; base units, 0 if there is nothing.
+
+        After a settlement that is its deposit plus its net position; after the settlement
+        deadline without one, its deposit. Nobody else is needed.
+        """
+        opened = OpenedRound.read(self.folder)
+        with self.folder.lock(), self._chain() as chain:
+            escrow = EscrowClient(chain, opened.escrow)
+            units = escrow.claim(opened.round_id, self.party)
+            if units:
+                account = chain.account(party_account(self.party))
+                to = recipient or account.address
+                escrow.withdraw(opened.round_id, self.party, account, to)
+        return units
+
+    def _chain(self) -> Chain:
+        return open_chain(
+            self.folder.chain_path, self.config.chain_spec(), ask_password=self.ask_password
+        )

@@ -1,0 +1,56 @@
+"""What several test rooms share: the command as a real process, a cache of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Fairround:
+    """Runs the command line in processes of its own."""
+
+    environment: dict[str, str]
+
+    def start(self, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "settlement", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments, code=0):
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=600)
+        assert process.returncode == code, output + errors
+        return output if code == 0 else output + errors
+
+
+@pytest.fixture(scope="session")
+def compiled_contracts(tmp_path_factory):
+    """A cache that holds the compiled contracts and nothing else; made once a session."""
+    from settlement.chain.artifacts import artifact
+
+    folder = tmp_path_factory.mktemp("compiled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIRROUND_CACHE", str(folder))
+        for name in ("Escrow", "Judge"):
+            artifact(name)
+    return folder
+
+
+@pytest.fixture
+def fairround(tmp_path, compiled_contracts):
+    """The command line with an empty cache of finished trainings."""
+    cache = tmp_path / "cache"
+    shutil.copytree(compiled_contracts, cache)
+    return Fairround(os.environ | {"FAIRROUND_CACHE": str(cache), "COLUMNS": "100"})

@@ -1,0 +1,54 @@
+"""What the documents say is what the code does."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIGHT = ("ml.game", "settlement")
+"""Packages whose docstring examples run: they need no training."""
+
+
+def modules():
+    for name in LIGHT:
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+            if not module.name.endswith("__main__"):
+                yield module.name
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_docstring_examples_are_true(name):
+    results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert results.failed == 0
+
+
+def test_every_verb_is_in_the_readme():
+    from settlement.cli.main import fairround
+
+    readme = (ROOT / "README.md").read_text()
+    missing = [verb for verb in fairround.commands if f"`fairround {verb}" not in readme]
+    assert not missing
+
+
+PAGES = ("README.md", "contracts/README.md", "ml/README.md", "settlement/README.md")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_and_named_file_exists(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_every_room_has_a_card_that_names_its_files():
+    for room in ("ml", "settlement", "contracts"):
+        card = (ROOT / room / "README.md").read_text()
+        for path in (ROOT / room).iterdir():
+            if path.name.startswith("_") or path.name in ("README.md", "py.typed"):
+                continue
+            assert path.name in card, f"{room}/README.md does not mention {path.name}"

@@ -1,0 +1,219 @@
+"""Whole rounds: real processes, a real chain, real training, real signals."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from settlement import retraining
+from settlement.audit import audit_round
+from settlement.store import RoundFolder, dump_json
+
+STAGES = ["open", "train", "allocate", "reward", "settle", "report"]
+
+
+@pytest.fixture
+def three_parties(fairround, tmp_path):
+    folder = tmp_path / "round"
+    fairround("init", folder, "--template", "three-parties")
+    return folder
+
+
+def test_the_three_parties_settle_as_in_the_guide(fairround, three_parties):
+    result = json.loads(fairround("run", three_parties, "--json"))
+    columns = {name: [party[name] for party in result["parties"]] for name in result["parties"][0]}
+    assert columns["adjustment_factor"] == pytest.approx([0.75, 1, 1])
+    assert columns["payoff"] == pytest.approx([-0.2, 0.1125, 0.0875])
+    assert columns["model_value"] == pytest.approx([0.8, 1, 1])
+    assert columns["deposit_units"] == [200_000, 1_000_000, 1_000_000]
+    assert columns["net_position_units"] == [-200_000, 112_500, 87_500]
+    assert columns["withdrawn_units"] == [0, 1_112_500, 1_087_500]
+    assert result["transfers"] == [
+        {"debtor": 0, "creditor": 1, "amount_units": 112_500},
+        {"debtor": 0, "creditor": 2, "amount_units": 87_500},
+    ]
+    assert result["escrow_balance_wei"] == 0
+
+
+def test_the_stages_one_by_one_make_the_same_round_and_run_only_once(fairround, three_parties):
+    for stage in STAGES:
+        assert json.loads(fairround(stage, three_parties, "--json"))
+    journal = (three_parties / "chain" / "journal.jsonl").read_bytes()
+    for stage in STAGES[:-1]:
+        assert "was done before" in fairround(stage, three_parties)
+    fairround("run", three_parties)
+    assert (three_parties / "chain" / "journal.jsonl").read_bytes() == journal
+    assert "ok    chain" in fairround("verify", three_parties)
+
+
+def test_a_stage_before_its_turn_says_what_is_missing(fairround, three_parties):
+    assert "has no stage 'open' yet" in fairround("settle", three_parties, code=1)
+
+
+def test_a_party_that_does_not_fund_has_budget_zero_and_the_round_goes_on(fairround, three_parties):
+    config = three_parties / "round.toml"
+    config.write_text(config.read_text().replace("budget = 0.2", "budget = 0.2\nfunds = false"))
+    result = json.loads(fairround("run", three_parties, "--json"))
+    first = result["parties"][0]
+    assert first["deposit_units"] == 0
+    assert first["payoff"] == pytest.approx(0)
+    assert first["net_position_units"] == 0
+    assert result["parties"][1]["adjustment_factor"] == pytest.approx(1)
+    fairround("verify", three_parties)
+
+
+def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_parties):
+    fairround("run", three_parties)
+    assert json.loads(fairround("verify", three_parties, "--json"))["agrees"]
+    changed = 0
+    for path in sorted(three_parties.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        digits = [k for k, byte in enumerate(content) if chr(byte).isdigit()]
+        if not digits:
+            continue
+        position = digits[len(digits) // 2]
+        digit = b"%d" % ((content[position] - ord("0") + 1) % 10)
+        path.write_bytes(content[:position] + digit + content[position + 1 :])
+        name = path.relative_to(three_parties).as_posix()
+        troubles = [finding.trouble or "" for finding in audit_round(three_parties)]
+        assert any(name in trouble for trouble in troubles), f"{name}: {troubles}"
+        if name == "train/values.json":
+            assert f"WRONG files of train: {name}" in fairround("verify", three_parties, code=1)
+        path.write_bytes(content)
+        changed += 1
+    assert changed >= 13  # the configuration, the journal, and two files or more a stage
+    fairround("verify", three_parties)
+
+
+def test_a_stage_refuses_a_tampered_file_of_an_earlier_one(fairround, three_parties):
+    for stage in STAGES[:2]:
+        fairround(stage, three_parties)
+    values = three_parties / "train" / "values.json"
+    values.write_text(values.read_text().replace("0.7", "0.6"))
+    assert "train/values.json has SHA-256" in fairround("allocate", three_parties, code=1)
+
+
+def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
+    config = three_parties / "round.toml"
+    config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))
+    message = fairround("run", three_parties, code=1)
+    assert "round.toml:24: party[0].budget" in message
+    assert "round.toml:25: party[0].wish" in message
+    assert sorted(path.name for path in three_parties.iterdir()) == ["round.toml"]
+
+
+def test_list_and_show_tell_how_far_rounds_are(fairround, three_parties, tmp_path):
+    fairround("open", three_parties)
+    fairround("init", tmp_path / "other")
+    listed = {
+        row["folder"]: row["stages"] for row in json.loads(fairround("list", tmp_path, "--json"))
+    }
+    assert listed[str(three_parties)] == {stage: stage == "open" for stage in STAGES}
+    assert not any(listed[str(tmp_path / "other")].values())
+    assert "x open\n  . train" in fairround("show", three_parties)
+
+
+def kill_when(process, condition):
+    """kill -9 as soon as the condition holds; False if the process ended before."""
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if condition():
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.0005)
+    process.communicate(timeout=60)
+    return process.returncode == -signal.SIGKILL
+
+
+def journaled(folder, *fragments):
+    path = folder / "chain" / "journal.jsonl"
+    if not path.is_file():
+        return False
+    return any(all(f in line for f in fragments) for line in path.read_text().splitlines())
+
+
+def test_a_round_killed_right_after_the_settlement_was_sent_settles_once(fairround, three_parties):
+    for stage in STAGES[:4]:
+        fairround(stage, three_parties)
+    process = fairround.start("run", three_parties)
+    assert kill_when(process, lambda: journaled(three_parties, '"send"', "settle"))
+    assert not (three_parties / "settle").exists()
+    result = json.loads(fairround("run", three_parties, "--json"))
+    assert result["escrow_balance_wei"] == 0
+    settlements = [label for label in result["gas"] if "settle" in label]
+    assert len(settlements) == 1
+    fairround("verify", three_parties)
+
+
+def test_a_round_killed_at_any_transaction_finishes_with_one_settlement(fairround, three_parties):
+    lines = 1
+    while not (three_parties / "report").exists():
+        process = fairround.start("run", three_parties)
+        killed = kill_when(process, lambda n=lines: journal_length(three_parties) >= n)
+        lines = journal_length(three_parties) + 2
+        if not killed:
+            break
+    result = json.loads(fairround("run", three_parties, "--json"))
+    assert len([label for label in result["gas"] if "settle" in label]) == 1
+    assert [party["withdrawn_units"] for party in result["parties"]] == [0, 1_112_500, 1_087_500]
+    fairround("verify", three_parties)
+
+
+def journal_length(folder):
+    path = folder / "chain" / "journal.jsonl"
+    return len(path.read_bytes().splitlines()) if path.is_file() else 0
+
+
+@pytest.fixture
+def digits(fairround, tmp_path):
+    folder = tmp_path / "digits"
+    fairround("init", folder, "--template", "digits")
+    return folder
+
+
+def test_a_round_on_digits_rewards_every_party_within_one_sample(fairround, digits):
+    fairround("run", digits)
+    rewards = json.loads((digits / "reward" / "rewards.json").read_text())
+    for reward in rewards["rewards"]:
+        distance = abs(reward["validation_score"] - reward["target"])
+        assert distance <= 1 / rewards["n_validation"] + 1e-9
+        assert (digits / "reward" / reward["file"]).stat().st_size > 0
+    fairround("verify", digits)
+
+
+def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
+    fairround, digits, tmp_path
+):
+    config = digits / "round.toml"
+    config.write_text(config.read_text().replace("epochs = 30", "epochs = 60\nstack_size = 1"))
+    fairround("open", digits)
+    cache = tmp_path / "cache"
+
+    def finished():
+        return {p: p.stat().st_mtime_ns for p in cache.rglob("*.safetensors")}
+
+    process = fairround.start("train", digits)
+    assert kill_when(process, lambda: len(finished()) >= 3)
+    assert not (digits / "train").exists()
+    before = finished()
+    assert 3 <= len(before) < 7
+    fairround("run", digits)
+    after = finished()
+    assert len(after) == 7
+    assert {path: after[path] for path in before} == before
+
+
+def test_retraining_finds_a_forged_score(fairround, digits):
+    """A forger who also rewrites all that follows from the score is found by training alone."""
+    fairround("open", digits)
+    fairround("train", digits)
+    document = json.loads((digits / "train" / "values.json").read_text())
+    assert retraining.retrain_sample(digits, 7).forged == ()
+    document["scores"][0][5] -= 0.05
+    shutil.rmtree(digits / "train")
+    with RoundFolder(digits).write_stage("train", inputs=["open"]) as folder:
+        (folder / "values.json").write_bytes(dump_json(document))
+    assert retraining.retrain_sample(digits, 7).forged == (5,)
