@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from typing import Any
 
 # Before torch is loaded: its threads otherwise spin while they wait, which costs four times the
 # processor time where several processes share two cores.
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """A name of `_LATER`, from its module."""
     if name in _LATER:
         return getattr(importlib.import_module(f"ml.training.{_LATER[name]}"), name)
