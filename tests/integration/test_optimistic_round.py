@@ -75,7 +75,7 @@ def propose(path, change):
 
 def test_a_vanished_operator_keeps_nobody_from_its_deposit(fairround, optimistic):
     fairround("open", optimistic)
-    assert "neither settled nor expired" in fairround(
+    assert "still open" in fairround(
         "withdraw", optimistic, "--party", "a", code=1
     )
     folder = RoundFolder(optimistic)
