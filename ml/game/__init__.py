@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml.game.accuracy import EstimateError, estimate_error
     from ml.game.allocation import Allocation, allocate, allocate_flows
     from ml.game.certificate import Certificate, check_certificate
     from ml.game.clearing import AdjustmentFactors, adjustment_factors, factor_caps
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from ml.game.estimators import ESTIMATORS, FlowEstimate, estimate_flows
     from ml.game.families import FAMILIES, Family, family
     from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
-    from ml.game.noise import NoisyAllocation, SeededTables, allocate_seeds
+    from ml.game.noise import NoisyAllocation, allocate_seeds
     from ml.game.sweeps import BudgetSensitivity, ManyAllocations, allocate_many, budget_sensitivity
     from ml.game.values import BrokenEdge, MonotonicityReport, ValueTable
 
 _HOMES = {
+    "accuracy": ("EstimateError", "estimate_error"),
     "allocation": ("Allocation", "allocate", "allocate_flows"),
     "certificate": ("Certificate", "check_certificate"),
     "clearing": ("AdjustmentFactors", "adjustment_factors", "factor_caps"),
@@ -32,7 +34,7 @@ _HOMES = {
     "estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
     "families": ("FAMILIES", "Family", "family"),
     "flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
-    "noise": ("NoisyAllocation", "SeededTables", "allocate_seeds"),
+    "noise": ("NoisyAllocation", "allocate_seeds"),
     "properties": (
         "PROPERTIES",
         "PropertyCheck",
@@ -50,6 +52,7 @@ _HOMES = {
         "participation_fee_approximation",
         "rho_shapley_scheme",
     ),
+    "seeded": ("SeededTables",),
     "sweeps": ("BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"),
     "values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
@@ -66,6 +69,7 @@ __all__ = [
     "BudgetSensitivity",
     "Certificate",
     "Cover",
+    "EstimateError",
     "EstimatedAllocation",
     "Family",
     "FlowEstimate",
@@ -93,6 +97,7 @@ __all__ = [
     "cover",
     "decompose",
     "describe_coalition",
+    "estimate_error",
     "estimate_flows",
     "factor_caps",
     "family",

@@ -13,7 +13,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["permutation_order", "stratified_order"]
+__all__ = ["stratified_order"]
 
 _LISTED = 20_000
 """A size with at most this many coalitions is listed and shuffled; others are drawn."""
@@ -46,22 +46,6 @@ def stratified_order(n_parties: int, seed: int, length: int) -> npt.NDArray[np.u
     streams = [_coalitions_of_size(n_parties, size, seed) for size in range(2, n_parties)]
     drawn = [next(streams[turn]) for turn in counts]
     return np.array((certain + drawn)[:length], dtype=np.uint64)
-
-
-def permutation_order(
-    n_parties: int, seed: int
-) -> Iterator[tuple[int, tuple[int, ...], list[int]]]:
-    """Yield (payer, order of the others, coalitions on the way) without end, payers by turn."""
-    rng = np.random.default_rng((seed, 64))
-    while True:
-        for payer in range(n_parties):
-            others = [party for party in range(n_parties) if party != payer]
-            order = tuple(int(party) for party in rng.permutation(others))
-            coalition, path = 1 << payer, []
-            for party in order[:-1]:
-                coalition |= 1 << party
-                path.append(coalition)
-            yield payer, order, path
 
 
 def _counts_by_turn(n_parties: int, length: int) -> npt.NDArray[np.intp]:

@@ -9,6 +9,7 @@ from ml.game import (
     allocate,
     allocate_estimate,
     conditional_shapley,
+    estimate_error,
     estimate_flows,
     family,
 )
@@ -228,3 +229,14 @@ def test_rows_without_negative_entries_are_the_nearest_ones(rng):
     for _ in range(200):
         other = rng.dirichlet(np.ones(5), 6) * 0.7
         assert ((nearest - flows)[off] ** 2).sum() <= ((other.ravel() - flows[off]) ** 2).sum()
+
+
+def test_an_estimate_is_measured_against_the_truth():
+    game = family("coverage", 12, 2)
+    estimate = estimate_flows(game.evaluate, 12, 500)
+    error = estimate_error(estimate, game.flows)
+    assert error.relative_rms == pytest.approx(relative_error(estimate, game.flows))
+    assert error.rms < error.largest
+    assert 0.7 < error.share_within_two_errors <= 1
+    with pytest.raises(EstimationError, match=r"\(3, 3\); expected \(12, 12\)"):
+        estimate_error(estimate, np.zeros((3, 3)))
