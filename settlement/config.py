@@ -97,6 +97,11 @@ class ChainConfig(_Table):
 
     provider: str = IN_PROCESS
     unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
+    settlement: Literal["unanimous", "optimistic"] = "unanimous"
+    bond_wei: int = Field(
+        10**15, ge=1, le=10**24
+    )  # of the optimistic way: operator's, challenger's
+    challenge_window_s: int = Field(3_600, ge=1, le=10**8)
     funding_s: int = Field(3_600, ge=1, le=10**9)
     settlement_s: int = Field(86_400, ge=1, le=10**9)
     chain_id: int | None = None
@@ -176,6 +181,11 @@ class RoundConfig:
                 if party.address is not None
             },
         )
+
+    @property
+    def caps(self) -> tuple[float | None, ...]:
+        """Model value above which each party wants nothing (Remark 4.3), None without a cap."""
+        return tuple(None if party.cap is None else float(party.cap) for party in self.parties)
 
     @property
     def party_names(self) -> tuple[str, ...]:
@@ -315,6 +325,10 @@ def _check_together(file: _File) -> list[Fault]:
         if budget is not None and budget * file.round.exchange_rate > MAX_AMOUNT_UNITS:
             message = f"{budget} is more than {MAX_AMOUNT_UNITS} base units"
             faults.append(Fault(f"party[{index}].budget", message))
+    window, whole = file.chain.challenge_window_s, file.chain.settlement_s
+    if file.chain.settlement == "optimistic" and 2 * window >= whole:
+        message = f"two windows of {window} s do not fit into settlement_s = {whole}"
+        faults.append(Fault("chain.challenge_window_s", message))
     if file.values:
         faults += _check_given(file, n_parties)
     return faults

@@ -63,6 +63,7 @@ class OpenedRound(Document):
     operator: str
     addresses: list[str]
     deposits_units: list[int]
+    settlement: str  # the way: "unanimous" or "optimistic"
     funding_deadline: int
     settlement_deadline: int
 

@@ -31,6 +31,8 @@ _SIDE_PARTIES = 6
 _SIDE = 1 << _SIDE_PARTIES
 _BLOCK = _SIDE * _SIDE
 
+_VALUES_A_THREAD = 1 << 20
+
 MIN_KERNEL_PARTIES = 2 * _SIDE_PARTIES + 1
 """Blocks are taken in twos, so there has to be one high bit at least."""
 
@@ -121,7 +123,8 @@ def compiled_pair_moments(table: npt.NDArray[Any], threads: int = 1) -> FloatArr
     table : float64 or float32, shape (2**n,), n >= 13
         Read once, never copied; a memory map is paged in as the pass goes.
     threads : int
-        Each takes a run of blocks and sums of its own; numba releases the interpreter.
+        Each takes a run of blocks and sums of its own; numba releases the interpreter. A
+        thread that would get less than 2**20 values is not worth waking, and is not.
     """
     n_parties = party_count(len(table))
     n_high = n_parties - 2 * _SIDE_PARTIES
@@ -132,7 +135,7 @@ def compiled_pair_moments(table: npt.NDArray[Any], threads: int = 1) -> FloatArr
     weight_rows, sizes = _layout(n_parties)
     offset = float(table[-1])
     firsts = np.empty((2 * n_pairs, 2 * _SIDE_PARTIES + 1))
-    threads = max(1, min(threads, n_pairs))
+    threads = max(1, min(threads, len(table) // _VALUES_A_THREAD))
     bounds = [n_pairs * share // threads for share in range(threads + 1)]
 
     def work(thread: int) -> FloatArray:

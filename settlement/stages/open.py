@@ -12,6 +12,7 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
+from settlement.posting import hash_of_caps
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
@@ -37,6 +38,18 @@ def carry_out(context: RoundContext) -> None:
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
         (folder / TERMS_FILE).write_bytes(terms)
         opened.write(folder)
+
+
+def _optimistic_terms(config: RoundConfig) -> dict[str, Any]:
+    """What the contract must know to recompute a posted allocation; nothing where all sign."""
+    if config.chain.settlement != "optimistic":
+        return {}
+    return {
+        "exchange_rate": config.exchange_rate,
+        "bond_wei": config.chain.bond_wei,
+        "challenge_window": config.chain.challenge_window_s,
+        "caps_hash": hash_of_caps(config.caps),
+    }
 
 
 def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int) -> bool:
@@ -72,7 +85,8 @@ def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[s
         "funding_deadline": funding_deadline,
         "settlement_deadline": funding_deadline + config.chain.settlement_s,
         "monotone": config.monotone,
-        "caps": [None if party.cap is None else float(party.cap) for party in config.parties],
+        "caps": list(config.caps),
+        "settlement": config.chain.settlement,
         "given_values": list(config.given_values) if config.given_values else None,
         "data_sha256": data_digest,
         "recipe_sha256": config.recipe.digest if config.recipe else None,
@@ -98,6 +112,7 @@ def _open_on_chain(
         unit_scale=config.chain.unit_scale,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
+        **_optimistic_terms(config),
     )
     missing = []
     for party, deposit in enumerate(deposits):
@@ -124,6 +139,7 @@ def _open_on_chain(
         operator=operator.address,
         addresses=addresses,
         deposits_units=locked,
+        settlement=config.chain.settlement,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
     )

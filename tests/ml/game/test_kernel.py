@@ -31,7 +31,8 @@ def test_compiled_moments_equal_plain_numpy(n_parties, rng):
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
-def test_threads_change_no_flow(threads, rng):
+def test_threads_change_no_flow(threads, rng, monkeypatch):
+    monkeypatch.setattr("ml.game.kernel._VALUES_A_THREAD", 1 << 10)
     values = random_monotone_table(14, rng)
     alone = conditional_shapley(values)
     np.testing.assert_allclose(conditional_shapley(values, threads=threads), alone, atol=1e-14)

@@ -1,6 +1,6 @@
 """Tells rounds on an endpoint while killing them at random; prints what became of each.
 
-Run as ``python -m tests.settlement.chain.soak_driver FOLDER ENDPOINT SEED CONFIRMATIONS``.
+Run as ``python -m tests.settlement.chain.soak_driver FOLDER ENDPOINT SEED CONFIRMATIONS ROUNDS``.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from settlement.chain import json_rpc, open_chain  # noqa: F401  (warm, so that 
 from tests.settlement.chain import purse
 from tests.settlement.chain.anvil import anvil_spec
 
-ROUNDS = 5
 LONGEST_LIFE_S = 1.0
 MOST_KILLS = 12
 
 
-def main(folder: Path, endpoint: str, seed: int, confirmations: int) -> None:
+def main(folder: Path, endpoint: str, seed: int, confirmations: int, n_rounds: int) -> None:
     """Several rounds, each begun again until it is told."""
     chance = random.Random(seed)
     spec = anvil_spec(endpoint, confirmations=confirmations, patience_s=60.0)
     purse.compiled()
     told = []
-    for number in range(ROUNDS):
+    for number in range(n_rounds):
         round_folder = folder / f"round-{number}"
         killed = 0
         while True:
@@ -66,4 +65,4 @@ def wait_or_kill(child: int, life_s: float) -> int:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], *(int(number) for number in sys.argv[3:]))
