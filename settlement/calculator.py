@@ -15,7 +15,7 @@ from ml.game import allocate as allocate_game
 from settlement.errors import SettlementError
 from settlement.report.tables import text_table
 
-__all__ = ["CalculatorInputError", "calculate", "readable"]
+__all__ = ["CalculatorInputError", "calculate", "compare", "readable"]
 
 
 class CalculatorInputError(SettlementError):
@@ -54,6 +54,15 @@ def calculate(
     table, violations = _monotone_table(values, monotone)
     allocation = allocate_game(table, budget_limits, cap_limits, method=method)
     return _plain(parties, allocation) | {"monotone_violations": violations}
+
+
+def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
+    """What other schemes give on the value table in a JSON file; see `settlement.comparisons`."""
+    from settlement.comparisons import comparison
+
+    parties, values = _read_values(path)
+    table, violations = _monotone_table(values, monotone)
+    return comparison(parties, table) | {"monotone_violations": violations}
 
 
 def readable(result: dict[str, Any]) -> str:

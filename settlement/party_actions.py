@@ -1,4 +1,4 @@
-"""What a party does for itself in a round: sign the plan, take its money out."""
+"""What a party does for itself in a round: sign or disprove the plan, take its money out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,36 @@ from settlement.chain.keys import AskPassword
 from settlement.chain.signing import plan_in_words, sign_typed_data
 from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import RoundConfig, party_account, read_config
-from settlement.documents import AllocationDocument, OpenedRound
+from settlement.documents import OpenedRound, RewardDocument
 from settlement.errors import SettlementError
+from settlement.plans import plan_of
+from settlement.posting import Fault
 from settlement.signatures import write_signature
-from settlement.stages.settle import plan_of
 from settlement.store import RoundFolder
 
-__all__ = ["PartyDesk", "UnknownParty"]
+__all__ = ["NoReward", "PartyDesk", "UnknownParty", "reward_file"]
 
 
 class UnknownParty(SettlementError):
     """No party of the round goes by this name."""
+
+
+class NoReward(SettlementError):
+    """The round has no model for this party: its values were given."""
+
+
+def reward_file(path: Path, name: str) -> Path:
+    """File of the model that a party of a round received, after checking every seal before it.
+
+    Raises
+    ------
+    UnknownParty, NoReward, StageMissing, TamperedFile
+    """
+    desk = PartyDesk.of(path, name)
+    for entry in RewardDocument.read(desk.folder).entries:
+        if entry.party == desk.party:
+            return desk.folder.stage("reward") / entry.file
+    raise NoReward(f"Party {name!r} of {path} has no model: the values of the round were given.")
 
 
 @dataclass(frozen=True)
@@ -51,13 +70,13 @@ class PartyDesk:
 
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""
-        plan = plan_of(OpenedRound.read(self.folder), AllocationDocument.read(self.folder))
+        plan = plan_of(self.folder, self.config)
         names = self.config.party_names
         return plan_in_words(plan, settlement_typed_data(plan), names, self.party)
 
     def sign(self) -> str:
         """Sign the plan and keep the signature for the settlement; the file's name."""
-        plan = plan_of(OpenedRound.read(self.folder), AllocationDocument.read(self.folder))
+        plan = plan_of(self.folder, self.config)
         with self.folder.lock(), self._chain() as chain:
             account = chain.account(party_account(self.party))
             signature = sign_typed_data(account, settlement_typed_data(plan))
@@ -78,6 +97,24 @@ class PartyDesk:
                 to = recipient or account.address
                 escrow.withdraw(opened.round_id, self.party, account, to)
         return units
+
+    def challenge(self) -> Fault | None:
+        """Disprove the posted allocation, if a posted figure is wrong; which rule it breaks.
+
+        The chain is asked first, for nothing: where every figure is right, nothing is sent,
+        for a wrong challenge costs its bond. Where one is wrong, the challenge voids the
+        round, everybody can withdraw its deposit, and both bonds are this party's.
+        """
+        opened = OpenedRound.read(self.folder)
+        with self.folder.lock(), self._chain() as chain:
+            escrow = EscrowClient(chain, opened.escrow)
+            fault = escrow.fault(opened.round_id)
+            if fault:
+                account = chain.account(party_account(self.party))
+                escrow.challenge(opened.round_id, account)
+                label = f"challenger/{opened.round_id}"
+                escrow.withdraw_bond(account, account.address, label=label)
+        return fault
 
     def _chain(self) -> Chain:
         return open_chain(

@@ -1,6 +1,7 @@
 """What several test rooms share: the command as a real process, a cache of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -36,11 +37,20 @@ class Fairround:
 
 @pytest.fixture(scope="session")
 def compiled_contracts(tmp_path_factory):
-    """One folder for compiled contracts, so that each test session compiles them once."""
-    return tmp_path_factory.mktemp("compiled")
+    """A cache that holds the compiled contracts and nothing else; made once a session."""
+    from settlement.chain.artifacts import artifact
+
+    folder = tmp_path_factory.mktemp("compiled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIRROUND_CACHE", str(folder))
+        for name in ("Escrow", "Judge"):
+            artifact(name)
+    return folder
 
 
 @pytest.fixture
-def fairround(tmp_path):
+def fairround(tmp_path, compiled_contracts):
     """The command line with an empty cache of finished trainings."""
-    return Fairround(os.environ | {"FAIRROUND_CACHE": str(tmp_path / "cache"), "COLUMNS": "100"})
+    cache = tmp_path / "cache"
+    shutil.copytree(compiled_contracts, cache)
+    return Fairround(os.environ | {"FAIRROUND_CACHE": str(cache), "COLUMNS": "100"})

@@ -1,5 +1,6 @@
 """Where chunks of training run: in this process, in a pool, on a cluster."""
 
-from ml.engines.engine import Engine, LocalEngine
+from ml.engines.engine import Engine, EngineError, LocalEngine
+from ml.engines.spec import EngineSpec, engine_spec, make_engine
 
-__all__ = ["Engine", "LocalEngine"]
+__all__ = ["Engine", "EngineError", "EngineSpec", "LocalEngine", "engine_spec", "make_engine"]

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Engine", "LocalEngine"]
+from ml.errors import MlError
+
+__all__ = ["Engine", "EngineError", "LocalEngine"]
+
+
+class EngineError(MlError):
+    """An engine cannot run, or lost its workers; what it had handed back is kept."""
 
 
 class Engine(Protocol):

@@ -1,6 +1,8 @@
 """Training of coalition models and model rewards."""
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 # Before torch is loaded: its threads otherwise spin while they wait, which costs four times the
 # processor time where several processes share two cores.
@@ -8,24 +10,47 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from ml.training.recipe import Recipe, recipe
 
+if TYPE_CHECKING:
+    from ml.training.cache import CacheReport, ModelCache
+    from ml.training.cards import LoadedModel, Predictions, load_reward
+    from ml.training.predict import predict_file
+    from ml.training.rewards import RewardModel, train_rewards
+    from ml.training.scores import TrainedScores, check_training, train_coalitions
+
+#: What needs torch is imported on first use: a check of a configuration does not need it.
+_LATER = {
+    "CacheReport": "cache",
+    "LoadedModel": "cards",
+    "ModelCache": "cache",
+    "Predictions": "cards",
+    "RewardModel": "rewards",
+    "TrainedScores": "scores",
+    "check_training": "scores",
+    "load_reward": "cards",
+    "predict_file": "predict",
+    "train_coalitions": "scores",
+    "train_rewards": "rewards",
+}
+
 __all__ = [
+    "CacheReport",
+    "LoadedModel",
+    "ModelCache",
+    "Predictions",
     "Recipe",
     "RewardModel",
     "TrainedScores",
+    "check_training",
+    "load_reward",
+    "predict_file",
     "recipe",
     "train_coalitions",
     "train_rewards",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """What needs torch, on first use: a check of a configuration does not."""
-    if name in ("TrainedScores", "train_coalitions"):
-        from ml.training import scores
-
-        return getattr(scores, name)
-    if name in ("RewardModel", "train_rewards"):
-        from ml.training import rewards
-
-        return getattr(rewards, name)
+def __getattr__(name: str) -> Any:
+    """A name of `_LATER`, from its module."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"ml.training.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import logging
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "to_device"]
 
 log = logging.getLogger(__name__)
 
@@ -20,3 +23,8 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cuda":
         log.warning("No CUDA device was found; training goes on with the CPU.")
     return torch.device("cpu")
+
+
+def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor on the device; shared memory that may not be written to is copied."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)

@@ -38,7 +38,12 @@ class Narrowing:
         columns = flat.any(dim=0).nonzero().flatten()
         if not 0 < len(columns) < flat.shape[1]:
             return Narrowing(network, features, None)
-        narrow = Mlp(len(columns), network.widths[1:-1], network.widths[-1])
+        narrow = Mlp(
+            len(columns),
+            network.widths[1:-1],
+            network.widths[-1],
+            regression=network.regression,
+        )
         return Narrowing(narrow, flat.index_select(1, columns), columns)
 
     def shrink(self, weights: Weights) -> Weights:

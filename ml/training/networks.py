@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ml.datasets.collaboration import Collaboration
-from ml.training.recipe import Recipe
-
-__all__ = ["Mlp", "Network", "Weights", "network_for", "stack_weights"]
+__all__ = ["BYTE_SCALE", "Mlp", "Network", "TextAverage", "Weights", "scaled", "stack_weights"]
 
 BYTE_SCALE = 1 / 255
+
+#: Models that a CUDA device trains at a time; data and order stay on it, some GB in all.
+STACK_ON_CUDA = 1024
 
 #: Named tensors of one model, or of a stack of models with one more leading dimension.
 Weights = dict[str, Tensor]
@@ -25,12 +25,33 @@ def stack_weights(models: list[Weights]) -> Weights:
     return {name: torch.stack([weights[name] for weights in models]) for name in models[0]}
 
 
+def scaled(inputs: Tensor) -> Tensor:
+    """Bytes as float32 in [0, 1]; figures as they are."""
+    if inputs.dtype == torch.uint8:
+        return inputs.to(torch.float32).mul_(BYTE_SCALE)
+    return inputs.to(torch.float32)
+
+
+def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    """A tensor of uniform numbers in [-bound, bound]."""
+    return torch.rand(shape, generator=generator).mul_(2 * bound).sub_(bound)
+
+
 class Network(ABC):
     """One architecture, for a stack of models at a time.
 
     Inputs reach a network as the data set holds them, bytes or figures; it scales them itself, so
-    that data stay small on the device.
+    that data stay small on the device. ``regression`` networks have one output and the squared
+    error as their loss; the others one output a class, and cross-entropy. ``stacks_on_cpu`` says
+    how many models a CPU trains best at a time.
     """
+
+    regression: bool = False
+    stacks_on_cpu: int = 32
+
+    def best_stack_size(self, device_type: str) -> int:
+        """How many models to train at a time."""
+        return self.stacks_on_cpu if device_type == "cpu" else STACK_ON_CUDA
 
     @abstractmethod
     def initial(self, seed: int) -> Weights:
@@ -41,10 +62,11 @@ class Network(ABC):
         """Outputs (models, batch, outputs) of a stack for inputs (models, batch, ...)."""
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Loss of every sample, (models, batch): cross-entropy of the class."""
-        return functional.cross_entropy(
-            outputs.flatten(0, 1), targets.flatten(), reduction="none"
-        ).view(targets.shape)
+        """Loss of every sample, (models, batch)."""
+        if self.regression:
+            return (outputs.squeeze(2) - targets).square()
+        flat = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+        return flat.view(targets.shape)
 
     def gradients(
         self, weights: Weights, inputs: Tensor, targets: Tensor, shares: Tensor, into: Weights
@@ -55,29 +77,28 @@ class Network(ABC):
         This one asks autograd; a network may know better.
         """
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
-        loss = (self.losses(self.outputs(leaves, inputs), targets) * shares).sum()
-        for name, gradient in zip(
-            leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True
-        ):
+        loss = (self.losses(self.train_outputs(leaves, inputs), targets) * shares).sum()
+        gradients = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        for name, gradient in zip(leaves, gradients, strict=True):
             into[name].copy_(gradient)
 
-
-def scaled(inputs: Tensor) -> Tensor:
-    """Bytes as float32 in [0, 1]; figures as they are."""
-    if inputs.dtype == torch.uint8:
-        return inputs.to(torch.float32).mul_(BYTE_SCALE)
-    return inputs.to(torch.float32)
+    def train_outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
+        """Outputs while training; other than `outputs` only where a module has dropout."""
+        return self.outputs(weights, inputs)
 
 
 class Mlp(Network):
-    """Fully connected layers with relu between them; the last one gives logits.
+    """Fully connected layers with relu between them; the last one gives the outputs.
 
     Its gradients are written out: autograd would allocate every stacked gradient anew at each step,
     which costs a third of the time on a CPU. A test holds the two together.
     """
 
-    def __init__(self, n_features: int, hidden: tuple[int, ...], n_outputs: int) -> None:
+    def __init__(
+        self, n_features: int, hidden: tuple[int, ...], n_outputs: int, *, regression: bool = False
+    ) -> None:
         self.widths = (n_features, *hidden, n_outputs)
+        self.regression = regression
 
     def initial(self, seed: int) -> Weights:
         """Weights and biases uniform in +-1/sqrt(inputs), as torch initialises a linear layer."""
@@ -85,17 +106,16 @@ class Mlp(Network):
         weights: Weights = {}
         for layer, (n_in, n_out) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
             bound = 1 / math.sqrt(n_in)
-            for name, shape in (("weight", (n_in, n_out)), ("bias", (1, n_out))):
-                uniform = torch.rand(shape, generator=generator)
-                weights[f"layer{layer}.{name}"] = uniform.mul_(2 * bound).sub_(bound)
+            weights[f"layer{layer}.weight"] = uniform((n_in, n_out), bound, generator)
+            weights[f"layer{layer}.bias"] = uniform((1, n_out), bound, generator)
         return weights
 
     def outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
-        """Logits (models, batch, classes)."""
+        """Outputs (models, batch, outputs)."""
         return self._activations(weights, inputs)[-1]
 
     def _activations(self, weights: Weights, inputs: Tensor) -> list[Tensor]:
-        """What enters each layer, and the logits at the end."""
+        """What enters each layer, and the outputs at the end."""
         steps = [inputs.flatten(2).to(torch.float32)]  # (models, batch, features)
         scale = BYTE_SCALE if inputs.dtype == torch.uint8 else 1.0
         last = len(self.widths) - 2
@@ -110,13 +130,9 @@ class Mlp(Network):
     def gradients(
         self, weights: Weights, inputs: Tensor, targets: Tensor, shares: Tensor, into: Weights
     ) -> None:
-        """Backward pass by hand: softmax minus truth, then layer by layer."""
-        *entering, logits = self._activations(weights, inputs)
-        # Softmax runs several times faster along a dimension that is not the last.
-        delta = torch.softmax(logits.transpose(1, 2).contiguous(), dim=1)  # (m, classes, batch)
-        truth = targets.unsqueeze(1)
-        delta.scatter_add_(1, truth, torch.full_like(truth, -1, dtype=delta.dtype))
-        delta = delta.mul_(shares.unsqueeze(1)).transpose(1, 2)  # (models, batch, classes)
+        """Backward pass by hand: derivative of the loss by the outputs, then layer by layer."""
+        *entering, outputs = self._activations(weights, inputs)
+        delta = self._output_delta(outputs, targets, shares)  # (models, batch, outputs)
         for layer in range(len(entering) - 1, -1, -1):
             torch.sum(delta, dim=1, keepdim=True, out=into[f"layer{layer}.bias"])
             if layer == 0 and inputs.dtype == torch.uint8:
@@ -127,8 +143,51 @@ class Mlp(Network):
                 # What relu held back gets nothing: one pass instead of a mask and a product.
                 delta = torch.ops.aten.threshold_backward(delta, entering[layer], 0)
 
+    def _output_delta(self, outputs: Tensor, targets: Tensor, shares: Tensor) -> Tensor:
+        """Derivative of ``sum(shares * losses)`` by the outputs."""
+        if self.regression:
+            return (outputs - targets.unsqueeze(2)).mul_(2 * shares.unsqueeze(2))
+        # Softmax runs several times faster along a dimension that is not the last.
+        delta = torch.softmax(outputs.transpose(1, 2).contiguous(), dim=1)  # (m, classes, batch)
+        truth = targets.unsqueeze(1)
+        delta.scatter_add_(1, truth, torch.full_like(truth, -1, dtype=delta.dtype))
+        return delta.mul_(shares.unsqueeze(1)).transpose(1, 2)
 
-def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
-    """The recipe's network for the shape of this data."""
-    shape = collaboration.train.features.shape[1:]
-    return Mlp(math.prod(shape), recipe.hidden, max(collaboration.n_classes, 1))
+
+class TextAverage(Network):
+    """The average of a text's word vectors, then an MLP; word 0 is no word."""
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding: int,
+        hidden: tuple[int, ...],
+        n_outputs: int,
+        *,
+        regression: bool = False,
+    ) -> None:
+        self.shape = (vocabulary_size, embedding)
+        self.head = Mlp(embedding, hidden, n_outputs, regression=regression)
+        self.regression = regression
+
+    def initial(self, seed: int) -> Weights:
+        """Small uniform word vectors, and the MLP's weights."""
+        generator = torch.Generator().manual_seed(seed)
+        return {"words": uniform(self.shape, 0.1, generator)} | self.head.initial(seed + 1)
+
+    def outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
+        """Outputs (models, batch, outputs) for word numbers (models, batch, length)."""
+        n_models, batch, length = inputs.shape
+        words = weights["words"]  # (models, vocabulary, embedding)
+        # All vocabularies one after the other, so that one lookup serves the whole stack.
+        offsets = torch.arange(n_models, device=inputs.device) * self.shape[0]
+        real = (inputs > 0).to(words.dtype)
+        shares = real / real.sum(dim=2, keepdim=True).clamp_min(1)
+        numbers = inputs.to(torch.int64) + offsets.view(-1, 1, 1)
+        averages = functional.embedding_bag(
+            numbers.view(-1, length),
+            words.flatten(0, 1),
+            per_sample_weights=shares.view(-1, length),
+            mode="sum",
+        )
+        return self.head.outputs(weights, averages.view(n_models, batch, -1))

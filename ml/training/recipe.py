@@ -4,40 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ml.datasets.checks import Checker
 
-__all__ = ["DEVICES", "NETWORKS", "Recipe", "recipe"]
+__all__ = ["DEVICES", "NETWORKS", "SCORES", "Recipe", "recipe"]
 
-NETWORKS = ("mlp",)
+NETWORKS = ("mlp", "cnn", "text")
+SCORES = ("accuracy", "r2")
 DEVICES = ("auto", "cpu", "cuda")
 #: A change of the trainer's arithmetic must change this: finished models are found by it.
 ARITHMETIC = 1
 
 KEYS = frozenset(
-    {"network", "hidden", "epochs", "batch_size", "learning_rate", "seeds", "device", "stack_size"}
+    {"network", "hidden", "channels", "embedding", "arguments", "score", "epochs", "batch_size"}
+    | {"learning_rate", "seeds", "device", "stack_size"}
 )
+#: ``package.module:name``
+IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that decides what a model becomes, given its data.
 
-    All coalitions of a seed start from the same weights. ``stack_size`` models train as one
-    computation; results depend on it by rounding, so it belongs to the digests.
+    All coalitions of a seed start from the same weights. ``network`` is "mlp" (widths ``hidden``),
+    "cnn" (``channels``, then ``hidden``), "text" (average of word vectors of size ``embedding``,
+    then ``hidden``), or ``package.module:Class``, a `torch.nn.Module` of the user's that is made
+    with ``arguments``. ``score`` is "accuracy", "r2" or ``package.module:function``; empty means
+    what fits the data. ``stack_size`` models train as one computation; results depend on it by
+    rounding, so it belongs to the digests; 0 means what suits network and device.
     """
 
     network: str = "mlp"
     hidden: tuple[int, ...] = (64, 64)
+    channels: tuple[int, ...] = (16, 32)
+    embedding: int = 16
+    arguments: str = "{}"
+    score: str = ""
     epochs: int = 5
     batch_size: int = 64
     learning_rate: float = 1e-3
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
-    stack_size: int = 32
+    stack_size: int = 0
 
     @property
     def digest(self) -> str:
@@ -48,6 +61,10 @@ class Recipe:
     def model_digest(self) -> str:
         """SHA-256 of what one model depends on: all fields but the device and the list of seeds."""
         return _hash(asdict(self) | {"device": None, "seeds": None})
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, for JSON; ``recipe`` reads them back."""
+        return asdict(self) | {"arguments": json.loads(self.arguments)}
 
 
 def _hash(fields: dict[str, Any]) -> str:
@@ -65,15 +82,41 @@ def recipe(mapping: Mapping[str, Any]) -> Recipe:
     """
     table = Checker(mapping, "training")
     table.refuse_unknown(KEYS)
+    network = _name(table, "network", NETWORKS, "mlp")
+    arguments = table.table.get("arguments", {})
+    try:
+        text = json.dumps(arguments, sort_keys=True)
+    except TypeError:
+        text = "[]"
+    if not isinstance(arguments, Mapping) or text == "[]":
+        table.fault("arguments", f"found {arguments!r}; expected a table of plain values.")
+    elif arguments and network in NETWORKS:
+        table.fault("arguments", f"{network} takes none; they are for a module of your own.")
+    hidden = table.table.get("hidden", [64, 64])
     found = Recipe(
-        network=table.choice("network", NETWORKS, "mlp"),
-        hidden=table.integers("hidden", (64, 64), 1),
+        network=network,
+        # No hidden layer at all is a linear model.
+        hidden=() if hidden in ([], ()) else table.integers("hidden", (64, 64), 1),
+        channels=table.integers("channels", (16, 32), 1),
+        embedding=table.integer("embedding", 16, 1),
+        arguments=text,
+        score=_name(table, "score", (*SCORES, ""), ""),
         epochs=table.integer("epochs", 5, 1),
         batch_size=table.integer("batch_size", 64, 1),
         learning_rate=table.number("learning_rate", 1e-3, 0.0, 10.0, low_open=True),
         seeds=table.integers("seeds", (0,), 0, distinct=True),
         device=table.choice("device", DEVICES, "auto"),
-        stack_size=table.integer("stack_size", 32, 1, 4096),
+        stack_size=table.integer("stack_size", 0, 0, 4096),
     )
     table.finish()
     return found
+
+
+def _name(table: Checker, key: str, known: tuple[str, ...], default: str) -> str:
+    """One of the known names, or an import path."""
+    value = table.text(key, default)
+    if value not in known and not IMPORT_PATH.fullmatch(value):
+        listed = ", ".join(name for name in known if name)
+        table.fault(key, f"found {value!r}; expected {listed} or package.module:name.")
+        return default
+    return value

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ from ml.datasets.collaboration import Collaboration
 from ml.errors import BrokenInvariant, MlError
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.cache import ModelCache
+from ml.training.cards import write_card
 from ml.training.devices import choose_device
-from ml.training.evaluate import Judge
+from ml.training.evaluate import Judge, score_function
 from ml.training.model_files import write_model
-from ml.training.networks import network_for, stack_weights
+from ml.training.modules import network_for
+from ml.training.networks import stack_weights
 from ml.training.orders import Schedule, Trainee
 from ml.training.recipe import Recipe
 from ml.training.scores import Progress, model_keys, train_coalitions
@@ -86,7 +88,8 @@ class Workshop:
         self.device = choose_device(recipe.device)
         self.recipe = recipe
         self.network = network_for(recipe, collaboration)
-        self.judge = Judge.on(self.network, collaboration.validation, self.device)
+        self.score_of = score_function(recipe, collaboration)
+        self.judge = Judge.on(self.network, self.score_of, collaboration.validation, self.device)
         self.one_sample = 1 / len(collaboration.validation)
         self.features = torch.from_numpy(collaboration.train.features).to(self.device)
         self.targets = torch.from_numpy(collaboration.train.targets).to(self.device)
@@ -117,7 +120,7 @@ def train_rewards(
     targets : float, shape (n,)
         Validation scores, each from the party's own to the grand coalition's (means over seeds).
     out : Path
-        Folder for the files ``<party>-<name>.safetensors``.
+        Folder for the files ``<party>-<name>.safetensors`` and their cards, ``.json``.
     cache : Path
         Where `train_coalitions` keeps models; own and grand models come from there.
     best_coalition : int, shape (2**n,), optional
@@ -278,7 +281,9 @@ def _save(
     """Check every reward against its target and write the files."""
     holdout_judge: Callable[..., float] | None = None
     if len(collaboration.holdout):
-        holdout_judge = Judge.on(workshop.network, collaboration.holdout, workshop.device).score
+        holdout_judge = Judge.on(
+            workshop.network, workshop.score_of, collaboration.holdout, workshop.device
+        ).score
     rewards = []
     for party, target in enumerate(map(float, targets)):
         candidate = finalists[party]
@@ -292,6 +297,7 @@ def _save(
             )
         slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "party"
         file = f"{party}-{slug}.safetensors"
+        holdout = None if holdout_judge is None else holdout_judge(weights)
         facts = {
             "party": str(party),
             "party_name": name,
@@ -302,8 +308,8 @@ def _save(
             "made": candidate.made,
         }
         sha256 = write_model(Path(out) / file, weights, facts)
-        holdout = None if holdout_judge is None else holdout_judge(weights)
-        rewards.append(
-            RewardModel(party, name, target, score, holdout, file, sha256, candidate.made)
-        )
+        reward = RewardModel(party, name, target, score, holdout, file, sha256, candidate.made)
+        card = asdict(reward) | {"data_sha256": collaboration.digest}
+        write_card(Path(out) / file, workshop.recipe, collaboration.preparation, card)
+        rewards.append(reward)
     return tuple(rewards)

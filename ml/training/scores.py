@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ml.datasets.collaboration import Collaboration, array_digest
 from ml.engines import Engine, LocalEngine
 from ml.training.cache import FinishedModel, ModelCache
-from ml.training.devices import choose_device
-from ml.training.evaluate import Judge
+from ml.training.devices import choose_device, to_device
+from ml.training.evaluate import Judge, score_function
+from ml.training.modules import code_digest, network_for
 from ml.training.narrowing import Narrowing
-from ml.training.networks import network_for, stack_weights
+from ml.training.networks import Network, stack_weights
 from ml.training.orders import Trainee
 from ml.training.recipe import Recipe
-from ml.training.stack import train_stack
+from ml.training.trainer import train_stack
 
-__all__ = ["Progress", "TrainedScores", "model_keys", "train_coalitions"]
+__all__ = ["Progress", "TrainedScores", "check_training", "model_keys", "train_coalitions"]
 
 #: Called with steps done and steps in all; a step is one batch of one model.
 Progress = Callable[[int, int], None]
@@ -76,6 +76,7 @@ def _assignments(
 ) -> tuple[Assignment, ...]:
     rows = collaboration.coalition_indices(coalition)
     content = array_digest(rows)
+    code = code_digest(recipe.network) + code_digest(recipe.score)
     found = []
     for seed in recipe.seeds:
         parts = (
@@ -84,6 +85,7 @@ def _assignments(
             collaboration.validation.digest,
             str(collaboration.n_classes),
             content,
+            code,
             str(seed),
         )
         trainee = Trainee.for_epochs(rows, recipe.epochs, recipe.batch_size, f"{seed}/{content}")
@@ -100,8 +102,9 @@ def train_chunk(
     collaboration, recipe = shared
     device = choose_device(recipe.device)
     network = network_for(recipe, collaboration)
-    judge = Judge.on(network, collaboration.validation, device)
-    features = torch.from_numpy(collaboration.train.features).to(device)
+    score_of = score_function(recipe, collaboration)
+    judge = Judge.on(network, score_of, collaboration.validation, device)
+    features = to_device(collaboration.train.features, device)
     narrowing = Narrowing.of(network, features)
     initial = {seed: network.initial(seed) for seed in {assignment.seed for assignment in chunk}}
     start = stack_weights([initial[assignment.seed] for assignment in chunk])
@@ -110,7 +113,7 @@ def train_chunk(
         narrowing.shrink({name: tensor.to(device) for name, tensor in start.items()}),
         [assignment.trainee for assignment in chunk],
         narrowing.features,
-        torch.from_numpy(collaboration.train.targets).to(device),
+        to_device(collaboration.train.targets, device),
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
     )
@@ -120,6 +123,19 @@ def train_chunk(
             weights = narrowing.grow(narrow, initial[chunk[index].seed])
             finished.append(FinishedModel(chunk[index].key, judge.score(weights), weights))
         yield advance.n_steps, tuple(finished)
+
+
+def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
+    """The recipe's network, after making sure that it and the score fit this data.
+
+    Raises
+    ------
+    NetworkError, ScoreError
+        If they do not; nothing was trained.
+    """
+    network = network_for(recipe, collaboration)
+    score_function(recipe, collaboration)
+    return network
 
 
 def train_coalitions(
@@ -151,6 +167,8 @@ def train_coalitions(
         If a coalition is empty or has members beyond the last party.
     """
     asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
+    network = check_training(collaboration, recipe)
+    stack_size = recipe.stack_size or network.best_stack_size(choose_device(recipe.device).type)
     store = ModelCache(cache)
     per_coalition = [_assignments(collaboration, recipe, int(c)) for c in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
@@ -163,8 +181,8 @@ def train_coalitions(
             scores[key] = known.score
     n_recalled = len(scores)
     chunks = [
-        tuple(a for a in ordered[at : at + recipe.stack_size] if a.key not in scores)
-        for at in range(0, len(ordered), recipe.stack_size)
+        tuple(a for a in ordered[at : at + stack_size] if a.key not in scores)
+        for at in range(0, len(ordered), stack_size)
     ]
     total = sum(a.trainee.n_steps for a in ordered)
     done = total - sum(a.trainee.n_steps for chunk in chunks for a in chunk)

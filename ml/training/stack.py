@@ -1,8 +1,7 @@
-"""The stacked trainer: many models, each on its own data, as one computation."""
+"""A stack of models: weights, gradients and moments of all of them as one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,19 +9,8 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from ml.training.networks import Network, Weights
-from ml.training.orders import Schedule, Trainee
 
-__all__ = ["Advance", "Snapshot", "Stack", "gathered", "train_stack"]
-
-STEPS_BETWEEN_REPORTS = 25
-
-
-@dataclass(frozen=True)
-class Advance:
-    """What a stack did since the last one: steps of single models, and models now finished."""
-
-    n_steps: int
-    finished: tuple[tuple[int, Weights], ...] = ()
+__all__ = ["Snapshot", "Stack", "gathered"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +46,10 @@ class Stack:
             moments = (zeros[0], zeros[1])
         self.moments = moments
         self.step_count = step
+        # On the device, because a recorded step must count by itself.
+        self.adam_steps = [
+            torch.full((), float(step), device=tensor.device) for tensor in self.weights.values()
+        ]
 
     def __len__(self) -> int:
         return len(next(iter(self.weights.values())))
@@ -65,14 +57,13 @@ class Stack:
     def step(self, inputs: Tensor, targets: Tensor, shares: Tensor) -> None:
         """One step of Adam for every model, on inputs (models, batch, ...)."""
         self.network.gradients(self.weights, inputs, targets, shares, self.gradients)
-        steps = [torch.tensor(float(self.step_count)) for _ in self.weights]
         adam(
             list(self.weights.values()),
             list(self.gradients.values()),
             list(self.moments[0].values()),
             list(self.moments[1].values()),
             [],
-            steps,
+            self.adam_steps,  # adam adds one to each
             fused=True,
             amsgrad=False,
             beta1=0.9,
@@ -108,50 +99,3 @@ def gathered(features: Tensor, rows: Tensor) -> Tensor:
     """Features of rows (models, batch) as (models, batch, ...)."""
     flat = features.index_select(0, rows.flatten())
     return flat.view(*rows.shape, *features.shape[1:])
-
-
-def train_stack(
-    network: Network,
-    weights: Weights,
-    trainees: list[Trainee],
-    features: Tensor,
-    targets: Tensor,
-    *,
-    batch_size: int,
-    learning_rate: float,
-) -> Iterator[Advance]:
-    """Train every trainee; a finished one is yielded, by its index, as soon as it is done.
-
-    Parameters
-    ----------
-    weights : dict of tensors (models, ...)
-        Where each model starts, in the order of the trainees; left as they are.
-    trainees : list
-        Longest first, so that finished models are the tail of the stack.
-    features, targets : tensors (samples, ...)
-        The training data that the trainees' rows point into, on the device of the weights.
-    """
-    lengths = [trainee.n_steps for trainee in trainees]
-    if lengths != sorted(lengths, reverse=True):
-        raise ValueError("The stack's trainees must come longest first.")
-    device = features.device
-    stack = Stack(network, {name: t.clone() for name, t in weights.items()}, learning_rate)
-    schedule = Schedule(trainees, batch_size, device)
-    alive, step = len(trainees), 0
-    while alive:
-        until = lengths[alive - 1]
-        while step < until:
-            pause = min(until, step + STEPS_BETWEEN_REPORTS)
-            done = alive * (pause - step)
-            for now in range(step, pause):
-                rows, shares = schedule.batch(now, alive)
-                stack.step(gathered(features, rows), targets[rows], shares)
-            step = pause
-            if step < until:
-                yield Advance(done)
-        n_left = sum(length > step for length in lengths)
-        finished = [(index, stack.model(index)) for index in range(n_left, alive)]
-        alive = n_left
-        if alive:
-            stack.keep(alive)
-        yield Advance(done, tuple(finished))

@@ -17,9 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from settlement.cache import cache_folder
 from settlement.errors import SettlementError
 
-__all__ = ["Artifact", "ArtifactError", "artifact", "cache_folder"]
+__all__ = ["Artifact", "ArtifactError", "artifact"]
 
 VYPER_VERSION = "0.4.3"
 ESCROW = "Escrow"
@@ -36,15 +37,6 @@ class Artifact:
     name: str
     abi: tuple[dict[str, Any], ...]
     bytecode: bytes
-
-
-def cache_folder() -> Path:
-    """Where artefacts are kept: ``FAIRROUND_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("FAIRROUND_CACHE")
-    if chosen:
-        return Path(chosen) / "contracts"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fairround" / "contracts"
 
 
 def artifact(name: str = ESCROW) -> Artifact:
@@ -71,7 +63,7 @@ def artifact(name: str = ESCROW) -> Artifact:
         if not source.is_file():
             raise ArtifactError(f'No contract "{name}"; expected a file {name}.vy in contracts/.')
         key = _sources_hash(folder, name)
-        cached = cache_folder() / f"{Path(name).name}-{key[:32]}.json"
+        cached = cache_folder("contracts") / f"{Path(name).name}-{key[:32]}.json"
         kept = _read(cached, name)
         if kept is not None:
             return kept
@@ -88,10 +80,16 @@ def _snekmate_folder() -> Path:
 
 
 def _sources_hash(folder: Path, name: str) -> str:
-    """SHA-256 over compiler version, contract name, and each source with its relative path."""
+    """SHA-256 over compiler version, contract name, and each source with its relative path.
+
+    Contracts may import any module beside them and snekmate; mocks stand alone.
+    """
     digest = hashlib.sha256(f"{VYPER_VERSION}\0{name}\0".encode())
-    for root, patterns in ((folder, ("*.vy", "*.vyi")), (_snekmate_folder(), ("utils/*.vy",))):
-        for path in sorted(path for pattern in patterns for path in root.rglob(pattern)):
+    patterns = [(folder, "*.vy"), (folder, "interfaces/*.vyi"), (_snekmate_folder(), "utils/*.vy")]
+    if name.startswith("mocks/"):
+        patterns = [(folder, f"{name}.vy")]
+    for root, pattern in patterns:
+        for path in sorted(root.glob(pattern)):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
             digest.update(content)

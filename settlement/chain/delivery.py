@@ -27,6 +27,9 @@ from settlement.chain.rpc import RpcClient, waits_s
 
 __all__ = ["Delivery", "log_of", "quantity"]
 
+REFUSAL_BELIEVED_S = 5.0
+"""A refusal that lasts so long is meant; a shorter one may speak of a block that went away."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -133,10 +136,12 @@ class Delivery:
         if key in self._settled:
             return self._settled[key]
         self._sends.setdefault(key, send)
-        started_s = time.monotonic()
+        started_s = accepted_s = time.monotonic()
         self._submit(send)
         for pause_s in waits_s():
+            now_s = time.monotonic()
             found = self._rpc.ask("eth_getTransactionReceipt", f"0x{key}")
+            refusal = None
             if found is not None:
                 if self._is_deep(found):
                     return self._settle(send, found)
@@ -144,8 +149,15 @@ class Delivery:
                 self._write("dropped", {"label": send["label"], "hash": key})
                 return None
             elif self._rpc.ask("eth_getTransactionByHash", f"0x{key}") is None:
-                self._submit_again(send)  # a reorganised block does not give its bytes back
-            waited_s = time.monotonic() - started_s
+                refusal = self._submit(send)  # a reorganised block does not give its bytes back
+            if refusal is None:
+                accepted_s = now_s
+            elif now_s - accepted_s > min(REFUSAL_BELIEVED_S, self._patience_s / 2):
+                raise TransactionRefused(
+                    f'The endpoint refuses "{send["label"]}" ({refusal.reply}); its bytes are kept '
+                    "in the journal and sent again by the next command."
+                )
+            waited_s = now_s - started_s
             if waited_s + pause_s > self._patience_s:
                 raise Unconfirmed(
                     f'"{send["label"]}" (transaction 0x{key}) has not got {self._confirmations} '
@@ -156,24 +168,15 @@ class Delivery:
         return None
 
     def _submit(self, send: Entry) -> RpcFailed | None:
-        """Hand the bytes over; the endpoint's refusal, if it is one that does not speak of them."""
+        """Hand the bytes over; the endpoint's refusal, if the bytes are at fault."""
         try:
             self._rpc.ask("eth_sendRawTransaction", f"0x{send['raw']}")
         except RpcFailed as error:
-            # "already known", "nonce too low": what counts is whether the chain has these bytes.
-            return error
+            count = self._rpc.ask("eth_getTransactionCount", send["sender"], "latest")
+            # A nonce that is just being used is no fault: which transaction has it will show when
+            # it is deep enough. The same goes for bytes that came in with a reply that was lost.
+            return error if quantity(count) <= send["nonce"] else None
         return None
-
-    def _submit_again(self, send: Entry) -> None:
-        refusal = self._submit(send)
-        count = self._rpc.ask("eth_getTransactionCount", send["sender"], "latest")
-        # A nonce that is just being used is no reason to give up: which transaction has it will
-        # show when it is deep enough.
-        if refusal is not None and quantity(count) <= send["nonce"]:
-            raise TransactionRefused(
-                f'The endpoint refuses "{send["label"]}" ({refusal.reply}); its bytes are kept in '
-                "the journal and sent again by the next command."
-            )
 
     def _is_deep(self, found: Mapping[str, Any]) -> bool:
         number = quantity(found["blockNumber"])

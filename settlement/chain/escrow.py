@@ -27,7 +27,7 @@ from settlement.events import (
     ledger_of,
 )
 from settlement.posting import Fault, Posting
-from settlement.terms import MAX_AMOUNT_UNITS, WHOLE_TRANSFERS, RoundReference, SettlementPlan
+from settlement.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementPlan
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -213,7 +213,7 @@ class EscrowClient:
         *,
         table_hash: bytes = NO_TABLE,
     ) -> list[TransactionReceipt]:
-        """Bring all parties' signatures of a plan, in party order, in as many batches as it takes."""
+        """Bring all signatures of a plan, in party order, in as many batches as it takes."""
         round_id = plan.round.round_id
         n_parties = self.terms(round_id).n_parties
         if len(signatures) != n_parties:
@@ -241,7 +241,7 @@ class EscrowClient:
         round_id = plan.round.round_id
         n_parties = self.terms(round_id).n_parties
         chunks = plan.chunks
-        if len(chunks) == 1 and max(n_parties, len(plan.transfers)) <= WHOLE_TRANSFERS:
+        if len(chunks) == 1:
             small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
             name = "settle" if small else "settle_large"
             data = self.interface.encode(name, round_id, chunks[0])
@@ -297,7 +297,7 @@ class EscrowClient:
         return Fault(found) if (found := judge.decode("fault", answer)) else None
 
     def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Let the contract recompute the proposal: its bond is the caller's, or the caller's bond lost."""
+        """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
         proposed = self._proposed(round_id)
         packed = b"".join(transfer.encode() for transfer in proposed.transfers)
         data = self.interface.encode(

@@ -1,4 +1,4 @@
-"""Verbs that compute from a value table, with or without a round: allocate."""
+"""Verbs that compute from a value table, with or without a round: allocate, estimate."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, print_json
+from settlement.cli.printing import as_json, print_result
 from settlement.cli.verbs import carry_out_stage
 
-__all__ = ["allocate"]
+__all__ = ["allocate", "estimate"]
 
 
 @click.command()
@@ -37,6 +37,7 @@ __all__ = ["allocate"]
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
 )
+@click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets).")
 @as_json
 def allocate(
     folder: Path | None,
@@ -45,6 +46,7 @@ def allocate(
     caps: tuple[str, ...],
     monotone: str,
     method: str,
+    compare: bool,
     json_: bool,
 ) -> None:
     """Work out flows, payoffs and adjustment factors.
@@ -59,11 +61,39 @@ def allocate(
             raise click.UsageError("--budget and --cap go with --values; a round has its own.")
         carry_out_stage("allocate", folder, json_)
         return
-    from settlement.calculator import calculate, readable
+    from settlement import calculator
 
     assert values is not None
-    result = calculate(values, budgets, caps, monotone, method)
-    if json_:
-        print_json(result)
-    else:
-        click.echo(readable(result), nl=False)
+    if compare:
+        if budgets or caps:
+            raise click.UsageError("--compare takes no --budget and no --cap.")
+        from settlement.comparisons import comparison_text
+
+        compared = calculator.compare(values, monotone)
+        print_result(compared, comparison_text, json_)
+        return
+    result = calculator.calculate(values, budgets, caps, monotone, method)
+    print_result(result, calculator.readable, json_)
+
+
+@click.command()
+@click.option("--family", "name", default="saturating", show_default=True, help="Closed-form game.")
+@click.option("--parties", "n_parties", default=12, show_default=True, help="2 to 64.")
+@click.option("--evaluations", default=500, show_default=True, help="Coalitions to evaluate.")
+@click.option("--seed", default=0, show_default=True, help="Of the choice of coalitions.")
+@click.option(
+    "--method",
+    type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),
+    default="quadratic",
+    show_default=True,
+    help="Estimator.",
+)
+@as_json
+def estimate(
+    name: str, n_parties: int, evaluations: int, seed: int, method: str, json_: bool
+) -> None:
+    """Estimate the flows of a closed-form game from a sample of coalitions, beside the truth."""
+    from settlement.comparisons import estimate_beside_truth, estimate_text
+
+    result = estimate_beside_truth(name, n_parties, evaluations, seed, method)
+    print_result(result, estimate_text, json_)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import click
 
 from ml.errors import MlError
-from settlement.cli.calculators import allocate
-from settlement.cli.parties import sign, withdraw
+from settlement.cli.calculators import allocate, estimate
+from settlement.cli.models import cache, predict
+from settlement.cli.parties import challenge, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
@@ -49,7 +50,11 @@ for verb in (
     verify,
     list_rounds,
     sign,
+    challenge,
     withdraw,
+    predict,
+    estimate,
+    cache,
 ):
     fairround.add_command(verb)
 

@@ -1,4 +1,4 @@
-"""Verbs that one party runs for itself: sign, withdraw."""
+"""Verbs that one party runs for itself: sign, challenge, withdraw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from settlement.cli.printing import as_json, print_json, round_folder
 
-__all__ = ["sign", "withdraw"]
+__all__ = ["challenge", "sign", "withdraw"]
 
 party_name = click.option("--party", "name", required=True, metavar="NAME", help="Who you are.")
 
@@ -56,3 +56,24 @@ def withdraw(folder: Path, name: str, recipient: str | None, json_: bool) -> Non
         click.echo(
             f"{name} took out {units:,} base units" if units else f"{name} has no claim left"
         )
+
+
+@click.command()
+@round_folder
+@party_name
+@as_json
+def challenge(folder: Path, name: str, json_: bool) -> None:
+    """Check the operator's posted allocation, and disprove it on the chain if it is wrong.
+
+    The check is free. A challenge is only sent when it wins: it voids the round, gives everybody
+    its deposit back, and pays you the operator's bond.
+    """
+    from settlement.party_actions import PartyDesk
+
+    fault = PartyDesk.of(folder, name, _ask_password).challenge()
+    if json_:
+        print_json({"party": name, "fault": fault.name if fault else None})
+    elif fault:
+        click.echo(f"disproved: {fault.name}; the round is void, withdraw your deposit")
+    else:
+        click.echo("nothing to disprove: every posted figure follows from the ones before it")

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-__all__ = ["as_json", "print_json", "progress_bars", "round_folder"]
+__all__ = ["as_json", "print_json", "print_result", "progress_bars", "round_folder"]
 
 round_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
@@ -22,6 +22,14 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print the result a
 def print_json(document: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_result(document: Any, as_text: Callable[[Any], str], json_: bool) -> None:
+    """A result on standard output, as JSON or as the text that a function makes of it."""
+    if json_:
+        print_json(document)
+    else:
+        click.echo(as_text(document), nl=False)
 
 
 @contextlib.contextmanager

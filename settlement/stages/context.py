@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from settlement.cache import cache_folder
 from settlement.chain.chain import Chain
 from settlement.config import RoundConfig
 from settlement.store import RoundFolder
@@ -14,8 +14,8 @@ from settlement.store import RoundFolder
 __all__ = [
     "Progress",
     "RoundContext",
-    "cache_folder",
     "gas_by_label",
+    "model_cache",
 ]
 
 Progress = Callable[[str, int, int], None]
@@ -31,12 +31,9 @@ class RoundContext:
     progress: Progress
 
 
-def cache_folder() -> Path:
+def model_cache() -> Path:
     """Where finished trainings are kept for all rounds of this user."""
-    if chosen := os.environ.get("FAIRROUND_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fairround"
+    return cache_folder("models")
 
 
 def gas_by_label(chain: Chain) -> dict[str, int]:

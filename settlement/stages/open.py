@@ -12,6 +12,7 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
+from settlement.posting import hash_of_caps
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
@@ -28,7 +29,7 @@ def carry_out(context: RoundContext) -> None:
     """Open the round on the chain; each party's locked deposit is its budget b_i."""
     config = context.config
     deposits = [deposit_units(party.budget_value, config.exchange_rate) for party in config.parties]
-    data_digest = _data_digest(config)  # data that cannot be read stops the round before the chain
+    data_digest = _check_data(config)  # bad data stops the round before anything is deployed
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
         open_chain(context.folder.chain_path, config.chain_spec()) as chain,
@@ -37,6 +38,18 @@ def carry_out(context: RoundContext) -> None:
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
         (folder / TERMS_FILE).write_bytes(terms)
         opened.write(folder)
+
+
+def _optimistic_terms(config: RoundConfig) -> dict[str, Any]:
+    """What the contract must know to recompute a posted allocation; nothing where all sign."""
+    if config.chain.settlement != "optimistic":
+        return {}
+    return {
+        "exchange_rate": config.exchange_rate,
+        "bond_wei": config.chain.bond_wei,
+        "challenge_window": config.chain.challenge_window_s,
+        "caps_hash": hash_of_caps(config.caps),
+    }
 
 
 def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int) -> bool:
@@ -49,12 +62,16 @@ def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit
     return True
 
 
-def _data_digest(config: RoundConfig) -> str | None:
-    if config.data is None:
+def _check_data(config: RoundConfig) -> str | None:
+    """Digest of the round's data, after making sure that the recipe can be trained on it."""
+    if config.data is None or config.recipe is None:
         return None
     from ml.datasets.loading import load
+    from ml.training.scores import check_training
 
-    return load(config.data).digest
+    collaboration = load(config.data)
+    check_training(collaboration, config.recipe)
+    return collaboration.digest
 
 
 def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:
@@ -72,7 +89,8 @@ def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[s
         "funding_deadline": funding_deadline,
         "settlement_deadline": funding_deadline + config.chain.settlement_s,
         "monotone": config.monotone,
-        "caps": [None if party.cap is None else float(party.cap) for party in config.parties],
+        "caps": list(config.caps),
+        "settlement": config.chain.settlement,
         "given_values": list(config.given_values) if config.given_values else None,
         "data_sha256": data_digest,
         "recipe_sha256": config.recipe.digest if config.recipe else None,
@@ -98,6 +116,7 @@ def _open_on_chain(
         unit_scale=config.chain.unit_scale,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
+        **_optimistic_terms(config),
     )
     missing = []
     for party, deposit in enumerate(deposits):
@@ -124,6 +143,7 @@ def _open_on_chain(
         operator=operator.address,
         addresses=addresses,
         deposits_units=locked,
+        settlement=config.chain.settlement,
         funding_deadline=funding_deadline,
         settlement_deadline=settlement_deadline,
     )

@@ -11,7 +11,7 @@ from settlement.documents import (
     RewardDocument,
     ValueDocument,
 )
-from settlement.stages.context import RoundContext, cache_folder
+from settlement.stages.context import RoundContext, model_cache
 from settlement.stages.train import agreed_data
 
 __all__ = ["carry_out"]
@@ -40,7 +40,7 @@ def _train_rewards(
         recipe,
         allocation.model_values,
         folder,
-        cache=cache_folder(),
+        cache=model_cache(),
         best_coalition=values.best_coalitions,
         progress=lambda done, total: context.progress("reward", done, total),
     )

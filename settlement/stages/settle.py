@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from settlement.bridge import net_positions
 from settlement.chain.chain import Chain, open_chain
 from settlement.chain.errors import UnknownAccount
 from settlement.chain.escrow import EscrowClient
-from settlement.chain.typed_data import settlement_typed_data
-from settlement.config import OPERATOR, party_account
-from settlement.documents import AllocationDocument, OpenedRound, SettlementDocument
-from settlement.errors import BrokenInvariant, SettlementError
-from settlement.netting import net_transfers
-from settlement.signatures import collect_signatures
+from settlement.config import party_account
+from settlement.documents import OpenedRound, SettlementDocument
+from settlement.errors import BrokenInvariant
+from settlement.plans import plan_of
 from settlement.stages.context import RoundContext, gas_by_label
-from settlement.terms import RoundReference, SettlementPlan, net_positions_of
+from settlement.stages.ways import settle_optimistically, settle_unanimously
+from settlement.terms import SettlementPlan, net_positions_of
 
-__all__ = ["SignaturesMissing", "carry_out", "plan_of"]
+__all__ = ["carry_out"]
 
-
-class SignaturesMissing(SettlementError):
-    """A plan that not every party has signed cannot be settled yet."""
+WAYS = {"unanimous": settle_unanimously, "optimistic": settle_optimistically}
 
 
 def carry_out(context: RoundContext) -> None:
-    """Execute the plan in one transaction; then every party withdraws what is its own."""
+    """Execute the plan, all or nothing; then every party withdraws what is its own."""
     opened = OpenedRound.read(context.folder)
-    plan = plan_of(opened, AllocationDocument.read(context.folder))
+    plan = plan_of(context.folder, context.config)
     with (
-        context.folder.write_stage("settle", inputs=["open", "allocate"]) as folder,
+        context.folder.write_stage("settle", inputs=["open", "train", "allocate"]) as folder,
         open_chain(context.folder.chain_path, context.config.chain_spec()) as chain,
     ):
         _settle_on_chain(context, chain, opened, plan).write(folder)
-
-
-def plan_of(opened: OpenedRound, allocation: AllocationDocument) -> SettlementPlan:
-    """The plan that the stored figures lead to; the same for everybody who computes it."""
-    positions = net_positions(allocation.payoffs, opened.deposits_units, opened.exchange_rate)
-    reference = RoundReference(
-        opened.chain_id, opened.escrow, opened.round_id, bytes.fromhex(opened.terms_hash)
-    )
-    return SettlementPlan(reference, net_transfers(positions))
 
 
 def _withdraw(chain: Chain, escrow: EscrowClient, opened: OpenedRound, party: int) -> None:
@@ -53,22 +40,6 @@ def _withdraw(chain: Chain, escrow: EscrowClient, opened: OpenedRound, party: in
     escrow.withdraw(opened.round_id, party, account, account.address)
 
 
-def _all_signatures(
-    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
-) -> list[bytes]:
-    accounts = [party_account(party) for party in range(len(opened.parties))]
-    typed_data = settlement_typed_data(plan)
-    found = collect_signatures(context.folder, chain, typed_data, opened.addresses, accounts)
-    missing = [opened.parties[party] for party, one in enumerate(found) if one is None]
-    if missing:
-        raise SignaturesMissing(
-            f"{len(found) - len(missing)} of {len(found)} parties have signed the plan; missing: "
-            f"{', '.join(missing)}. Let each run `fairround sign {context.folder.path} --party "
-            f"NAME`, then settle again."
-        )
-    return [signature for signature in found if signature is not None]
-
-
 def _settle_on_chain(
     context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
 ) -> SettlementDocument:
@@ -76,9 +47,7 @@ def _settle_on_chain(
     n_steps = n_parties + 1
     context.progress("settle", 0, n_steps)
     escrow = EscrowClient(chain, opened.escrow)
-    receipt = escrow.settle(
-        plan, chain.account(OPERATOR), signatures=_all_signatures(context, chain, opened, plan)
-    )
+    receipt = WAYS[opened.settlement](context, chain, opened, plan)
     context.progress("settle", 1, n_steps)
     positions = net_positions_of(plan.transfers, n_parties)
     for party in range(n_parties):
@@ -86,9 +55,10 @@ def _settle_on_chain(
         context.progress("settle", 2 + party, n_steps)
     ledger = escrow.ledger(opened.round_id)
     left = chain.balance(opened.escrow)
-    if left:
+    if left < sum(ledger.claims_units) * opened.unit_scale:  # more: rounds of others, or gifts
         raise BrokenInvariant(
-            f"{left} wei are left in the escrow after all withdrawals; expected 0."
+            f"The escrow holds {left} wei; {sum(ledger.claims_units)} base units of "
+            f"{opened.unit_scale} wei are claimed."
         )
     return SettlementDocument(
         plan_id=plan.plan_id.hex(),

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from ml.training.evaluate import Judge
+from ml.training.evaluate import Judge, accuracy
+from ml.training.modules import network_for
 from ml.training.narrowing import Narrowing
-from ml.training.networks import Mlp, network_for, stack_weights
+from ml.training.networks import Mlp, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import linear_layers, train_one
-from ml.training.stack import train_stack
+from ml.training.trainer import train_stack
 
 
 def test_stacked_and_sequential_training_agree_after_full_training(digits, quick):
@@ -32,7 +33,7 @@ def test_stacked_and_sequential_training_agree_after_full_training(digits, quick
     assert sum(a.n_steps for a in advances) == sum(t.n_steps for t in trainees)
     finished = [pair for advance in advances for pair in advance.finished]
     assert sorted(index for index, _ in finished) == list(range(7))
-    judge = Judge.on(network, digits.validation, torch.device("cpu"))
+    judge = Judge.on(network, accuracy, digits.validation, torch.device("cpu"))
     for index, narrow in finished:
         weights = narrowing.grow(narrow, initial)
         model = train_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from eth_account import Account
 
 from settlement.chain import ChainSpec, open_chain
 from settlement.chain.errors import (
@@ -288,6 +289,22 @@ def test_send_without_confirmations_stays_owed_and_goes_on(anvil, tmp_path):
         assert chain.receipt("deploy").succeeded
         assert anvil.head() - chain.receipt("deploy").block_number + 1 == 3
         assert [entry.kind for entry in chain.journal.entries] == ["endpoint", "send", "receipt"]
+
+
+def test_send_that_the_endpoint_refuses_stays_owed_and_goes_on(anvil, tmp_path):
+    hasty = anvil_spec(anvil.address, patience_s=1.0)
+    with open_chain(tmp_path, hasty) as chain:
+        deploy(chain)
+    party = next(iter(KEYS.values()))
+    address = Account.from_key(party).address
+    held = anvil.ask("eth_getBalance", address, "latest")
+    anvil.reorganise(1)  # the bytes are owed again, and their sender cannot pay any more
+    anvil.ask("anvil_setBalance", address, "0x0")
+    with pytest.raises(TransactionRefused, match=r'The endpoint refuses "deploy" .*kept in the'):
+        open_chain(tmp_path, hasty)
+    anvil.ask("anvil_setBalance", address, held)
+    with open_chain(tmp_path, hasty) as chain:
+        assert chain.receipt("deploy").succeeded
 
 
 def test_send_that_does_something_else_in_its_new_block_is_reported(anvil, tmp_path):

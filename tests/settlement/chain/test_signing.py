@@ -9,6 +9,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from settlement.chain import ChainSpec, open_chain
 from settlement.chain.errors import SignatureError
 from settlement.chain.signing import (
     check_signature,
@@ -17,7 +18,9 @@ from settlement.chain.signing import (
     signer_of,
     typed_data_in_words,
 )
+from settlement.chain.typed_data import settlement_typed_data
 from settlement.terms import RoundReference, SettlementPlan, Transfer
+from tests.settlement.chain import escrow_story
 
 ESCROW = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 NAMES = ("lab", "clinic", "archive")
@@ -26,36 +29,6 @@ PLAN = SettlementPlan(
     RoundReference(31337, ESCROW, 4, bytes(range(32))),
     (Transfer(0, 1, 112_500), Transfer(0, 2, 87_500)),
 )
-
-
-def typed_data_of(plan: SettlementPlan) -> dict:
-    return {
-        "types": {
-            "EIP712Domain": [
-                {"name": "name", "type": "string"},
-                {"name": "version", "type": "string"},
-                {"name": "chainId", "type": "uint256"},
-                {"name": "verifyingContract", "type": "address"},
-            ],
-            "Settlement": [
-                {"name": "round_id", "type": "uint256"},
-                {"name": "terms_hash", "type": "bytes32"},
-                {"name": "plan_id", "type": "bytes32"},
-            ],
-        },
-        "primaryType": "Settlement",
-        "domain": {
-            "name": "fairround escrow",
-            "version": "1",
-            "chainId": plan.round.chain_id,
-            "verifyingContract": plan.round.escrow,
-        },
-        "message": {
-            "round_id": plan.round.round_id,
-            "terms_hash": plan.round.terms_hash,
-            "plan_id": plan.plan_id,
-        },
-    }
 
 
 @pytest.fixture
@@ -141,7 +114,7 @@ def test_words_show_lists_item_by_item():
 
 
 def test_plan_is_told_to_its_signer_in_words():
-    words = plan_in_words(PLAN, typed_data_of(PLAN), NAMES, signer=0)
+    words = plan_in_words(PLAN, settlement_typed_data(PLAN), NAMES, signer=0)
     assert words.startswith(
         f"Settlement of round 4 in escrow {ESCROW} on chain 31337.\n"
         'You, "lab", pay 200000 base units net.\n'
@@ -149,7 +122,9 @@ def test_plan_is_told_to_its_signer_in_words():
         '  "lab" pays "archive" 87500 base units.\n'
     )
     assert f"plan_id: 0x{PLAN.plan_id.hex()}" in words
-    assert 'You, "clinic", receive 112500' in plan_in_words(PLAN, typed_data_of(PLAN), NAMES, 1)
+    assert 'You, "clinic", receive 112500' in plan_in_words(
+        PLAN, settlement_typed_data(PLAN), NAMES, 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +138,7 @@ def test_plan_is_told_to_its_signer_in_words():
     ],
 )
 def test_plan_in_words_refuses_typed_data_of_another_plan(part, field, value, what):
-    data = typed_data_of(PLAN)
+    data = settlement_typed_data(PLAN)
     data[part][field] = value
     with pytest.raises(SignatureError, match=f"to be signed is of {what} .*Nothing was signed"):
         plan_in_words(PLAN, data, NAMES)
@@ -174,34 +149,48 @@ def test_plan_in_words_refuses_typed_data_of_another_plan(part, field, value, wh
 def test_signature_of_one_plan_fits_no_other(unit):
     other = SettlementPlan(PLAN.round, (Transfer(0, 1, 112_500 - unit), Transfer(0, 2, 87_500)))
     account = Account.from_key(bytes([7] * 32))
-    signature = sign_typed_data(account, typed_data_of(PLAN))
+    signature = sign_typed_data(account, settlement_typed_data(PLAN))
     with pytest.raises(SignatureError, match="of another account, or of another plan"):
-        check_signature(typed_data_of(other), signature, account.address)
+        check_signature(settlement_typed_data(other), signature, account.address)
 
 
 def test_signature_of_another_party_is_refused(signer):
-    signature = sign_typed_data(Account.from_key(bytes([8] * 32)), typed_data_of(PLAN))
+    signature = sign_typed_data(Account.from_key(bytes([8] * 32)), settlement_typed_data(PLAN))
     with pytest.raises(SignatureError, match=f"expected {signer.address}"):
-        check_signature(typed_data_of(PLAN), signature, signer.address)
+        check_signature(settlement_typed_data(PLAN), signature, signer.address)
 
 
 def test_bytes_that_are_no_signature_are_refused(signer):
-    signature = sign_typed_data(signer, typed_data_of(PLAN))
+    signature = sign_typed_data(signer, settlement_typed_data(PLAN))
     with pytest.raises(SignatureError, match="Signature has 64 bytes; expected 65"):
-        signer_of(typed_data_of(PLAN), signature[:-1])
+        signer_of(settlement_typed_data(PLAN), signature[:-1])
     with pytest.raises(SignatureError, match="Not a signature"):
-        signer_of(typed_data_of(PLAN), bytes(64) + b"\x1b")
+        signer_of(settlement_typed_data(PLAN), bytes(64) + b"\x1b")
     with pytest.raises(SignatureError, match="Not a signature"):
-        signer_of(typed_data_of(PLAN), signature[:64] + b"\x05")
+        signer_of(settlement_typed_data(PLAN), signature[:64] + b"\x05")
+
+
+def test_digest_that_is_signed_is_the_contracts_own(monkeypatch, compiled_contracts):
+    monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
+    with open_chain(None, ChainSpec(accounts=escrow_story.ACCOUNTS)) as chain:
+        escrow, round_id = escrow_story.prepare(chain)
+        plan = SettlementPlan(escrow.reference(round_id), escrow_story.TRANSFERS)
+        table_hash = bytes([9] * 32)
+        data = settlement_typed_data(plan, table_hash)
+        call = escrow.interface.encode("digest", round_id, table_hash, plan.plan_id)
+        message = encode_typed_data(full_message=data)
+        digest = keccak(b"\x19" + message.version + message.header + message.body)
+        assert chain.call(escrow.address, call) == digest
+        assert f"table_hash: 0x{table_hash.hex()}" in plan_in_words(plan, data, NAMES)
 
 
 def test_malleable_twin_of_a_signature_is_refused(signer):
-    signature = sign_typed_data(signer, typed_data_of(PLAN))
+    signature = sign_typed_data(signer, settlement_typed_data(PLAN))
     s = ORDER - int.from_bytes(signature[32:64], "big")
     twin = signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
     recovered = Account.recover_message(
-        encode_typed_data(full_message=typed_data_of(PLAN)), signature=twin
+        encode_typed_data(full_message=settlement_typed_data(PLAN)), signature=twin
     )
     assert recovered == signer.address  # it is of the same account, for those who do not look
     with pytest.raises(SignatureError, match="s above half the order"):
-        signer_of(typed_data_of(PLAN), twin)
+        signer_of(settlement_typed_data(PLAN), twin)

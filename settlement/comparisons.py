@@ -1,0 +1,94 @@
+"""Schemes and estimates set side by side, as plain figures and readable text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ml.game import PROPERTIES, ValueTable, compare_schemes, estimate_flows, family, payoffs
+from settlement.report.tables import text_table
+
+__all__ = ["comparison", "comparison_text", "estimate_beside_truth", "estimate_text"]
+
+
+def comparison(parties: list[str], table: ValueTable) -> dict[str, Any]:
+    """What each scheme gives every party on one table, and which properties it satisfies."""
+    return {
+        "parties": parties,
+        "schemes": [
+            {
+                "name": report.name,
+                "payoffs": report.outcome.payoffs.tolist(),
+                "model_values": report.outcome.model_values.tolist(),
+                "properties": {
+                    name: {"holds": check.holds, "violation": check.violation}
+                    for name, check in report.properties.items()
+                },
+            }
+            for report in compare_schemes(table)
+        ],
+    }
+
+
+def comparison_text(compared: dict[str, Any]) -> str:
+    """Payoffs, model values and properties of the schemes, three tables."""
+    lines = []
+    for title, key in (("payoffs", "payoffs"), ("model values", "model_values")):
+        rows = [
+            [scheme["name"], *(f"{round(figure, 4) + 0.0:.4f}" for figure in scheme[key])]
+            for scheme in compared["schemes"]
+        ]
+        lines += [*text_table([title, *compared["parties"]], rows), ""]
+    rows = [
+        [scheme["name"], *("yes" if scheme["properties"][p]["holds"] else "no" for p in PROPERTIES)]
+        for scheme in compared["schemes"]
+    ]
+    lines += text_table(["property", *PROPERTIES], rows)
+    return "\n".join(lines) + "\n"
+
+
+def estimate_beside_truth(
+    name: str, n_parties: int, evaluations: int, seed: int, method: str
+) -> dict[str, Any]:
+    """Estimate the flows of a closed-form game and set them beside the true ones.
+
+    Errors are relative to the root mean square of the true flows (off the diagonal).
+    """
+    game = family(name, n_parties)
+    estimate = estimate_flows(game.evaluate, n_parties, evaluations, seed, method)
+    others = ~np.eye(n_parties, dtype=bool)
+    size = float(np.sqrt(np.mean(game.flows[others] ** 2)))
+    errors = estimate.flows - game.flows
+    return {
+        "family": name,
+        "method": method,
+        "n_parties": n_parties,
+        "n_evaluations": estimate.n_evaluations,
+        "n_coalitions": 2**n_parties - 1,
+        "rms_flow": size,
+        "relative_rmse": float(np.sqrt(np.mean(errors[others] ** 2))) / size,
+        "relative_standard_error": float(np.sqrt(np.mean(estimate.standard_errors[others] ** 2)))
+        / size,
+        "payoffs_estimated": payoffs(estimate.flows).tolist(),
+        "payoffs_true": payoffs(game.flows).tolist(),
+    }
+
+
+def estimate_text(result: dict[str, Any]) -> str:
+    """An estimate beside the truth, readable."""
+    rows = [
+        [str(party), f"{estimated:+.5f}", f"{true:+.5f}"]
+        for party, (estimated, true) in enumerate(
+            zip(result["payoffs_estimated"], result["payoffs_true"], strict=True)
+        )
+    ]
+    lines = [
+        f"{result['family']} game of {result['n_parties']} parties, {result['method']}: "
+        f"{result['n_evaluations']} of {result['n_coalitions']} coalitions evaluated",
+        f"flows: root mean square error {result['relative_rmse']:.3%} of the true flows'; "
+        f"the estimate's own standard error {result['relative_standard_error']:.3%}",
+        "",
+        *text_table(["party", "payoff estimated", "payoff true"], rows),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,93 @@
+"""The two ways in which a plan reaches the chain: all parties sign it, or nobody disproves it."""
+
+from __future__ import annotations
+
+from settlement.chain.chain import Chain
+from settlement.chain.escrow import EscrowClient
+from settlement.chain.records import TransactionReceipt
+from settlement.chain.typed_data import settlement_typed_data
+from settlement.config import OPERATOR, party_account
+from settlement.documents import OpenedRound
+from settlement.errors import BrokenInvariant, SettlementError
+from settlement.events import Challenged, Proposed
+from settlement.plans import posting_of
+from settlement.posting import Fault
+from settlement.signatures import collect_signatures
+from settlement.stages.context import RoundContext
+from settlement.terms import SettlementPlan
+
+__all__ = ["ProposalDisproved", "SignaturesMissing", "settle_optimistically", "settle_unanimously"]
+
+
+class SignaturesMissing(SettlementError):
+    """A plan that not every party has signed cannot be settled yet."""
+
+
+class ProposalDisproved(SettlementError):
+    """The posted allocation was disproved on the chain: the round is void, deposits go back."""
+
+
+def settle_unanimously(
+    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+) -> TransactionReceipt:
+    """What all parties have signed settles at once: no deadline has to pass.
+
+    Raises
+    ------
+    SignaturesMissing
+        If a party has not signed and its key is not at hand.
+    """
+    accounts = [party_account(party) for party in range(len(opened.parties))]
+    typed_data = settlement_typed_data(plan)
+    found = collect_signatures(context.folder, chain, typed_data, opened.addresses, accounts)
+    signatures = [signature for signature in found if signature is not None]
+    if len(signatures) < len(found):
+        names = zip(opened.parties, found, strict=True)
+        missing = ", ".join(name for name, signature in names if signature is None)
+        raise SignaturesMissing(
+            f"{len(signatures)} of {len(found)} parties have signed the plan; missing: {missing}. "
+            f"Let each run `fairround sign {context.folder.path} --party NAME`, then settle again."
+        )
+    escrow = EscrowClient(chain, opened.escrow)
+    return escrow.settle(plan, chain.account(OPERATOR), signatures=signatures)
+
+
+def settle_optimistically(
+    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+) -> TransactionReceipt:
+    """Post table, allocation and plan with a bond; carry out what nobody disproves in time.
+
+    On the in-process chain the clock is simulated and jumps to each deadline.
+
+    Raises
+    ------
+    ClockError
+        On a chain that keeps real time: repeat the command when the deadline named has passed.
+    ProposalDisproved
+        If the chain found a posted figure wrong.
+    """
+    escrow, operator = EscrowClient(chain, opened.escrow), chain.account(OPERATOR)
+    posting = posting_of(context.folder, context.config)
+    _refuse_disproved(escrow, opened)
+    if f"propose/{opened.round_id}" not in chain.labels():
+        chain.advance_to(opened.funding_deadline + 1)  # deposits can change no more
+    escrow.commit_table(opened.round_id, operator, posting.table_hash)
+    escrow.propose(plan, operator, posting)
+    if fault := escrow.fault(opened.round_id):
+        raise BrokenInvariant(f"Our own proposal breaks rule {fault.name}; expected none.")
+    (proposed,) = (e for e in escrow.events(opened.round_id) if isinstance(e, Proposed))
+    chain.advance_to(proposed.window_end + 1)
+    _refuse_disproved(escrow, opened)
+    receipt = escrow.carry_out(plan, operator)
+    escrow.withdraw_bond(operator, operator.address, label=f"operator/{opened.round_id}")
+    return receipt
+
+
+def _refuse_disproved(escrow: EscrowClient, opened: OpenedRound) -> None:
+    for event in escrow.events(opened.round_id):
+        if isinstance(event, Challenged) and event.fault:
+            raise ProposalDisproved(
+                f"{event.challenger} disproved the proposal of round {opened.round_id}: "
+                f"{Fault(event.fault).name}. The round is void; every party can withdraw its "
+                f"deposit."
+            )

@@ -1,0 +1,160 @@
+"""Whole rounds on a real node, by the command line: the same figures, the same safety."""
+
+import json
+import re
+
+import pytest
+
+from settlement.chain.artifacts import artifact
+from settlement.chain.delivery import log_of
+from settlement.chain.interface import Interface
+from settlement.chain.journal import JOURNAL_NAME, read_journal
+from settlement.chain.keys import write_keystore
+from tests.integration.test_round import kill_when
+from tests.settlement.chain.anvil import (
+    CHAIN_ID,
+    KEY_VARIABLES,
+    KEYS,
+    find_anvil,
+    running_anvil,
+)
+from tests.settlement.chain.faulty_proxy import faulty_proxy
+
+DEPOSITS_UNITS = [200_000, 1_000_000, 1_000_000]
+
+
+@pytest.fixture(scope="module")
+def anvil():
+    program = find_anvil()
+    if program is None:
+        pytest.skip("anvil is not installed; scripts/install_anvil puts it into .tools")
+    with running_anvil(program) as node:
+        yield node
+
+
+@pytest.fixture
+def on_node(fairround, tmp_path):
+    """Writes a three-party round for an endpoint; its keys are in the environment."""
+    fairround.environment |= KEY_VARIABLES
+
+    def write(address, **settings):
+        folder = tmp_path / "round"
+        fairround("init", folder, "--template", "three-parties")
+        config = folder / "round.toml"
+        lines = {"provider": json.dumps(address), "chain_id": CHAIN_ID} | settings
+        chain = "\n".join(f"{key} = {value}" for key, value in lines.items())
+        text, changes = re.subn(r'provider = "in-process".*', chain, config.read_text())
+        assert changes == 1
+        config.write_text(text)
+        return folder
+
+    return write
+
+
+def figures(result):
+    names = ("deposit_units", "adjustment_factor", "payoff", "net_position_units")
+    return [[party[name] for name in names] for party in result["parties"]]
+
+
+def labels(folder, kind):
+    path = folder / "chain" / JOURNAL_NAME
+    return [entry["label"] for entry in read_journal(path).of_kind(kind)] if path.exists() else []
+
+
+def settlements_on(node, folder):
+    """How many settlements the escrow of a round has logged."""
+    escrow = json.loads((folder / "open" / "round.json").read_text())["escrow"]
+    interface = Interface(artifact().abi)
+    logs = node.ask("eth_getLogs", {"address": escrow, "fromBlock": "0x0"})
+    decoded = [interface.decode_log(log_of(log)) for log in logs]
+    return sum(1 for event in decoded if event is not None and event[0] == "Settled")
+
+
+def test_round_on_a_node_has_the_figures_of_the_round_in_process(
+    fairround, on_node, anvil, tmp_path
+):
+    fairround("init", tmp_path / "here", "--template", "three-parties")
+    here = json.loads(fairround("run", tmp_path / "here", "--json"))
+    folder = on_node(anvil.address)
+    there = json.loads(fairround("run", folder, "--json"))
+    assert figures(there) == figures(here)
+    assert [party[0] for party in figures(there)] == DEPOSITS_UNITS
+    assert there["escrow_balance_wei"] == 0
+    assert "ok    chain" in fairround("verify", folder)
+    assert settlements_on(anvil, folder) == 1
+
+
+def test_round_on_a_node_killed_again_and_again_settles_once(fairround, on_node, anvil):
+    folder = on_node(anvil.address)
+    killed = 0
+    for kind, count in (("send", 2), ("receipt", 4), ("send", 6), ("send", 7)):
+        process = fairround.start("run", folder)
+        killed += kill_when(process, lambda: _counted(folder, kind) >= count)  # noqa: B023
+    assert killed >= 1
+    fairround("run", folder)
+    assert settlements_on(anvil, folder) == 1
+    assert len(set(labels(folder, "receipt"))) == len(labels(folder, "receipt"))
+    fairround("verify", folder)
+
+
+def _counted(folder, kind):
+    """Lines of a kind, read while another process writes them."""
+    path = folder / "chain" / JOURNAL_NAME
+    return path.read_bytes().count(b'"kind":"%s"' % kind.encode()) if path.exists() else 0
+
+
+def test_round_on_a_node_that_loses_three_replies_in_ten_settles_once(fairround, on_node, anvil):
+    with faulty_proxy(anvil.address, lost=0.3, seed=11) as proxy:
+        folder = on_node(proxy.address)
+        result = json.loads(fairround("run", folder, "--json"))
+        assert proxy.lost_replies > 0
+    assert [party[0] for party in figures(result)] == DEPOSITS_UNITS
+    assert settlements_on(anvil, folder) == 1
+
+
+@pytest.mark.parametrize("depth", [1, 6])
+def test_round_whose_blocks_were_reorganised_goes_on(fairround, on_node, anvil, depth):
+    anvil.mine(8)
+    folder = on_node(anvil.address)
+    fairround("open", folder)
+    opened = labels(folder, "receipt")
+    anvil.reorganise(depth)
+    fairround("run", folder)
+    assert settlements_on(anvil, folder) == 1
+    assert labels(folder, "reorganised") == opened[-depth:]
+    fairround("verify", folder)
+
+
+def test_keys_come_from_encrypted_files_and_a_wrong_password_sends_nothing(
+    fairround, on_node, anvil, tmp_path
+):
+    for variable in KEY_VARIABLES:
+        fairround.environment.pop(variable)
+    folder = on_node(anvil.address, keystore='"keys"')
+    for name, key in KEYS.items():
+        write_keystore(folder / "keys", name, bytes.fromhex(key), "right", iterations=2)
+    before = anvil.head()
+    fairround.environment["FAIRROUND_PASSWORD"] = "wrong"
+    assert "the password is wrong; nothing was signed" in fairround("run", folder, code=1).replace(
+        "\n", " "
+    )
+    assert anvil.head() == before
+    fairround.environment["FAIRROUND_PASSWORD"] = "right"
+    fairround("run", folder)
+    assert settlements_on(anvil, folder) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"chain_id": 1}, "serves chain 31337; the round is for chain 1"),
+        ({"provider": '"carrier pigeon"'}, "carrier pigeon"),
+        ({"confirmations": 0}, "confirmations"),
+    ],
+)
+def test_wrong_chain_is_refused_before_anything_is_sent(fairround, on_node, anvil, settings, words):
+    folder = on_node(anvil.address, **settings)
+    before = anvil.head()
+    assert words in fairround("run", folder, code=1).replace("\n", " ")
+    assert anvil.head() == before
+    assert not (folder / "open").exists()

@@ -1,0 +1,53 @@
+"""Work for engines to do in tests; worker processes import this file by its name."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def count_up(shared: int, task: int) -> Iterator[int]:
+    for k in range(task):
+        yield shared + k
+
+
+def die_once(shared: str, task: int) -> Iterator[int]:
+    """The first process to take task 1 dies in it."""
+    marker = Path(shared) / "died"
+    if task == 1 and not marker.exists():
+        marker.touch()
+        os._exit(9)
+    yield task
+
+
+def always_die(shared: str, task: int) -> Iterator[int]:
+    os._exit(9)
+    yield task
+
+
+def fail(shared: int, task: int) -> Iterator[int]:
+    yield 1
+    raise KeyError(f"task {task}")
+
+
+class Announced:
+    """Tells in a file that a task was started and by which process, then does the work."""
+
+    def __init__(self, work, folder: str) -> None:
+        self.work, self.folder = work, folder
+
+    def __call__(self, shared, task) -> Iterator:
+        (Path(self.folder) / f"{time.monotonic_ns()}-{os.getpid()}").touch()
+        yield from self.work(shared, task)
+
+
+class Announcing:
+    """An engine whose tasks announce themselves."""
+
+    name = "announcing"
+
+    def __init__(self, engine, folder: str) -> None:
+        self.engine, self.folder = engine, folder
+
+    def run(self, work, shared, tasks) -> Iterator:
+        yield from self.engine.run(Announced(work, self.folder), shared, tasks)

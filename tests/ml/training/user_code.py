@@ -1,0 +1,50 @@
+"""What a user may bring along: modules and scores by import path."""
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Tiny(nn.Module):
+    """One convolution with dropout; reads images with channels first."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU(), nn.Flatten())
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Linear(width * 36, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.body(images)))
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+
+class WrongWidth(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(images.flatten(1))
+
+
+def not_a_module() -> str:
+    return "hello"
+
+
+def raises() -> nn.Module:
+    raise RuntimeError("no weights today")
+
+
+def top_two(outputs: np.ndarray, targets: np.ndarray) -> float:
+    best = np.argsort(-outputs, axis=1)[:, :2]
+    return float((best == targets[:, None]).any(axis=1).mean())
+
+
+def two(outputs: np.ndarray, targets: np.ndarray) -> float:
+    return 2.0
