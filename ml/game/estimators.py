@@ -27,6 +27,9 @@ StoppedBy = Literal["evaluations", "standard error", "time", "all coalitions"]
 ESTIMATORS = ("permutation", "stratified", "quadratic", "gaussian-process")
 
 _BATCH = 256
+_SAMPLES_A_PARTY = 5
+"""With fewer samples a surrogate would fit accidents; means by size are all there is."""
+
 _REFIT = 1.25
 """A target standard error is looked at whenever the sample has grown by this factor."""
 
@@ -91,7 +94,8 @@ def estimate_flows(
         ``quadratic``: quadratic surrogate with size effects, its residual by means of size.
         ``gaussian-process``: likewise with a diffusion kernel; more exact on smooth games,
         cubic in the evaluations. ``stratified``: means by size alone. ``permutation``: one
-        sampled game per payer, as libraries without shared samples do; for comparison.
+        sampled game per payer, as libraries without shared samples do; for comparison. With
+        fewer than 5 samples a party the surrogates step back and means by size remain.
     target_standard_error : float, optional
         Stop when no flow's standard error is larger, in value units.
     wall_time_s : float, optional
@@ -228,7 +232,7 @@ def _flows_and_errors(
 ) -> tuple[FloatArray, FloatArray]:
     if method == "permutation":
         return flows_by_permutations(known, bits.shape[1], seed)
-    if method == "stratified" or bits.shape[1] == 2:
+    if method == "stratified" or len(values) < _SAMPLES_A_PARTY * bits.shape[1]:
         return flows_by_size(bits, values)
     fit = (
         fit_quadratic(bits, values) if method == "quadratic" else fit_gaussian_process(bits, values)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from ml.game.coalitions import FloatArray
 
 __all__ = ["flows_by_permutations", "permutation_coalitions", "permutation_order"]
+
+
+_ORDERS_A_COALITION = 20
+"""Where all coalitions are known orders never run out; this many are enough."""
 
 
 def permutation_order(
@@ -47,13 +52,11 @@ def flows_by_permutations(
     """Mean marginals over the orders whose coalitions are all known, and their errors."""
     sums, squares = np.zeros((n_parties, n_parties)), np.zeros((n_parties, n_parties))
     counts = np.zeros(n_parties)
-    grand, idle = (1 << n_parties) - 1, 0
-    paths_seen: set[tuple[int, ...]] = set()
-    for payer, order, path in permutation_order(n_parties, seed):
-        if any(coalition not in known for coalition in path) or idle > 50 * n_parties:
+    grand = (1 << n_parties) - 1
+    orders = islice(permutation_order(n_parties, seed), _ORDERS_A_COALITION * len(known))
+    for payer, order, path in orders:
+        if any(coalition not in known for coalition in path):
             break
-        idle = idle + 1 if (payer, *order) in paths_seen else 0
-        paths_seen.add((payer, *order))
         steps = np.array([known[1 << payer], *(known[c] for c in path), known[grand]])
         marginals = np.diff(steps)
         sums[payer, list(order)] += marginals
