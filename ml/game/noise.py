@@ -156,7 +156,7 @@ def _linearised(
         inner = np.broadcast_to(flows[np.ix_(below, below)], (n_below,) * 3)
         inverse, _ = eliminate(inner, leaks, np.eye(n_below), leaks)
         factor_changes[:, below] = pushes[:, below] @ inverse
-    model_changes = own_deviations * 1.0 + factor_changes * costs + factors * cost_changes
+    model_changes = own_deviations + factor_changes * costs + factors * cost_changes
     received = factor_changes @ flows + factors @ deviations
     paid = factor_changes * costs + factors * cost_changes
     return {
