@@ -54,13 +54,17 @@ class Experiment:
 
 def experiments(arguments: argparse.Namespace) -> dict[str, Experiment]:
     """All experiments by name."""
-    by_label = [{"name": name, "labels": labels} for name, labels in FIVE.items()]
-    pairs = [{"name": f"{k}-{k + 1}", "labels": [k, k + 1]} for k in range(0, 10, 2)]
+    by_label: list[dict[str, Any]] = [
+        {"name": name, "labels": labels} for name, labels in FIVE.items()
+    ]
+    pairs: list[dict[str, Any]] = [
+        {"name": f"{k}-{k + 1}", "labels": [k, k + 1]} for k in range(0, 10, 2)
+    ]
     # App. D: the same party once more; under the union it adds nothing to itself.
     replicated = [*by_label, {"name": "3-5 again", "replicate": "3-5"}]
     mnist = {"source": "mnist", "overlap": "concat"}
     text = {"network": "text", "hidden": [], "learning_rate": 0.01}
-    shares = [{"name": f"share {k + 1}"} for k in range(5)]
+    shares: list[dict[str, Any]] = [{"name": f"share {k + 1}"} for k in range(5)]
     found = {
         "mnist-five": Experiment(mnist, by_label),
         "mnist-disjoint": Experiment({"source": "mnist"}, pairs),
