@@ -1,16 +1,32 @@
 """Data of the parties: sources, splits, and the union for a coalition."""
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ml.datasets.spec import PARTY_KEYS, SOURCES, DataSpec, PartyData, data_spec
 
-__all__ = ["PARTY_KEYS", "SOURCES", "DataSpec", "PartyData", "data_spec", "load"]
+if TYPE_CHECKING:
+    from ml.datasets.collaboration import Collaboration
+    from ml.datasets.loading import load
+    from ml.datasets.source import DataError
+
+#: What needs numpy is imported on first use: a check of a configuration does not need it.
+_LATER = {"Collaboration": "collaboration", "DataError": "source", "load": "loading"}
+
+__all__ = [
+    "PARTY_KEYS",
+    "SOURCES",
+    "Collaboration",
+    "DataError",
+    "DataSpec",
+    "PartyData",
+    "data_spec",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """``load`` on first use: it imports numpy, which a check of a configuration does not need."""
-    if name == "load":
-        from ml.datasets.loading import load
-
-        return load
+    """A name of `_LATER`, from its module."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"ml.datasets.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

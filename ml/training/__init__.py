@@ -2,13 +2,20 @@
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before torch is loaded: its threads otherwise spin while they wait, which costs four times the
 # processor time where several processes share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from ml.training.recipe import Recipe, recipe
+
+if TYPE_CHECKING:
+    from ml.training.cache import CacheReport, ModelCache
+    from ml.training.cards import LoadedModel, Predictions, load_reward
+    from ml.training.predict import predict_file
+    from ml.training.rewards import RewardModel, train_rewards
+    from ml.training.scores import TrainedScores, check_training, train_coalitions
 
 #: What needs torch is imported on first use: a check of a configuration does not need it.
 _LATER = {
