@@ -399,13 +399,12 @@ def settle(round_id: uint256, transfers: Bytes[12 * SMALL]):
 @external
 def settle_large(round_id: uint256, transfers: Bytes[12 * LARGE]):
     """
-    @notice The same for up to 1,024 parties.
+    @notice The same for up to 1,024 transfers among the first 1,024 parties.
     """
     n_parties: uint256 = self._settle(round_id, sha256(concat(self.round_key[round_id], transfers)))
-    assert n_parties <= LARGE, "escrow: round is too large"
     self._check_length(len(transfers))
     log Settled(round_id=round_id, plan_id=self.plan_id[round_id], transfers=transfers)
-    ledger._apply_large(round_id, n_parties, concat(BEFORE, transfers))
+    ledger._apply_large(round_id, min(n_parties, LARGE), concat(BEFORE, transfers))
 
 
 @external

@@ -46,8 +46,10 @@ def side_by_side(
     return float(np.median(seconds[0])), float(np.median(seconds[1]))
 
 
-def row(section: str, what: str, ratio: float, unit: str, goal: str = "", **more: Any) -> Row:
-    """One line of the report; ``ratio`` is in ``unit``."""
+def row(
+    section: str, what: str, ratio: float | None, unit: str, goal: str = "", **more: Any
+) -> Row:
+    """One line of the report; ``ratio`` is in ``unit``, None if it could not be measured."""
     return {"section": section, "what": what, "figure": ratio, "unit": unit, "goal": goal, **more}
 
 
@@ -84,8 +86,8 @@ def bench_peers(options: argparse.Namespace) -> Iterator[Row]:
             import_module(name)
             PEERS[name](np.zeros(4), 2)
         except Exception as error:  # a peer that breaks on import must not end the run
-            reason = "not installed" if isinstance(error, ImportError) else f"fails: {error}"
-            yield row("peers", f"{name}: {reason}", float("nan"), "x all flows")
+            reason = "not installed" if isinstance(error, ImportError) else "fails to import"
+            yield row("peers", f"{name}: {reason}", None, "x all flows")
             continue
         for n_parties in sizes:
             values = np.random.default_rng(n_parties).random(2**n_parties)
@@ -287,12 +289,17 @@ def hardware() -> dict[str, Any]:
     }
 
 
+def in_words(entry: Row) -> str:
+    """Figure with its unit."""
+    return "-" if entry["figure"] is None else f"{entry['figure']:.4g} {entry['unit']}"
+
+
 def as_markdown(machine: dict[str, Any], rows: list[Row]) -> str:
     """Report for people."""
     about = ", ".join(f"{key} {value}" for key, value in machine.items())
     lines = [f"Measured on: {about}.", "", "| what | measured | goal |", "|---|---|---|"]
     for entry in rows:
-        figure = f"{entry['figure']:.4g} {entry['unit']}"
+        figure = in_words(entry)
         if "spread" in entry:
             figure += f" (sd {entry['spread']:.2g}, {entry['seeds']} games)"
             figure += f", {entry['times_below_permutation']:.3g} x below permutation"
@@ -313,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
     machine, rows = hardware(), []
     for name in options.only or SECTIONS:
         for entry in SECTIONS[name](options):
-            print(f"{entry['what']}: {entry['figure']:.4g} {entry['unit']}", file=sys.stderr)
+            print(f"{entry['what']}: {in_words(entry)}", file=sys.stderr)
             rows.append(entry)
     if options.json:
         print(json.dumps({"machine": machine, "rows": rows}, indent=2))

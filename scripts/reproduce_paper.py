@@ -34,7 +34,7 @@ from paper_figures import bars, matrix
 from ml.datasets import data_spec, load
 from ml.engines import LocalEngine
 from ml.engines.processes import ProcessEngine
-from ml.game import Allocation, ValueTable, allocate
+from ml.game import Allocation, ValueTable, allocate, best_coalitions
 from ml.training import recipe, train_coalitions, train_rewards
 
 Figures = NDArray[np.float64]
@@ -159,7 +159,7 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         f"0.3 for {names[experiment.pays]}": some,
     }
     allocations = {label: allocate(table, budget) for label, budget in budgets.items()}
-    best = _best_coalitions(means, n)
+    best = best_coalitions(means)
     found: dict[str, Any] = {
         "parties": names,
         "seeds": seeds,
@@ -196,17 +196,6 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
     (out / "table.txt").write_text("\n".join(text) + "\n")
     print("\n".join(text), flush=True)
     return found
-
-
-def _best_coalitions(means: Figures, n: int) -> list[int]:
-    """Which coalition's model stands for each coalition under the cover from above."""
-    best = list(range(2**n))
-    for coalition in range(1, 2**n):
-        for party in range(n):
-            without = coalition & ~(1 << party)
-            if without and means[best[without]] > means[best[coalition]]:
-                best[coalition] = best[without]
-    return best
 
 
 def _figures(out: Path, slug: str, title: str, names: list[str], allocation: Allocation) -> None:

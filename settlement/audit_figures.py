@@ -27,7 +27,7 @@ from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, 
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
 from settlement.stages.open import TERMS_FILE
-from settlement.stages.train import cover_values
+from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
 
@@ -61,12 +61,17 @@ def check_values(folder: RoundFolder) -> None:
     """The value table is the mean of its scores, covered as the round says."""
     stored = ValueDocument.read(folder)
     config = read_config(folder.config_path)
-    values, violations, best = cover_values(np.mean(stored.scores, axis=0), config.monotone)
     if config.given_values is not None:
         _close(stored, "scores", [list(config.given_values)])
-    _close(stored, "values", values.tolist())
-    _close(stored, "monotone_violations", violations)
-    _same(stored, "best_coalitions", best.tolist())
+    again = value_document(
+        config,
+        np.array(stored.scores),
+        source="trained" if config.given_values is None else "given",
+        coalitions=stored.coalitions,
+        device=stored.device,
+    )
+    for name in stored.as_json():
+        _close(stored, name, getattr(again, name))
 
 
 def check_allocation(folder: RoundFolder) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
+from ml.engines.spec import EngineSpec, engine_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
 from settlement.chain.errors import ChainSpecError
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "PartyConfig",
     "RoundConfig",
+    "ValuesConfig",
     "party_account",
     "read_config",
 ]
@@ -38,6 +40,9 @@ MAX_GIVEN_PARTIES = 26
 
 MAX_TRAINED_PARTIES = 16
 """Most parties whose coalitions are all trained: 2**16 - 1 models."""
+
+MAX_ESTIMATED_PARTIES = 62
+"""Most parties whose flows are estimated: a coalition is a bitmask of a signed 64-bit number."""
 
 
 def party_account(party: int) -> str:
@@ -69,6 +74,7 @@ def _budget(budget: object) -> object:
     return None if budget == "unlimited" else _decimal(budget)
 
 
+Checked = TypeVar("Checked")
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
 Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
@@ -85,8 +91,14 @@ class _RoundTable(_Table):
     monotone: Literal["refuse", "cover"] = "refuse"
 
 
-class _ValuesTable(_Table):
-    given: list[Annotated[Decimal, BeforeValidator(_decimal)]]
+class ValuesConfig(_Table):
+    """Where the values of the coalitions come from: given, all trained, or a sample trained."""
+
+    given: list[Annotated[Decimal, BeforeValidator(_decimal)]] | None = None
+    method: Literal["exact", "estimate"] = "exact"
+    evaluations: int = Field(500, ge=1, le=10**7)  # coalitions to train for an estimate
+    estimator: Literal["quadratic", "gaussian-process", "stratified", "permutation"] = "quadratic"
+    seed: int = Field(0, ge=0)  # of the choice of coalitions
 
 
 class ChainConfig(_Table):
@@ -130,9 +142,10 @@ class PartyConfig(BaseModel):
 
 class _File(_Table):
     round: _RoundTable
-    values: _ValuesTable | None = None
+    values: ValuesConfig = ValuesConfig()
     data: dict[str, Any] | None = None
     training: dict[str, Any] | None = None
+    engine: dict[str, Any] | None = None
     chain: ChainConfig = ChainConfig()
     party: list[PartyConfig]
 
@@ -153,6 +166,8 @@ class RoundConfig:
     given_values: tuple[float, ...] | None
     data: DataSpec | None
     recipe: Recipe | None
+    engine: EngineSpec
+    values: ValuesConfig
     folder: Path  # where the configuration stands; paths in it start there
 
     def chain_spec(self) -> ChainSpec:
@@ -213,21 +228,24 @@ def read_config(path: Path) -> RoundConfig:
         raise ConfigError(path, text, [Fault("", f"is not TOML: {error}")]) from None
     faults: list[Fault] = []
     file = _parse(tables, faults)
-    spec, recipe_ = _check_ml(tables, faults)
+    spec, recipe_, engine = _check_ml(tables, path.parent, faults)
     faults += _check_names(tables)
     if file is not None:
         faults += _check_together(file)
     if faults or file is None:
         raise ConfigError(path, text, faults)
+    given = file.values.given
     config = RoundConfig(
         name=file.round.name,
         exchange_rate=file.round.exchange_rate,
         monotone=file.round.monotone,
         parties=tuple(file.party),
         chain=file.chain,
-        given_values=tuple(float(v) for v in file.values.given) if file.values else None,
+        given_values=None if given is None else tuple(float(value) for value in given),
         data=spec,
         recipe=recipe_,
+        engine=engine or EngineSpec(),
+        values=file.values,
         folder=path.parent,
     )
     try:
@@ -254,28 +272,39 @@ def _parse(tables: dict[str, Any], faults: list[Fault]) -> _File | None:
 
 
 def _check_ml(
-    tables: Mapping[str, Any], faults: list[Fault]
-) -> tuple[DataSpec | None, Recipe | None]:
+    tables: Mapping[str, Any], folder: Path, faults: list[Fault]
+) -> tuple[DataSpec | None, Recipe | None, EngineSpec | None]:
     """Let `ml` check its own tables, also when ours have faults, so that all are listed."""
     parties = tables.get("party")
     parties = [_plain(party) for party in parties] if isinstance(parties, list) else []
-    given = "values" in tables
+    values = tables.get("values")
+    given = isinstance(values, dict) and "given" in values
     faults += _unknown_keys(parties, () if given else PARTY_KEYS)
     if given:
-        return None, None
-    spec = recipe_ = None
-    for name in ("data", "training"):
-        table = tables.get(name, {})
-        if not isinstance(table, dict):
-            continue  # reported by our own schema
-        try:
-            if name == "data":
-                spec = data_spec(_plain(table), parties)
-            else:
-                recipe_ = recipe(_plain(table))
-        except SpecError as error:
-            faults += error.faults
-    return spec, recipe_
+        return None, None, None
+    parties = [_from_folder(party, "ids", folder) for party in parties]
+    data, training, engine = (_plain(tables.get(k, {})) for k in ("data", "training", "engine"))
+    data = _from_folder(data, "path", folder)
+    return (
+        _checked(lambda: data_spec(data, parties), faults) if isinstance(data, dict) else None,
+        _checked(lambda: recipe(training), faults) if isinstance(training, dict) else None,
+        _checked(lambda: engine_spec(engine), faults) if isinstance(engine, dict) else None,
+    )
+
+
+def _checked(check: Callable[[], Checked], faults: list[Fault]) -> Checked | None:
+    try:
+        return check()
+    except SpecError as error:
+        faults += error.faults
+        return None
+
+
+def _from_folder(table: Any, key: str, folder: Path) -> Any:
+    """A table whose path, if it has one under this key, starts at the configuration's folder."""
+    if isinstance(table, dict) and isinstance(table.get(key), str):
+        return table | {key: str(folder / table[key])}
+    return table
 
 
 def _unknown_keys(parties: list[Any], others: Collection[str]) -> list[Fault]:
@@ -317,7 +346,9 @@ def _check_names(tables: Mapping[str, Any]) -> list[Fault]:
 def _check_together(file: _File) -> list[Fault]:
     faults = []
     n_parties = len(file.party)
-    most = MAX_GIVEN_PARTIES if file.values else MAX_TRAINED_PARTIES
+    estimate = file.values.method == "estimate"
+    most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
+    most = most if file.values.given is None else MAX_GIVEN_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
@@ -329,15 +360,17 @@ def _check_together(file: _File) -> list[Fault]:
     if file.chain.settlement == "optimistic" and 2 * window >= whole:
         message = f"two windows of {window} s do not fit into settlement_s = {whole}"
         faults.append(Fault("chain.challenge_window_s", message))
-    if file.values:
-        faults += _check_given(file, n_parties)
+    if file.values.given is not None:
+        faults += _check_given(file, file.values.given, n_parties)
+    if estimate and file.round.monotone == "cover":
+        message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
+        faults.append(Fault("round.monotone", message))
     return faults
 
 
-def _check_given(file: _File, n_parties: int) -> list[Fault]:
+def _check_given(file: _File, given: list[Decimal], n_parties: int) -> list[Fault]:
     faults = []
-    given = file.values.given if file.values else []
-    for name in ("data", "training"):
+    for name in ("data", "training", "engine"):
         if getattr(file, name) is not None:
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:

@@ -70,10 +70,11 @@ class OpenedRound(Document):
 
 @dataclass(frozen=True)
 class ValueDocument(Document):
-    """Value of every coalition; bit i of the index is party i.
+    """Values of coalitions; bit i of a coalition is party i.
 
     ``values`` is what the round goes on with; ``scores`` what each seed measured, before
-    any cover. Also readable by ``fairround allocate --values``.
+    any cover. Of an exact round they hold all coalitions in order (so ``fairround allocate
+    --values`` reads the file too); of an estimated one those of ``coalitions``.
     """
 
     STAGE = "train"
@@ -82,17 +83,32 @@ class ValueDocument(Document):
     parties: list[str]
     values: list[float]
     source: str  # "given" or "trained"
+    coalitions: list[int] | None  # None: all 2**n
     scores: list[list[float]]  # one row a seed; the given values if nothing was trained
     seeds: list[int]
     device: str | None
     monotone: str
-    monotone_violations: dict[str, Any]  # edges, broken, largest: of the mean scores
-    best_coalitions: list[int]  # whose model stands for each coalition
+    monotone_violations: dict[str, Any] | None  # edges, broken, largest: of the mean scores
+    best_coalitions: list[int] | None  # whose model stands for each coalition
+
+    def value_of(self, coalition: int) -> float:
+        """Value of one coalition that was given or trained."""
+        index = coalition if self.coalitions is None else self.coalitions.index(coalition)
+        return self.values[index]
+
+    @property
+    def grand_value(self) -> float:
+        """v(N)."""
+        return self.value_of((1 << len(self.parties)) - 1)
 
 
 @dataclass(frozen=True)
 class AllocationDocument(Document):
-    """Who owes whom in value units, before and after the budgets."""
+    """Who owes whom in value units, before and after the budgets.
+
+    Standard errors are those of several seeds, or of an estimate from a sample of coalitions;
+    ``None`` where neither tells.
+    """
 
     STAGE = "allocate"
     FILE = "allocation.json"
@@ -107,8 +123,11 @@ class AllocationDocument(Document):
     adjusted_flows: list[list[float]]
     payoffs: list[float]
     model_values: list[float]
+    payoff_errors: list[float] | None
+    factor_errors: list[float] | None
+    model_value_errors: list[float] | None
     certificate_gap: float
-    solver_gap: float
+    solver_gap: float | None  # None where only one solver was asked
 
 
 @dataclass(frozen=True)

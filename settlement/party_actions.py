@@ -11,18 +11,36 @@ from settlement.chain.keys import AskPassword
 from settlement.chain.signing import plan_in_words, sign_typed_data
 from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import RoundConfig, party_account, read_config
-from settlement.documents import OpenedRound
+from settlement.documents import OpenedRound, RewardDocument
 from settlement.errors import SettlementError
 from settlement.plans import plan_of
 from settlement.posting import Fault
 from settlement.signatures import write_signature
 from settlement.store import RoundFolder
 
-__all__ = ["PartyDesk", "UnknownParty"]
+__all__ = ["NoReward", "PartyDesk", "UnknownParty", "reward_file"]
 
 
 class UnknownParty(SettlementError):
     """No party of the round goes by this name."""
+
+
+class NoReward(SettlementError):
+    """The round has no model for this party: its values were given."""
+
+
+def reward_file(path: Path, name: str) -> Path:
+    """File of the model that a party of a round received, after checking every seal before it.
+
+    Raises
+    ------
+    UnknownParty, NoReward, StageMissing, TamperedFile
+    """
+    desk = PartyDesk.of(path, name)
+    for entry in RewardDocument.read(desk.folder).entries:
+        if entry.party == desk.party:
+            return desk.folder.stage("reward") / entry.file
+    raise NoReward(f"Party {name!r} of {path} has no model: the values of the round were given.")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def posting_of(folder: RoundFolder, config: RoundConfig) -> Posting:
     """
     opened, values = OpenedRound.read(folder), ValueDocument.read(folder)
     allocation = AllocationDocument.read(folder)
-    if len(opened.parties) <= MAX_EXACT_PARTIES:
+    if len(opened.parties) <= MAX_EXACT_PARTIES and values.coalitions is None:
         posting = post_allocation(
             opened.deposits_units, opened.exchange_rate, values=values.values, wanted=config.caps
         )
@@ -64,7 +64,7 @@ def posting_of(folder: RoundFolder, config: RoundConfig) -> Posting:
             opened.deposits_units,
             opened.exchange_rate,
             flows=allocation.flows,
-            grand_value=values.values[-1],
+            grand_value=values.grand_value,
             wanted=config.caps,
         )
     for party, (posted, stored) in enumerate(

@@ -81,14 +81,17 @@ def retrain_sample(path: Path, n_coalitions: int, seed: int | None = None) -> Re
     if stored.source != "trained":
         raise RetrainingError(f"The values of {path} were given; there is nothing to train again.")
     scores = np.array(stored.scores)
-    trained = np.arange(1, scores.shape[1])
+    # Column of every trained coalition; an exact table has the empty one too.
+    columns = {c: k for k, c in enumerate(stored.coalitions or range(scores.shape[1])) if c}
+    trained = np.array(sorted(columns))
     if not 1 <= n_coalitions <= len(trained):
         raise RetrainingError(
             f"{n_coalitions} coalitions to retrain; expected 1 to {len(trained)}."
         )
     drawn = np.sort(np.random.default_rng(seed).choice(trained, n_coalitions, replace=False))
+    measured = scores[:, [columns[coalition] for coalition in drawn.tolist()]]
     collaboration, recipe = agreed_data(context)
     with tempfile.TemporaryDirectory() as cache:  # nothing may be recalled
         again = train_coalitions(collaboration, recipe, drawn, cache=Path(cache))
-    differences = np.abs(again.scores - scores[:, drawn]).max(axis=0)
+    differences = np.abs(again.scores - measured).max(axis=0)
     return Retrained(tuple(drawn.tolist()), tuple(differences.tolist()))

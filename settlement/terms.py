@@ -33,7 +33,7 @@ TRANSFER_BYTES = 12
 """One packed transfer: debtor (2 bytes), creditor (2 bytes), amount (8 bytes), big-endian."""
 
 WHOLE_TRANSFERS = 1024
-"""Most transfers of a plan that is carried out in one transaction."""
+"""Most transfers, and parties from the first, of a plan carried out in one transaction."""
 
 CHUNK_TRANSFERS = 256
 """Transfers of one chunk of a larger plan: any chunk of so many fits one transaction."""
@@ -136,7 +136,8 @@ class SettlementPlan:
     def chunks(self) -> tuple[bytes, ...]:
         """Packed transfers as they are sent: one chunk, or several that take effect together."""
         packed = self.encode()
-        if len(self.transfers) <= WHOLE_TRANSFERS:
+        last_party = max((max(t.debtor, t.creditor) for t in self.transfers), default=0)
+        if max(len(self.transfers), last_party + 1) <= WHOLE_TRANSFERS:
             return (packed,)
         size = TRANSFER_BYTES * CHUNK_TRANSFERS
         return tuple(packed[k : k + size] for k in range(0, len(packed), size))

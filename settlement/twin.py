@@ -43,7 +43,7 @@ NO_HASH = bytes(32)
 MAX_PARTIES = 2**15
 MAX_UNIT_SCALE = 2**96
 MAX_EXCHANGE_RATE = 2**48
-SMALL, LARGE = 64, 1024
+SMALL = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class EscrowTwin:
     # Carrying out
 
     def settle(self, call: Call, round_id: int, transfers: bytes, *, most: int = SMALL) -> None:
-        """Carry out the plan; ``settle_large`` is the same for up to 1,024 parties."""
+        """Carry out the plan; ``settle_large`` serves the first 1,024 parties of any round."""
         found = self._open(call, round_id)
         plan_id = hashlib.sha256(found.key + transfers).digest()
         ready = found.state in (RoundState.AGREED, RoundState.PROPOSED)
@@ -299,9 +299,9 @@ class EscrowTwin:
         refuse_if(plan_id != found.plan_id, "not the agreed plan")
         proposed = found.state is RoundState.PROPOSED
         refuse_if(proposed and call.timestamp <= found.window_end, "challenge window is open")
-        refuse_if(found.n_parties > most, "round is too large")
+        refuse_if(found.n_parties > most == SMALL, "round is too large")
         refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
-        found.claims = TwinLedger(found.claims).apply(transfers)
+        found.claims = TwinLedger(found.claims[:most]).apply(transfers) + found.claims[most:]
         if proposed:
             self._release_bond(round_id, found.operator, found.terms.bond_wei)
         found.state = RoundState.SETTLED

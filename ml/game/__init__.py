@@ -9,30 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml.game.accuracy import EstimateError, estimate_error
     from ml.game.allocation import Allocation, allocate, allocate_flows
     from ml.game.certificate import Certificate, check_certificate
     from ml.game.clearing import AdjustmentFactors, adjustment_factors, factor_caps
     from ml.game.coalitions import coalition_of, describe_coalition, members, subsets
-    from ml.game.covers import Cover, cover
+    from ml.game.covers import Cover, best_coalitions, cover
     from ml.game.estimated import EstimatedAllocation, allocate_estimate
     from ml.game.estimators import ESTIMATORS, FlowEstimate, estimate_flows
     from ml.game.families import FAMILIES, Family, family
     from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
-    from ml.game.noise import NoisyAllocation, SeededTables, allocate_seeds
+    from ml.game.noise import NoisyAllocation, allocate_seeds
     from ml.game.sweeps import BudgetSensitivity, ManyAllocations, allocate_many, budget_sensitivity
     from ml.game.values import BrokenEdge, MonotonicityReport, ValueTable
 
 _HOMES = {
+    "accuracy": ("EstimateError", "estimate_error"),
     "allocation": ("Allocation", "allocate", "allocate_flows"),
     "certificate": ("Certificate", "check_certificate"),
     "clearing": ("AdjustmentFactors", "adjustment_factors", "factor_caps"),
     "coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
-    "covers": ("Cover", "cover"),
+    "covers": ("Cover", "best_coalitions", "cover"),
     "estimated": ("EstimatedAllocation", "allocate_estimate"),
     "estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
     "families": ("FAMILIES", "Family", "family"),
     "flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
-    "noise": ("NoisyAllocation", "SeededTables", "allocate_seeds"),
+    "noise": ("NoisyAllocation", "allocate_seeds"),
     "properties": (
         "PROPERTIES",
         "PropertyCheck",
@@ -50,6 +52,7 @@ _HOMES = {
         "participation_fee_approximation",
         "rho_shapley_scheme",
     ),
+    "seeded": ("SeededTables",),
     "sweeps": ("BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"),
     "values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
@@ -66,6 +69,7 @@ __all__ = [
     "BudgetSensitivity",
     "Certificate",
     "Cover",
+    "EstimateError",
     "EstimatedAllocation",
     "Family",
     "FlowEstimate",
@@ -84,6 +88,7 @@ __all__ = [
     "allocate_many",
     "allocate_seeds",
     "alpha_beta_scheme",
+    "best_coalitions",
     "budget_sensitivity",
     "check_certificate",
     "check_properties",
@@ -93,6 +98,7 @@ __all__ = [
     "cover",
     "decompose",
     "describe_coalition",
+    "estimate_error",
     "estimate_flows",
     "factor_caps",
     "family",

@@ -8,16 +8,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
+from ml.errors import CapError, FlowsError
 from ml.game.certificate import Certificate
 from ml.game.coalitions import FloatArray
+from ml.game.problem import checked_problem
 
 __all__ = ["AdjustmentFactors", "adjustment_factors", "factor_caps"]
 
 Method = Literal["clearing", "linear-programme"]
-
-_ROUNDING = 1e-13
-"""Negative flows up to this share of the largest flow are rounding, and count as zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +28,6 @@ class AdjustmentFactors:
     """Rounds of fictitious default, or iterations of the simplex method."""
     certificate: Certificate
     method: str
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """A checked clearing problem: what the solvers take."""
-
-    flows: Any
-    """Dense float64 array or CSR matrix, none negative, zero diagonal."""
-    costs: FloatArray
-    """Row sums A_i = v(N) - v(i)."""
-    budgets: FloatArray
-    caps: FloatArray
 
 
 def adjustment_factors(
@@ -158,86 +144,3 @@ def factor_caps(
     capped = wanted < grand_value
     caps[capped] = (wanted[capped] - own[capped]) / (grand_value - own[capped])
     return caps
-
-
-def checked_problem(
-    flows: Any, budgets: Any, caps: Any = None, tolerance: float | None = None
-) -> Problem:
-    """Check flows, budgets and caps; drop rounding; row sums are taken once."""
-    matrix = _checked_flows(flows, tolerance)
-    n_parties = int(matrix.shape[0])
-    budgets_array = checked_budgets(budgets, n_parties)
-    caps_array = np.ones(n_parties) if caps is None else _checked_caps(caps, n_parties)
-    costs = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-    return Problem(matrix, costs, budgets_array, caps_array)
-
-
-def checked_budgets(budgets: Any, n_parties: int) -> FloatArray:
-    """Budgets as float64 (n,), or a `BudgetError` that names the first bad one."""
-    if budgets is None:
-        return np.full(n_parties, np.inf)
-    try:
-        array = np.array(budgets, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BudgetError(f"Budgets cannot be read as numbers: {error}.") from None
-    if array.shape != (n_parties,):
-        raise BudgetError(f"Budgets have shape {array.shape}; expected ({n_parties},).")
-    for party in np.flatnonzero(~(array >= 0)):
-        raise BudgetError(
-            f"Budget of party {party} is {array[party]}; expected a number from 0 on, "
-            "or infinity for no limit."
-        )
-    return array
-
-
-def _checked_caps(caps: Any, n_parties: int) -> FloatArray:
-    array = np.array(caps, dtype=np.float64)
-    if array.shape != (n_parties,):
-        raise CapError(f"Caps have shape {array.shape}; expected ({n_parties},), one a party.")
-    for party in np.flatnonzero(~((array >= 0) & (array <= 1))):
-        raise CapError(
-            f"Cap of party {party} is {array[party]}; expected a factor between 0 and 1."
-        )
-    return array
-
-
-def _checked_flows(flows: Any, tolerance: float | None) -> Any:
-    is_sparse = hasattr(flows, "tocsr")
-    matrix: Any
-    matrix = flows.tocsr().astype(np.float64) if is_sparse else np.array(flows, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
-        raise FlowsError(
-            f"Flows have shape {matrix.shape}; expected (n, n) with at least 2 parties."
-        )
-    entries: Any = matrix.data if is_sparse else matrix
-    if not np.isfinite(entries).all():
-        raise FlowsError("Flows hold NaN or infinity; expected finite numbers. Check the values.")
-    if np.any(matrix.diagonal() != 0):
-        party = int(np.flatnonzero(matrix.diagonal())[0])
-        raise FlowsError(
-            f"Party {party} pays itself {matrix.diagonal()[party]:g}; expected a zero diagonal."
-        )
-    largest = float(entries.max(initial=0.0))
-    allowed = _ROUNDING * largest if tolerance is None else tolerance
-    if entries.min(initial=0.0) < -allowed:
-        _raise_negative(matrix, is_sparse)
-    # A negative rounding error is a zero; so is a whole row that is nothing but rounding.
-    np.maximum(entries, 0.0, out=entries)
-    if tolerance is not None:
-        entries[entries <= tolerance] = 0.0
-    return matrix
-
-
-def _raise_negative(matrix: Any, is_sparse: bool) -> None:
-    coordinates = matrix.tocoo() if is_sparse else None
-    negatives = int((matrix.data < 0).sum() if is_sparse else (matrix < 0).sum())
-    if coordinates is not None:
-        where = int(np.argmin(coordinates.data))
-        payer, payee = int(coordinates.row[where]), int(coordinates.col[where])
-    else:
-        payer, payee = divmod(int(np.argmin(matrix)), matrix.shape[1])
-    raise NegativeFlowError(
-        f"Flow from party {payer} to party {payee} is {matrix[payer, payee]:.6g} "
-        f"({negatives} negative in all); expected none below 0: the value table is not "
-        "monotone. Refuse it, or cover it (ValueTable.cover) and allocate the covered table."
-    )

@@ -13,7 +13,7 @@ from ml.game.clearing import adjustment_factors, factor_caps
 from ml.game.coalitions import FloatArray
 from ml.game.estimators import FlowEstimate
 from ml.game.flows import payoffs
-from ml.game.noise import with_error
+from ml.game.seeded import with_error
 
 __all__ = ["EstimatedAllocation", "allocate_estimate", "non_negative_rows"]
 

@@ -10,15 +10,16 @@ import numpy.typing as npt
 from ml.errors import BrokenInvariant
 from ml.game.aggregation import marked_system, solve_duals, solve_factors
 from ml.game.certificate import Certificate
-from ml.game.clearing import AdjustmentFactors, Problem
+from ml.game.clearing import AdjustmentFactors
 from ml.game.coalitions import FloatArray
 from ml.game.elimination import eliminate
+from ml.game.problem import Problem
 
 __all__ = ["certificate_of", "solve_clearing"]
 
 BoolArray = npt.NDArray[np.bool_]
 
-_LARGE = 160
+_LARGE = 32
 """From this many parties on the marked systems are iterated, not eliminated."""
 
 _ELIMINATED_AT_MOST = 2500

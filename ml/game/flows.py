@@ -92,8 +92,8 @@ def shapley_values(values: npt.ArrayLike) -> FloatArray:
 
     Notes
     -----
-    Source: Sec. 3.1, eq. (2). `decompose` gets the same from the flows, eq. (6); that the two
-    agree is a check of both.
+    Source: Sec. 3.1. `decompose` gets the same from the flows, eq. (6); that the two agree is
+    a check of both.
 
     Examples
     --------

@@ -43,7 +43,15 @@ _SIDE_U, _BLOCK_U, _ONE, _ZERO = _U(_SIDE), _U(_BLOCK), _U(1), _U(0)
 _FAST_MATH = {"reassoc", "contract", "nsz"}
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST_MATH)
+def _compiled(function: Any) -> Any:
+    """Compile on first use and keep the result on disk, if there is a place to keep it."""
+    try:
+        return numba.njit(nogil=True, cache=True, fastmath=_FAST_MATH)(function)
+    except RuntimeError:  # neither the package's folder nor the home can be written
+        return numba.njit(nogil=True, fastmath=_FAST_MATH)(function)
+
+
+@_compiled
 def _fold(sums: Any, start: Any, firsts: Any, block: Any, moment: Any) -> Any:  # pragma: no cover
     """Add up the half of the sums where each bit is set, highest bit first."""
     half = _SIDE_U >> _ONE
@@ -59,7 +67,7 @@ def _fold(sums: Any, start: Any, firsts: Any, block: Any, moment: Any) -> Any:  
     return moment
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST_MATH)
+@_compiled
 def _accumulate(  # pragma: no cover
     values: Any,
     offset: Any,

@@ -8,8 +8,9 @@ import numpy as np
 
 from ml.errors import BrokenInvariant
 from ml.game.certificate import Certificate
-from ml.game.clearing import AdjustmentFactors, Problem
+from ml.game.clearing import AdjustmentFactors
 from ml.game.fictitious_default import certificate_of
+from ml.game.problem import Problem
 
 __all__ = ["solve_linear_programme"]
 

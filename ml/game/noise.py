@@ -1,4 +1,4 @@
-"""Noisy tables: several seeds a coalition, and standard errors carried through to lambda."""
+"""Allocations from tables of several seeds: standard errors carried through to lambda."""
 
 from __future__ import annotations
 
@@ -8,73 +8,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ml.errors import EstimationError, NegativeFlowError, ValueTableError
+from ml.errors import EstimationError, NegativeFlowError
 from ml.game.allocation import Allocation, allocate
 from ml.game.clearing import adjustment_factors, factor_caps
-from ml.game.coalitions import FloatArray, describe_coalition, party_count
+from ml.game.coalitions import FloatArray
 from ml.game.covers import Cover, cover
 from ml.game.elimination import eliminate
 from ml.game.flows import conditional_shapley, payoffs
+from ml.game.seeded import SeededTables, with_error
 from ml.game.values import ValueTable
 
-__all__ = ["NoisyAllocation", "SeededTables", "allocate_seeds"]
+__all__ = ["NoisyAllocation", "allocate_seeds"]
 
 _REPLICATES = 400
 _CLEAR = 2.0
 """A limit counts as clear of the kink if it is this many standard errors away."""
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class SeededTables:
-    """Value tables of one collaboration, trained with several seeds.
-
-    Parameters
-    ----------
-    values : float64, shape (seeds, 2**n), at least 2 seeds
-        One value table a row; the same rules as for `ValueTable`.
-
-    Raises
-    ------
-    ValueTableError
-        If there are fewer than two seeds or one of the tables is not a value table.
-    """
-
-    values: FloatArray
-
-    def __init__(self, values: npt.ArrayLike) -> None:
-        array = np.array(values, dtype=np.float64)
-        if array.ndim != 2 or len(array) < 2:
-            raise ValueTableError(
-                f"Seeded tables have shape {array.shape}; expected (seeds, 2**n), 2 seeds or more. "
-                "One table alone says nothing about its noise."
-            )
-        party_count(array.shape[1])
-        for seed, row in enumerate(array):
-            try:
-                ValueTable(row)
-            except ValueTableError as error:
-                raise ValueTableError(f"Seed {seed}: {error}") from None
-        array.flags.writeable = False
-        object.__setattr__(self, "values", array)
-
-    @property
-    def n_seeds(self) -> int:
-        """How many tables there are."""
-        return len(self.values)
-
-    @property
-    def standard_errors(self) -> FloatArray:
-        """Standard error of each coalition's mean, shape (2**n,)."""
-        return np.asarray(self.values.std(axis=0, ddof=1) / np.sqrt(self.n_seeds))
-
-    def mean(self) -> ValueTable:
-        """Table of the means over seeds."""
-        return ValueTable(self.values.mean(axis=0))
-
-    def describe(self, coalition: int) -> str:
-        """Value of a coalition with its standard error and count."""
-        mean, error = self.values[:, coalition].mean(), self.standard_errors[coalition]
-        return f"{describe_coalition(coalition)} {with_error(mean, error)} (n = {self.n_seeds})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +52,6 @@ class NoisyAllocation:
             f"lambda {with_error(allocation.adjustment_factors[party], self.factor_errors[party])},"
             f" model {with_error(allocation.model_values[party], self.model_value_errors[party])}"
         )
-
-
-def with_error(value: float, error: float) -> str:
-    """Write a figure with its standard error: ``0.180 +- 0.003``."""
-    return f"{value:.3f} +- {error:.3f}"
 
 
 def allocate_seeds(
@@ -213,7 +156,7 @@ def _linearised(
         inner = np.broadcast_to(flows[np.ix_(below, below)], (n_below,) * 3)
         inverse, _ = eliminate(inner, leaks, np.eye(n_below), leaks)
         factor_changes[:, below] = pushes[:, below] @ inverse
-    model_changes = own_deviations * 1.0 + factor_changes * costs + factors * cost_changes
+    model_changes = own_deviations + factor_changes * costs + factors * cost_changes
     received = factor_changes @ flows + factors @ deviations
     paid = factor_changes * costs + factors * cost_changes
     return {

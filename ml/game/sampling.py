@@ -13,7 +13,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["permutation_order", "stratified_order"]
+__all__ = ["stratified_order"]
 
 _LISTED = 20_000
 """A size with at most this many coalitions is listed and shuffled; others are drawn."""
@@ -48,34 +48,26 @@ def stratified_order(n_parties: int, seed: int, length: int) -> npt.NDArray[np.u
     return np.array((certain + drawn)[:length], dtype=np.uint64)
 
 
-def permutation_order(
-    n_parties: int, seed: int
-) -> Iterator[tuple[int, tuple[int, ...], list[int]]]:
-    """Yield (payer, order of the others, coalitions on the way) without end, payers by turn."""
-    rng = np.random.default_rng((seed, 64))
-    while True:
-        for payer in range(n_parties):
-            others = [party for party in range(n_parties) if party != payer]
-            order = tuple(int(party) for party in rng.permutation(others))
-            coalition, path = 1 << payer, []
-            for party in order[:-1]:
-                coalition |= 1 << party
-                path.append(coalition)
-            yield payer, order, path
-
-
 def _counts_by_turn(n_parties: int, length: int) -> npt.NDArray[np.intp]:
     """Whose turn it is, size by size: index 0 is size 2."""
-    turns, quotients = [], []
-    for index, size in enumerate(range(2, n_parties)):
-        weight = 1 / size + 1 / (n_parties - size)
-        seats = min(comb(n_parties, size), length)
-        turns.append(np.full(seats, index, dtype=np.intp))
-        quotients.append(np.arange(1, seats + 1) / weight)
-    if not turns:
+    sizes = range(2, n_parties)
+    weights = [1 / size + 1 / (n_parties - size) for size in sizes]
+    available = [comb(n_parties, size) for size in sizes]
+    # Raise the price of a seat until there are enough, so that no more are listed than needed.
+    price = 1.0
+    while True:
+        seats = [min(most, int(price * w)) for most, w in zip(available, weights, strict=True)]
+        if sum(seats) >= length or seats == available:
+            break
+        price *= 2
+    if not seats or length == 0:
         return np.empty(0, dtype=np.intp)
-    order = np.argsort(np.concatenate(quotients), kind="stable")
-    return np.asarray(np.concatenate(turns)[order][:length])
+    turns = np.repeat(np.arange(len(seats)), seats)
+    quotients = np.concatenate(
+        [np.arange(1, count + 1) / w for count, w in zip(seats, weights, strict=True)]
+    )
+    order = np.argsort(quotients, kind="stable")
+    return np.asarray(turns[order][:length], dtype=np.intp)
 
 
 def _coalitions_of_size(n_parties: int, size: int, seed: int) -> Iterator[int]:

@@ -108,8 +108,10 @@ def largest_rational_rho(table: ValueTable) -> float:
     Infinite if every party either adds the most or has no value of its own.
     """
     phi, own = shapley_values(table.values), table.own_values
-    shares = np.maximum(phi, 0.0) / phi.max()
     rhos = [np.inf]
+    if not phi.max() > 0:
+        return float("inf")
+    shares = np.maximum(phi, 0.0) / phi.max()
     for share, value in zip(shares, own, strict=True):
         if value > 0 and share < 1:
             bound = np.log(value / table.grand_value) / np.log(share) if share > 0 else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.game.coalitions import FloatArray
 
@@ -46,12 +47,10 @@ def flows_by_size(
     variances = np.zeros((n_parties, n_parties))
     n_inner = int(((sizes > 1) & (sizes < n_parties)).sum())
     inflation = n_inner / max(n_inner - lost_degrees, 1) if n_inner else 1.0
+    spreads = _spreads(sizes, values, n_parties)
     for size in range(2, n_parties):
-        inside = bits[sizes == size]
-        mine = values[sizes == size]
-        if len(mine) == 0:
-            continue
-        share, variance = _one_size(inside, mine, size, inflation)
+        inside, mine = bits[sizes == size], values[sizes == size]
+        share, variance = _one_size(inside, mine, size, spreads[size] * inflation)
         flows += share / (n_parties - size)
         variances += variance / (n_parties - size) ** 2
     flows += ((grand - own) / (n_parties - 1))[:, None]
@@ -69,21 +68,35 @@ def on_row_sums(flows: FloatArray, row_sums: FloatArray) -> FloatArray:
     return flows
 
 
+def _spreads(sizes: npt.NDArray[np.intp], values: FloatArray, n_parties: int) -> FloatArray:
+    """Variance of the values of each size, shape (n + 1,).
+
+    A size with less than two samples says nothing of its own; it is taken to vary as much as
+    the others do on average, or as all samples do if no size has two.
+    """
+    spreads = np.full(n_parties + 1, np.nan)
+    for size in range(2, n_parties):
+        if (sizes == size).sum() > 1:
+            spreads[size] = values[sizes == size].var(ddof=1)
+    known = spreads[~np.isnan(spreads)]
+    spreads[np.isnan(spreads)] = known.mean() if len(known) else values.var(ddof=1)
+    return spreads
+
+
 def _one_size(
-    bits: FloatArray, values: FloatArray, size: int, inflation: float
+    bits: FloatArray, values: FloatArray, size: int, spread: float
 ) -> tuple[FloatArray, FloatArray]:
     n_parties = bits.shape[1]
     together = bits.T @ bits  # (n, n) coalitions with both
     sums = (bits * values[:, None]).T @ bits
     alone, alone_sums = np.diag(together), np.diag(sums)
-    overall = values.mean()
+    overall = values.mean() if len(values) else 0.0
     mean_of = np.where(alone > 0, alone_sums / np.maximum(alone, 1), overall)
     pair_mean = np.where(together > 0, sums / np.maximum(together, 1), mean_of[:, None])
     share = pair_mean - mean_of[:, None]
     apart = alone[:, None] - together
-    spread = float(values.var(ddof=1)) if len(values) > 1 else 0.0
     with_both, with_one = comb(n_parties - 2, size - 2), comb(n_parties - 2, size - 1)
     of_both = np.maximum(1 - together / with_both, 0.0) / np.maximum(together, 1)
     of_one = np.maximum(1 - apart / with_one, 0.0) / np.maximum(apart, 1)
     p = np.where(alone[:, None] > 0, together / np.maximum(alone[:, None], 1), 0.0)
-    return share, (1 - p) ** 2 * spread * inflation * (of_both + of_one)
+    return share, (1 - p) ** 2 * spread * (of_both + of_one)

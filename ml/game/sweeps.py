@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import BudgetError, FlowsError
-from ml.game.clearing import Problem, adjustment_factors, checked_problem
+from ml.game.clearing import adjustment_factors
 from ml.game.coalitions import FloatArray
 from ml.game.elimination import eliminate
+from ml.game.problem import Problem, checked_problem
 
 __all__ = ["BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"]
 

@@ -80,10 +80,16 @@ def _snekmate_folder() -> Path:
 
 
 def _sources_hash(folder: Path, name: str) -> str:
-    """SHA-256 over compiler version, contract name, and each source with its relative path."""
+    """SHA-256 over compiler version, contract name, and each source with its relative path.
+
+    Contracts may import any module beside them and snekmate; mocks stand alone.
+    """
     digest = hashlib.sha256(f"{VYPER_VERSION}\0{name}\0".encode())
-    for root, patterns in ((folder, ("*.vy", "*.vyi")), (_snekmate_folder(), ("utils/*.vy",))):
-        for path in sorted(path for pattern in patterns for path in root.rglob(pattern)):
+    patterns = [(folder, "*.vy"), (folder, "interfaces/*.vyi"), (_snekmate_folder(), "utils/*.vy")]
+    if name.startswith("mocks/"):
+        patterns = [(folder, f"{name}.vy")]
+    for root, pattern in patterns:
+        for path in sorted(root.glob(pattern)):
             content = path.read_bytes()
             digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
             digest.update(content)

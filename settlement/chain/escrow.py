@@ -27,7 +27,7 @@ from settlement.events import (
     ledger_of,
 )
 from settlement.posting import Fault, Posting
-from settlement.terms import MAX_AMOUNT_UNITS, WHOLE_TRANSFERS, RoundReference, SettlementPlan
+from settlement.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementPlan
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -241,7 +241,7 @@ class EscrowClient:
         round_id = plan.round.round_id
         n_parties = self.terms(round_id).n_parties
         chunks = plan.chunks
-        if len(chunks) == 1 and max(n_parties, len(plan.transfers)) <= WHOLE_TRANSFERS:
+        if len(chunks) == 1:
             small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
             name = "settle" if small else "settle_large"
             data = self.interface.encode(name, round_id, chunks[0])

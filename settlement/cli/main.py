@@ -9,6 +9,7 @@ import click
 
 from ml.errors import MlError
 from settlement.cli.calculators import allocate, estimate
+from settlement.cli.models import cache, predict
 from settlement.cli.parties import challenge, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
@@ -51,7 +52,9 @@ for verb in (
     sign,
     challenge,
     withdraw,
+    predict,
     estimate,
+    cache,
 ):
     fairround.add_command(verb)
 

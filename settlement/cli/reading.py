@@ -68,7 +68,8 @@ def _retrain(folder: Path, n_coalitions: int) -> tuple[Finding, ...]:
     from settlement.store import RoundFolder
 
     done = retrain_sample(folder, n_coalitions)
-    n_entries = len(ValueDocument.read(RoundFolder(folder)).values) - 1
+    stored = ValueDocument.read(RoundFolder(folder))
+    n_entries = len(stored.coalitions or stored.values[1:])
     chances = ", ".join(
         f"{share:.0%} forged: {detection_probability(n_entries, share, n_coalitions):.3f}"
         for share in (0.05, 0.1, 0.25)

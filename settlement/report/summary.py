@@ -21,6 +21,10 @@ REPORT_JSON = "report.json"
 REPORT_TEXT = "report.txt"
 
 
+SETTLING = ("settle/", "endorse/", "commit/", "propose/")
+"""Labels of the transactions that settle a round: its plan, and what shows consent to it."""
+
+
 @dataclass(frozen=True)
 class StoredRound:
     """The documents of all stages of one settled round."""
@@ -57,6 +61,8 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
                 "deposit_units": opened.deposits_units[party],
                 "adjustment_factor": allocation.adjustment_factors[party],
                 "payoff": allocation.payoffs[party],
+                "payoff_error": allocation.payoff_errors and allocation.payoff_errors[party],
+                "factor_error": allocation.factor_errors and allocation.factor_errors[party],
                 "net_position_units": settlement.net_positions_units[party],
                 "withdrawn_units": settlement.withdrawn_units[party],
                 "model_value": allocation.model_values[party],
@@ -67,7 +73,7 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
     return {
         "name": opened.name,
         "exchange_rate": opened.exchange_rate,
-        "grand_value": stored.values.values[-1],
+        "grand_value": stored.values.grand_value,
         "parties": parties,
         "transfers": settlement.transfers,
         "plan_id": settlement.plan_id,
@@ -75,6 +81,9 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "escrow_balance_wei": settlement.escrow_balance_wei,
         "settlement_block": settlement.settlement_block,
         "gas": settlement.gas,
+        "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
+        "n_seeds": len(stored.values.scores),
+        "estimated": stored.values.coalitions is not None,
         "monotone": stored.values.monotone,
         "monotone_violations": stored.values.monotone_violations,
         "certificate_gap": allocation.certificate_gap,
@@ -96,7 +105,7 @@ def summary_text(summary: dict[str, Any]) -> str:
         for t in summary["transfers"]
     ]
     lines += ["  " + line for line in text_table(["debtor", "", "creditor", "amount"], transfers)]
-    lines += ["", *_chain_lines(summary), _monotone_line(summary), ""]
+    lines += ["", *_chain_lines(summary), _table_line(summary), ""]
     return "\n".join(lines)
 
 
@@ -105,8 +114,8 @@ def _row(party: dict[str, Any], trained: bool) -> list[str]:
         party["name"],
         f"{party['own_value']:.4f}",
         f"{party['deposit_units']:,}",
-        f"{party['adjustment_factor']:.4f}",
-        f"{round(party['payoff'], 4) + 0.0:+.4f}",  # no -0.0000
+        f"{party['adjustment_factor']:.4f}{_error(party['factor_error'])}",
+        f"{round(party['payoff'], 4) + 0.0:+.4f}{_error(party['payoff_error'])}",  # no -0.0000
         f"{party['net_position_units']:+,}",
         f"{party['model_value']:.4f}",
     ]
@@ -121,7 +130,7 @@ def _score(score: float | None) -> str:
 
 def _chain_lines(summary: dict[str, Any]) -> list[str]:
     gas = summary["gas"]
-    settling = sum(used for label, used in gas.items() if "settle" in label)
+    settling = sum(used for label, used in gas.items() if label.startswith(SETTLING))
     return [
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
@@ -131,11 +140,22 @@ def _chain_lines(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def _monotone_line(summary: dict[str, Any]) -> str:
+def _error(error: float | None) -> str:
+    return "" if error is None else f" +- {error:.4f}"
+
+
+def _table_line(summary: dict[str, Any]) -> str:
+    n_parties = len(summary["parties"])
+    seeds = f", mean of {summary['n_seeds']} seeds" if summary["n_seeds"] > 1 else ""
+    if summary["estimated"]:
+        return (
+            f"flows estimated from {summary['n_trained_coalitions']:,} of {2**n_parties - 1:,} "
+            f"coalitions{seeds}"
+        )
     violations = summary["monotone_violations"]
     if not violations["broken"]:
-        return f"value table: monotone in all {violations['edges']} edges"
+        return f"value table: monotone in all {violations['edges']} edges{seeds}"
     return (
         f"value table: {violations['broken']} of {violations['edges']} edges not monotone, the "
-        f"largest by {violations['largest']:.4f}; {summary['monotone']}ed"
+        f"largest by {violations['largest']:.4f}; {summary['monotone']}ed{seeds}"
     )

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from ml.game import ValueTable, allocate
+from ml.game import (
+    Allocation,
+    EstimatedAllocation,
+    NoisyAllocation,
+    SeededTables,
+    ValueTable,
+    allocate,
+    allocate_estimate,
+    allocate_seeds,
+)
 from settlement.bridge import budgets_of_deposits
 from settlement.config import RoundConfig
 from settlement.documents import AllocationDocument, OpenedRound, ValueDocument
 from settlement.stages.context import RoundContext
+from settlement.stages.train import estimate_of
 
 __all__ = ["allocation_document", "carry_out"]
 
@@ -27,15 +37,48 @@ def allocation_document(
     config: RoundConfig, opened: OpenedRound, values: ValueDocument
 ) -> AllocationDocument:
     """The allocation of a round, from its stored values and deposits alone."""
-    budgets = budgets_of_deposits(opened.deposits_units, opened.exchange_rate)
-    table = ValueTable(np.array(values.values))
-    caps = np.array([np.inf if party.cap is None else float(party.cap) for party in config.parties])
+    budgets = np.array(budgets_of_deposits(opened.deposits_units, opened.exchange_rate))
+    own_values = np.array([values.value_of(1 << k) for k in range(len(opened.parties))])
+    caps = np.array([np.inf if cap is None else cap for cap in config.caps])
     # Own values are known only now; a party that wants less than it has wants nothing more.
-    allocation = allocate(table, np.array(budgets), np.maximum(caps, table.own_values))
+    caps = np.maximum(caps, own_values)
+    if values.coalitions is not None:
+        return _estimated(config, opened, values, budgets, caps)
+    allocation = allocate(ValueTable(np.array(values.values)), budgets, caps)
+    errors: NoisyAllocation | None = None
+    if len(values.scores) > 1:
+        monotone = "above" if config.monotone == "cover" else config.monotone
+        errors = allocate_seeds(SeededTables(values.scores), budgets, caps, monotone=monotone)
+    return _document(opened, allocation, errors)
+
+
+def _estimated(
+    config: RoundConfig,
+    opened: OpenedRound,
+    values: ValueDocument,
+    budgets: np.ndarray,
+    caps: np.ndarray,
+) -> AllocationDocument:
+    """From the sampled coalitions: the estimate asks for the same ones again, now looked up."""
+    known = dict(zip(values.coalitions or [], values.values, strict=True))
+
+    def recall(coalitions: np.ndarray) -> np.ndarray:
+        return np.array([known[coalition] for coalition in coalitions.tolist()])
+
+    estimated = allocate_estimate(estimate_of(config, recall, len(known)), budgets, caps)
+    return _document(opened, estimated.allocation, estimated)
+
+
+def _document(
+    opened: OpenedRound,
+    allocation: Allocation,
+    errors: NoisyAllocation | EstimatedAllocation | None,
+) -> AllocationDocument:
+    gap = float(allocation.solver_gap)
     return AllocationDocument(
         parties=opened.parties,
         own_values=allocation.own_values.tolist(),
-        budgets=budgets,
+        budgets=allocation.budgets.tolist(),
         flows=allocation.flows.tolist(),
         shapley=allocation.shapley.tolist(),
         payoffs_unlimited=allocation.payoffs_unlimited.tolist(),
@@ -43,6 +86,9 @@ def allocation_document(
         adjusted_flows=allocation.adjusted_flows.tolist(),
         payoffs=allocation.payoffs.tolist(),
         model_values=allocation.model_values.tolist(),
+        payoff_errors=errors.payoff_errors.tolist() if errors else None,
+        factor_errors=errors.factor_errors.tolist() if errors else None,
+        model_value_errors=errors.model_value_errors.tolist() if errors else None,
         certificate_gap=float(allocation.certificate.gap),
-        solver_gap=float(allocation.solver_gap),
+        solver_gap=None if np.isnan(gap) else gap,
     )

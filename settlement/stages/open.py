@@ -29,7 +29,7 @@ def carry_out(context: RoundContext) -> None:
     """Open the round on the chain; each party's locked deposit is its budget b_i."""
     config = context.config
     deposits = [deposit_units(party.budget_value, config.exchange_rate) for party in config.parties]
-    data_digest = _data_digest(config)  # data that cannot be read stops the round before the chain
+    data_digest = _check_data(config)  # bad data stops the round before anything is deployed
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
         open_chain(context.folder.chain_path, config.chain_spec()) as chain,
@@ -62,12 +62,16 @@ def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit
     return True
 
 
-def _data_digest(config: RoundConfig) -> str | None:
-    if config.data is None:
+def _check_data(config: RoundConfig) -> str | None:
+    """Digest of the round's data, after making sure that the recipe can be trained on it."""
+    if config.data is None or config.recipe is None:
         return None
     from ml.datasets.loading import load
+    from ml.training.scores import check_training
 
-    return load(config.data).digest
+    collaboration = load(config.data)
+    check_training(collaboration, config.recipe)
+    return collaboration.digest
 
 
 def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import ValueTable
+from ml.game import FlowEstimate, ValueTable, best_coalitions, estimate_flows
+from settlement.config import RoundConfig
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
-from settlement.stages.context import RoundContext, model_cache
+from settlement.stages.context import Progress, RoundContext, model_cache
 from settlement.stages.open import TERMS_FILE
 
 if TYPE_CHECKING:
     from ml.datasets.collaboration import Collaboration
     from ml.training.recipe import Recipe
+    from ml.training.scores import TrainedScores
 
-__all__ = ["DataChanged", "agreed_data", "carry_out", "cover_values"]
+__all__ = [
+    "DataChanged",
+    "agreed_data",
+    "carry_out",
+    "cover_values",
+    "estimate_of",
+    "trainer_of",
+    "value_document",
+]
 
 
 class DataChanged(SettlementError):
@@ -25,28 +36,43 @@ class DataChanged(SettlementError):
 
 
 def carry_out(context: RoundContext) -> None:
-    """Write v(C) = mean score over seeds for all coalitions, covered if the round says so."""
+    """Write v(C) = mean score over seeds, covered if the round says so."""
     config = context.config
-    seeds: list[int] = []
-    device: str | None = None
     if config.given_values is not None:
-        scores = np.array([config.given_values])
+        document = value_document(config, np.array([config.given_values]), source="given")
+    elif config.values.method == "exact":
+        document = _train_all(context)
     else:
-        scores, seeds, device = _train(context)
-    values, report, best = cover_values(scores.mean(axis=0), config.monotone)
-    document = ValueDocument(
-        parties=list(config.party_names),
-        values=values.tolist(),
-        source="given" if config.given_values is not None else "trained",
-        scores=scores.tolist(),
-        seeds=seeds,
-        device=device,
-        monotone=config.monotone,
-        monotone_violations=report,
-        best_coalitions=best.tolist(),
-    )
+        document = _train_sample(context)
     with context.folder.write_stage("train", inputs=["open"]) as folder:
         document.write(folder)
+
+
+def value_document(
+    config: RoundConfig,
+    scores: np.ndarray,
+    *,
+    source: str = "trained",
+    coalitions: list[int] | None = None,
+    device: str | None = None,
+) -> ValueDocument:
+    """The value table that scores (seeds, coalitions) lead to."""
+    values, violations, best = scores.mean(axis=0), None, None
+    if coalitions is None:
+        values, violations, best_array = cover_values(values, config.monotone)
+        best = best_array.tolist()
+    return ValueDocument(
+        parties=list(config.party_names),
+        values=values.tolist(),
+        source=source,
+        coalitions=coalitions,
+        scores=scores.tolist(),
+        seeds=list(config.recipe.seeds) if config.recipe else [],
+        device=device,
+        monotone=config.monotone,
+        monotone_violations=violations,
+        best_coalitions=best,
+    )
 
 
 def cover_values(
@@ -79,16 +105,7 @@ def cover_values(
         "broken": report.n_broken,
         "largest": report.largest,
     }
-    return table.cover("above").table.values, violations, _best_coalitions(scores)
-
-
-def _best_coalitions(scores: np.ndarray) -> np.ndarray:
-    best = np.arange(len(scores))
-    for party in range(len(scores).bit_length() - 1):
-        pairs = best.reshape(-1, 2, 1 << party)  # a view: without the party, with it
-        better = scores[pairs[:, 0]] > scores[pairs[:, 1]]
-        pairs[:, 1][better] = pairs[:, 0][better]
-    return best
+    return table.cover("above").table.values, violations, best_coalitions(scores)
 
 
 def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
@@ -114,18 +131,69 @@ def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:
     return collaboration, config.recipe
 
 
-def _train(context: RoundContext) -> tuple[np.ndarray, list[int], str]:
-    from ml.training.scores import train_coalitions
+def trainer_of(context: RoundContext, progress: Progress) -> Callable[[np.ndarray], TrainedScores]:
+    """A function that trains coalitions on the agreed data by the round's engine.
+
+    What is in the cache is recalled instead.
+    """
+    from ml.engines.spec import make_engine
+    from ml.training.devices import choose_device
+    from ml.training.scores import check_training, train_coalitions
 
     collaboration, recipe = agreed_data(context)
-    n_coalitions = 1 + collaboration.grand_coalition
-    trained = train_coalitions(
-        collaboration,
-        recipe,
-        np.arange(1, n_coalitions),
-        cache=model_cache(),
-        progress=lambda done, total: context.progress("train", done, total),
-    )
+    network = check_training(collaboration, recipe)
+    stacks = network.best_stack_size(choose_device(recipe.device).type) > 1
+
+    def train(coalitions: np.ndarray) -> TrainedScores:
+        return train_coalitions(
+            collaboration,
+            recipe,
+            coalitions,
+            cache=model_cache(),
+            progress=lambda done, total: progress("train", done, total),
+            engine=make_engine(context.config.engine, stacks=stacks),
+        )
+
+    return train
+
+
+def _train_all(context: RoundContext) -> ValueDocument:
+    n_coalitions = 2 ** len(context.config.parties)
+    trained = trainer_of(context, context.progress)(np.arange(1, n_coalitions))
     scores = np.zeros((len(trained.scores), n_coalitions))
     scores[:, trained.coalitions] = trained.scores
-    return scores, list(recipe.seeds), trained.device
+    return value_document(context.config, scores, device=trained.device)
+
+
+def _train_sample(context: RoundContext) -> ValueDocument:
+    """Train the coalitions that the estimator asks for, a batch at a time."""
+    train = trainer_of(context, lambda stage, done, total: None)
+    batches: list[TrainedScores] = []
+    asked = context.config.values.evaluations
+
+    def evaluate(coalitions: np.ndarray) -> np.ndarray:
+        batches.append(train(coalitions.astype(np.int64)))
+        context.progress("train", sum(len(batch.coalitions) for batch in batches), asked)
+        return batches[-1].means
+
+    context.progress("train", 0, asked)
+    estimate = estimate_of(context.config, evaluate)
+    scores = np.concatenate([batch.scores for batch in batches], axis=1)
+    coalitions = estimate.coalitions.tolist()
+    return value_document(context.config, scores, coalitions=coalitions, device=batches[-1].device)
+
+
+def estimate_of(
+    config: RoundConfig,
+    evaluate: Callable[[np.ndarray], np.ndarray],
+    evaluations: int | None = None,
+) -> FlowEstimate:
+    """The round's estimate of its flows; the same coalitions whoever asks."""
+    values = config.values
+    return estimate_flows(
+        evaluate,
+        len(config.parties),
+        evaluations or values.evaluations,
+        values.seed,
+        values.estimator,
+    )

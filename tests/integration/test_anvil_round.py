@@ -93,7 +93,7 @@ def test_round_on_a_node_killed_again_and_again_settles_once(fairround, on_node,
     assert killed >= 1
     fairround("run", folder)
     assert settlements_on(anvil, folder) == 1
-    assert len(set(labels(folder, "receipt"))) == len(labels(folder, "receipt")) == 8
+    assert len(set(labels(folder, "receipt"))) == len(labels(folder, "receipt"))
     fairround("verify", folder)
 
 
@@ -117,10 +117,11 @@ def test_round_whose_blocks_were_reorganised_goes_on(fairround, on_node, anvil, 
     anvil.mine(8)
     folder = on_node(anvil.address)
     fairround("open", folder)
+    opened = labels(folder, "receipt")
     anvil.reorganise(depth)
     fairround("run", folder)
     assert settlements_on(anvil, folder) == 1
-    assert len(labels(folder, "reorganised")) == min(depth, 5)
+    assert labels(folder, "reorganised") == opened[-depth:]
     fairround("verify", folder)
 
 

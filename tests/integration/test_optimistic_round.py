@@ -75,9 +75,7 @@ def propose(path, change):
 
 def test_a_vanished_operator_keeps_nobody_from_its_deposit(fairround, optimistic):
     fairround("open", optimistic)
-    assert "still open" in fairround(
-        "withdraw", optimistic, "--party", "a", code=1
-    )
+    assert "still open" in fairround("withdraw", optimistic, "--party", "a", code=1)
     folder = RoundFolder(optimistic)
     spec = read_config(folder.config_path).chain_spec()
     with open_chain(folder.chain_path, spec) as chain:

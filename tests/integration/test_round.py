@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from settlement import retraining
@@ -182,6 +183,54 @@ def test_a_round_on_digits_rewards_every_party_within_one_sample(fairround, digi
         assert distance <= 1 / rewards["n_validation"] + 1e-9
         assert (digits / "reward" / reward["file"]).stat().st_size > 0
     fairround("verify", digits)
+
+
+def test_several_seeds_give_every_payoff_its_standard_error(fairround, digits):
+    edit(digits, "seeds = [0]", "seeds = [0, 1, 2]")
+    edit(digits, "epochs = 30", "epochs = 3")
+    result = json.loads(fairround("run", digits, "--json"))
+    assert result["n_seeds"] == 3
+    assert max(party["payoff_error"] for party in result["parties"]) > 0
+    assert "mean of 3 seeds" in fairround("show", digits)
+    fairround("verify", digits)
+
+
+def test_a_round_of_nine_parties_trains_a_sample_of_coalitions(fairround, digits):
+    text = (digits / "round.toml").read_text().partition("[[party]]")[0]
+    text = text.replace('monotone = "cover" ', 'monotone = "refuse" ').replace("= 30", "= 3")
+    text += '[values]\nmethod = "estimate"\nevaluations = 60\n'
+    for party in range(9):
+        text += f'[[party]]\nname = "p{party}"\nlabels = [{party}, {party + 1}]\nbudget = 0.05\n'
+    (digits / "round.toml").write_text(text)
+    result = json.loads(fairround("run", digits, "--json"))
+    assert result["estimated"]
+    assert result["n_trained_coalitions"] == 60
+    assert result["escrow_balance_wei"] == 0
+    assert sum(party["net_position_units"] for party in result["parties"]) == 0
+    assert min(party["net_position_units"] for party in result["parties"]) >= -50_000
+    fairround("verify", digits)
+
+
+def test_a_model_reward_predicts(fairround, digits, tmp_path):
+    edit(digits, "epochs = 30", "epochs = 10")
+    fairround("run", digits)
+    from sklearn.datasets import load_digits
+
+    images = np.rint(load_digits().images[:20] * 255 / 16).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    asked = ("predict", digits, "--party", "high", tmp_path / "images.npy")
+    result = json.loads(fairround(*asked, "--json"))
+    assert len(result["classes"]) == 20
+    assert len(fairround(*asked).splitlines()) == 20
+    assert "No party 'x'" in fairround("predict", digits, "--party", "x", tmp_path / "n", code=1)
+    assert json.loads(fairround("cache", "--json"))["n_models"] == 7
+    assert json.loads(fairround("cache", "--prune", "0", "--json"))["n_removed"] == 7
+
+
+def edit(folder, old, new):
+    config = folder / "round.toml"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new))
 
 
 def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(

@@ -5,9 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ml.errors import BrokenInvariant, BudgetError, CapError, NegativeFlowError
+from ml.errors import (
+    BrokenInvariant,
+    BudgetError,
+    CapError,
+    NegativeFlowError,
+    SolverDisagreement,
+)
 from ml.game import ValueTable, allocate
-from ml.game.allocation import check_allocation
+from ml.game.allocation import _solver_gap, check_allocation
 
 INF = np.inf
 
@@ -106,3 +112,29 @@ def test_a_broken_property_is_found_at_run_time(three_parties, field, change, me
     limits = np.array([0.75, 1, 1]) if message == "range" else np.ones(3)
     with pytest.raises(BrokenInvariant, match=message):
         check_allocation(broken, 1.0, limits)
+
+
+def test_a_game_without_any_value_owes_nothing():
+    allocation = allocate(ValueTable(np.zeros(8)), np.zeros(3))
+    assert allocation.adjustment_factors.tolist() == [1, 1, 1]
+    assert not allocation.payoffs.any()
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_the_unit_of_value_does_not_matter(three_parties, unit):
+    table = ValueTable(unit * three_parties.values)
+    allocation = allocate(table, [0.2 * unit, INF, INF])
+    np.testing.assert_allclose(allocation.adjustment_factors, [0.75, 1, 1], rtol=1e-12)
+    np.testing.assert_allclose(allocation.payoffs / unit, [-0.2, 0.1125, 0.0875], rtol=1e-12)
+
+
+def test_the_linear_programme_may_lead_and_the_check_may_be_left_out(three_parties):
+    led = allocate(three_parties, [0.2, INF, INF], method="linear-programme")
+    np.testing.assert_allclose(led.adjustment_factors, [0.75, 1, 1], atol=1e-9)
+    assert np.isnan(allocate(three_parties, cross_check=False).solver_gap)
+
+
+def test_solvers_that_disagree_stop_the_round(three_parties):
+    flows = allocate(three_parties).flows
+    with pytest.raises(SolverDisagreement, match=r"Cost of party 0 differs by 0\.2"):
+        _solver_gap(flows, np.array([0.75, 1, 1]), np.array([0.5, 1, 1]))

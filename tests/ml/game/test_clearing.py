@@ -27,14 +27,28 @@ def random_flows(draw_seed, n_parties, zeros):
     return flows, rng
 
 
+RANDOM_GAMES = {
+    "seed": st.integers(0, 2**32),
+    "n_parties": st.integers(2, 7),
+    "zeros": st.sampled_from([0.0, 0.3, 0.6]),
+    "budget": st.sampled_from([0.0, 0.05, 0.5]),
+}
+
+
 @settings(max_examples=300, deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    n_parties=st.integers(2, 7),
-    zeros=st.sampled_from([0.0, 0.3, 0.6]),
-    budget=st.sampled_from([0.0, 0.05, 0.5]),
-)
+@given(**RANDOM_GAMES)
 def test_clearing_linear_programme_and_rationals_agree(seed, n_parties, zeros, budget):
+    assert_three_ways_agree(seed, n_parties, zeros, budget)
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None)
+@given(**RANDOM_GAMES)
+def test_three_ways_agree_on_thousands_of_games(seed, n_parties, zeros, budget):
+    assert_three_ways_agree(seed, n_parties, zeros, budget)
+
+
+def assert_three_ways_agree(seed, n_parties, zeros, budget):
     flows, rng = random_flows(seed, n_parties, zeros)
     budgets = budget * rng.random(n_parties)
     budgets[rng.random(n_parties) < 0.2] = INF

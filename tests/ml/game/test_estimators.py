@@ -9,6 +9,7 @@ from ml.game import (
     allocate,
     allocate_estimate,
     conditional_shapley,
+    estimate_error,
     estimate_flows,
     family,
 )
@@ -228,3 +229,32 @@ def test_rows_without_negative_entries_are_the_nearest_ones(rng):
     for _ in range(200):
         other = rng.dirichlet(np.ones(5), 6) * 0.7
         assert ((nearest - flows)[off] ** 2).sum() <= ((other.ravel() - flows[off]) ** 2).sum()
+
+
+def test_an_estimate_is_measured_against_the_truth():
+    game = family("coverage", 12, 2)
+    estimate = estimate_flows(game.evaluate, 12, 500)
+    error = estimate_error(estimate, game.flows)
+    assert error.relative_rms == pytest.approx(relative_error(estimate, game.flows))
+    assert error.rms < error.largest
+    assert 0.7 < error.share_within_two_errors <= 1
+    with pytest.raises(EstimationError, match=r"\(3, 3\); expected \(12, 12\)"):
+        estimate_error(estimate, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("method", SHARED)
+def test_a_tiny_sample_does_not_claim_to_be_exact(method):
+    game = family("coverage", 12, 2)
+    off = ~np.eye(12, dtype=bool)
+    for evaluations in (13, 14, 20, 30):
+        estimate = estimate_flows(game.evaluate, 12, evaluations, method=method)
+        assert estimate.standard_errors[off].min() > 0
+        claimed = np.sqrt((estimate.standard_errors[off] ** 2).mean())
+        found = np.sqrt(((estimate.flows - game.flows)[off] ** 2).mean())
+        assert claimed > 0.3 * found
+
+
+def test_permutations_of_a_fully_known_game_come_to_an_end():
+    game = family("coverage", 6, 1)
+    estimate = estimate_flows(game.evaluate, 6, 63, method="permutation")
+    assert relative_error(estimate, game.flows) < 0.2

@@ -6,8 +6,8 @@ from scipy import sparse
 
 from ml.game import adjustment_factors, check_certificate
 from ml.game.aggregation import marked_system, solve_duals, solve_factors
-from ml.game.clearing import checked_problem
 from ml.game.fictitious_default import _default_in_rounds
+from ml.game.problem import checked_problem
 
 
 def random_market(n_parties, n_flows, rng, allowed=lambda payer, payee: payer != payee):

@@ -12,6 +12,7 @@ ACCOUNTS = ("operator", *PARTIES)
 DEPOSITS_UNITS = (200_000, 1_000_000, 1_000_000)
 TRANSFERS = (Transfer(0, 1, 112_500), Transfer(0, 2, 87_500))
 WITHDRAWN_UNITS = (0, 1_112_500, 1_087_500)
+MOMENTS = ("before", "after")  # of a write, to be killed at; torn lines are the purse's
 UNIT_SCALE = 10**12
 TERMS_HASH = bytes(range(32))
 
@@ -55,6 +56,5 @@ def assert_story_happened_once(chain: Chain, address: str, journal: Journal) -> 
     assert ledger.withdrawn_units == WITHDRAWN_UNITS
     assert chain.balance(address) == 0
     labels = [entry["label"] for entry in journal.entries if entry.kind == "receipt"]
-    assert [label.partition("/")[0] for label in labels] == [
-        *("deploy", "open", "deposit", "deposit", "deposit", "settle", "withdraw", "withdraw")
-    ]
+    assert len(set(labels)) == len(labels)
+    assert [label for label in labels if label.startswith("settle")] == ["settle/1"]

@@ -12,6 +12,7 @@ from settlement.chain.journal import Journal
 SOURCE = Path(__file__).with_name("Purse.vy")
 PARTIES = ("party/0", "party/1")
 ACCOUNTS = ("operator", *PARTIES)
+MOMENTS = ("before", "torn", "after")  # of a write, to be killed at
 GAS = 300_000
 DEPLOY_GAS = 1_500_000
 

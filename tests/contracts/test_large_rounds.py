@@ -1,0 +1,68 @@
+"""Rounds that do not fit a transaction, through the client."""
+
+from __future__ import annotations
+
+import pytest
+
+from settlement.chain.chain import open_chain
+from settlement.chain.escrow import EscrowClient
+from settlement.chain.spec import ChainSpec
+from settlement.chain.typed_data import sign_plan
+from settlement.events import RoundState
+from settlement.netting import net_transfers
+from settlement.terms import NetPosition, SettlementPlan
+
+MOST_GAS = 2**24
+
+
+def whole_round(n_parties):
+    """Open, fund, sign and settle; every other party pays its neighbour and a bit to the first."""
+    names = ("operator", *(f"party/{k}" for k in range(n_parties)))
+    chain = open_chain(None, ChainSpec(accounts=names))
+    operator = chain.account("operator")
+    parties = [chain.account(f"party/{k}") for k in range(n_parties)]
+    client = EscrowClient.deploy(chain, operator)
+    now = chain.started_at
+    round_id = client.open_round(
+        operator,
+        parties=[party.address for party in parties],
+        terms_hash=bytes(range(32)),
+        unit_scale=1,
+        funding_deadline=now + 10**6,
+        settlement_deadline=now + 10**7,
+    )
+    nets = [0] * n_parties
+    for k in range(1, n_parties - 1, 2):
+        nets[k], nets[k + 1], nets[0] = -(100 + k), 90 + k, nets[0] + 10
+    for k, net in enumerate(nets):
+        if net < 0:
+            client.deposit(round_id, k, parties[k], -net)
+    positions = [NetPosition(k, net) for k, net in enumerate(nets)]
+    plan = SettlementPlan(client.reference(round_id), net_transfers(positions))
+    client.endorse(plan, operator, [sign_plan(plan, party) for party in parties])
+    client.carry_out(plan, operator)
+    assert max(chain.receipt(label).gas_used for label in chain.labels()) < MOST_GAS
+    ledger = client.ledger(round_id)
+    assert ledger.plan_id == plan.plan_id
+    assert ledger.transfers == plan.transfers
+    assert list(ledger.claims_units) == [max(0, net) for net in nets]
+    for k in (0, 2, n_parties - 1 - n_parties % 2):
+        assert client.claim(round_id, k) == max(0, nets[k])
+        if nets[k] > 0:
+            client.withdraw(round_id, k, parties[k], parties[k].address)
+            assert client.claim(round_id, k) == 0
+    return client.state(round_id)
+
+
+def test_a_round_of_seventy_settles_in_one_transaction():
+    assert whole_round(70) is RoundState.SETTLED
+
+
+@pytest.mark.slow
+def test_a_round_of_1100_settles_in_chunks():
+    assert whole_round(1_100) is RoundState.SETTLED_IN_CHUNKS
+
+
+@pytest.mark.slow
+def test_a_round_of_ten_thousand_settles():
+    assert whole_round(10_000) is RoundState.SETTLED_IN_CHUNKS

@@ -1,0 +1,32 @@
+"""The room card tells the truth: every function and test that it names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import ml.game
+from ml.game import flows
+
+CARD = Path(__file__).resolve().parents[3] / "ml" / "README.md"
+TESTS = Path(__file__).parent
+ROWS = re.findall(r"^\| (.+) \| `(\w+)` \| `(test_\w+)` \|$", CARD.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("equation", "function", "test"), ROWS)
+def test_each_equation_has_its_function_and_its_test(equation, function, test):
+    assert hasattr(ml.game, function) or hasattr(flows, function), equation
+    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    assert f"def {test}(" in sources, equation
+
+
+def test_the_card_lists_the_equations():
+    assert len(ROWS) >= 20
+
+
+def test_every_public_name_can_be_had():
+    for name in ml.game.__all__:
+        assert getattr(ml.game, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'shapely'"):
+        _ = ml.game.shapely
+    assert set(ml.game.__all__) <= set(dir(ml.game))
