@@ -21,18 +21,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from eth_abi.abi import encode  # noqa: E402
-from eth_utils.crypto import keccak  # noqa: E402
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 
-from settlement.chain.artifacts import artifact  # noqa: E402
-from settlement.chain.chain import Chain, open_chain  # noqa: E402
-from settlement.chain.escrow import EscrowClient  # noqa: E402
-from settlement.chain.interface import Interface  # noqa: E402
-from settlement.chain.spec import ChainSpec  # noqa: E402
-from settlement.chain.typed_data import sign_plan  # noqa: E402
-from settlement.netting import net_transfers  # noqa: E402
-from settlement.posting import net_amounts, post_allocation  # noqa: E402
-from settlement.terms import NetPosition, SettlementPlan  # noqa: E402
+from settlement.chain.artifacts import artifact
+from settlement.chain.chain import Chain, open_chain
+from settlement.chain.escrow import EscrowClient
+from settlement.chain.interface import Interface
+from settlement.chain.spec import ChainSpec
+from settlement.chain.typed_data import sign_plan
+from settlement.netting import net_transfers
+from settlement.posting import net_amounts, post_allocation
+from settlement.terms import NetPosition, SettlementPlan
 
 DEPOSIT_UNITS = 10**6
 GAS = 16_000_000
@@ -47,14 +47,14 @@ def start(n_parties: int) -> Chain:
 
 
 def random_positions(n_parties: int) -> list[NetPosition]:
-    """Net positions of up to a deposit, all parties involved, summing to zero."""
+    """Net positions that sum to zero: the even parties pay up to their deposits to the odd ones."""
     generator = random.Random(n_parties)
-    amounts = [generator.randrange(1, DEPOSIT_UNITS) for _ in range(n_parties)]
-    signed = [amount if k % 2 else -amount for k, amount in enumerate(amounts)]
-    signed[1] -= sum(signed)
-    while not -DEPOSIT_UNITS <= signed[1]:
-        signed[0], signed[1] = signed[0] - 1, signed[1] + 1
-    return [NetPosition(party, amount) for party, amount in enumerate(signed)]
+    nets = [-generator.randrange(1, DEPOSIT_UNITS) * (1 - k % 2) for k in range(n_parties)]
+    total, shares = -sum(nets), [generator.random() * (k % 2) for k in range(n_parties)]
+    for k, share in enumerate(shares):
+        nets[k] += int(total * share / sum(shares))
+    nets[1] -= sum(nets)
+    return [NetPosition(party, net) for party, net in enumerate(nets)]
 
 
 def measure_escrow(n_parties: int) -> dict[str, Any]:
@@ -218,6 +218,7 @@ def compare(n_parties: int, token: dict[str, int]) -> dict[str, Any]:
 
 
 def main() -> int:
+    """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 50, 200, 1_000])
     parser.add_argument("--json", action="store_true")
@@ -242,7 +243,8 @@ def main() -> int:
     print("gas a party      settle   goal  signatures  per flow  netted  Merkle claims")
     for row in result["rows"]:
         print(
-            f"n = {row['n_parties']:<10} {row['settle_a_party']:8.0f} {row['goal_a_party'] or 0:6.0f} "
+            f"n = {row['n_parties']:<10} {row['settle_a_party']:8.0f} "
+            f"{row['goal_a_party'] or 0:6.0f} "
             f"{row['signatures_a_party']:10.0f} {row['transfer_from_per_flow_a_party']:10.0f} "
             f"{row['transfer_from_netted_a_party']:7.0f} {row['merkle_a_party']:8.0f}"
         )

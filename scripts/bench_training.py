@@ -160,16 +160,20 @@ def measure(bench: Bench, rounds: int, steps: int) -> dict[str, object]:
         stepper.step(*schedule.batch(at, n_models))
         at += 1
     bench.plain_loop(50)
-    stacked, plain = [], []
+    stacked, plain, cpu_ratios = [], [], []
     for _ in range(rounds):
         synchronise(bench.device)
-        begin = time.perf_counter()
+        begin, cpu_begin = time.perf_counter(), time.process_time()
         for _ in range(steps):
             stepper.step(*schedule.batch(at, n_models))
             at += 1
         synchronise(bench.device)
         stacked.append((time.perf_counter() - begin) / steps / n_models)
-        plain.append(bench.plain_loop(max(50, steps * n_models // 4)))
+        cpu_stacked = (time.process_time() - cpu_begin) / steps / n_models
+        n_plain = max(50, steps * n_models // 4)
+        cpu_begin = time.process_time()
+        plain.append(bench.plain_loop(n_plain))
+        cpu_ratios.append((time.process_time() - cpu_begin) / n_plain / cpu_stacked)
     ratios = [b / a for a, b in zip(stacked, plain, strict=True)]
     floor = bench.floor_s()
     step_s = statistics.median(stacked)
@@ -181,6 +185,8 @@ def measure(bench: Bench, rounds: int, steps: int) -> dict[str, object]:
         "sequential_step_us": statistics.median(plain) * 1e6,
         "ratio": statistics.median(ratios),
         "ratio_of_best": min(plain) / min(stacked),
+        # Of processor time: what other processes take of the machine does not enter.
+        "ratio_of_cpu_time": statistics.median(cpu_ratios),
         "model_steps_per_s": 1 / step_s,
         "floor_step_us": floor * 1e6,
         "times_the_floor": step_s / floor,

@@ -34,7 +34,7 @@ from paper_figures import bars, matrix
 from ml.datasets import data_spec, load
 from ml.engines import LocalEngine
 from ml.engines.processes import ProcessEngine
-from ml.game import Allocation, ValueTable, allocate
+from ml.game import Allocation, ValueTable, allocate, best_coalitions
 from ml.training import recipe, train_coalitions, train_rewards
 
 Figures = NDArray[np.float64]
@@ -54,13 +54,17 @@ class Experiment:
 
 def experiments(arguments: argparse.Namespace) -> dict[str, Experiment]:
     """All experiments by name."""
-    by_label = [{"name": name, "labels": labels} for name, labels in FIVE.items()]
-    pairs = [{"name": f"{k}-{k + 1}", "labels": [k, k + 1]} for k in range(0, 10, 2)]
+    by_label: list[dict[str, Any]] = [
+        {"name": name, "labels": labels} for name, labels in FIVE.items()
+    ]
+    pairs: list[dict[str, Any]] = [
+        {"name": f"{k}-{k + 1}", "labels": [k, k + 1]} for k in range(0, 10, 2)
+    ]
     # App. D: the same party once more; under the union it adds nothing to itself.
     replicated = [*by_label, {"name": "3-5 again", "replicate": "3-5"}]
     mnist = {"source": "mnist", "overlap": "concat"}
     text = {"network": "text", "hidden": [], "learning_rate": 0.01}
-    shares = [{"name": f"share {k + 1}"} for k in range(5)]
+    shares: list[dict[str, Any]] = [{"name": f"share {k + 1}"} for k in range(5)]
     found = {
         "mnist-five": Experiment(mnist, by_label),
         "mnist-disjoint": Experiment({"source": "mnist"}, pairs),
@@ -155,7 +159,7 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         f"0.3 for {names[experiment.pays]}": some,
     }
     allocations = {label: allocate(table, budget) for label, budget in budgets.items()}
-    best = _best_coalitions(means, n)
+    best = best_coalitions(means)
     found: dict[str, Any] = {
         "parties": names,
         "seeds": seeds,
@@ -192,17 +196,6 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
     (out / "table.txt").write_text("\n".join(text) + "\n")
     print("\n".join(text), flush=True)
     return found
-
-
-def _best_coalitions(means: Figures, n: int) -> list[int]:
-    """Which coalition's model stands for each coalition under the cover from above."""
-    best = list(range(2**n))
-    for coalition in range(1, 2**n):
-        for party in range(n):
-            without = coalition & ~(1 << party)
-            if without and means[best[without]] > means[best[coalition]]:
-                best[coalition] = best[without]
-    return best
 
 
 def _figures(out: Path, slug: str, title: str, names: list[str], allocation: Allocation) -> None:

@@ -80,9 +80,10 @@ def party_rows(
         shares = [1 / len(own) if party.share is None else party.share for party in own]
         held = _shares(targets, shares, stream)
     by_name = {party.name: rows for party, rows in zip(own, held, strict=True)}
+    in_order = iter(held)
     found = []
     for index, party in enumerate(spec.parties):
-        rows = by_name[party.replicate or party.name]
+        rows = next(in_order) if party.replicate is None else by_name[party.replicate]
         if party.size is not None and len(rows):
             count = round(party.size * len(rows)) if party.size <= 1 else int(party.size)
             if not 0 < count <= len(rows):

@@ -91,5 +91,10 @@ class ProcessEngine:
                 # What is finished counts, also when another worker died in the meantime.
                 for future in sorted(done, key=lambda f: isinstance(f.exception(), Exception)):
                     yield running.pop(future), future.result()
+        except BaseException:
+            # Cancelled or broken: what is under way is not wanted any more.
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml.game.certificate import Certificate, check_certificate
     from ml.game.clearing import AdjustmentFactors, adjustment_factors, factor_caps
     from ml.game.coalitions import coalition_of, describe_coalition, members, subsets
-    from ml.game.covers import Cover, cover
+    from ml.game.covers import Cover, best_coalitions, cover
     from ml.game.estimated import EstimatedAllocation, allocate_estimate
     from ml.game.estimators import ESTIMATORS, FlowEstimate, estimate_flows
     from ml.game.families import FAMILIES, Family, family
@@ -29,7 +29,7 @@ _HOMES = {
     "certificate": ("Certificate", "check_certificate"),
     "clearing": ("AdjustmentFactors", "adjustment_factors", "factor_caps"),
     "coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
-    "covers": ("Cover", "cover"),
+    "covers": ("Cover", "best_coalitions", "cover"),
     "estimated": ("EstimatedAllocation", "allocate_estimate"),
     "estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
     "families": ("FAMILIES", "Family", "family"),
@@ -88,6 +88,7 @@ __all__ = [
     "allocate_many",
     "allocate_seeds",
     "alpha_beta_scheme",
+    "best_coalitions",
     "budget_sensitivity",
     "check_certificate",
     "check_properties",

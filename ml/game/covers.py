@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import BrokenInvariant, ValueTableError
-from ml.game.coalitions import FloatArray
+from ml.game.coalitions import FloatArray, party_count
 from ml.game.flows import conditional_shapley, payoffs
 from ml.game.values import ValueTable
 
-__all__ = ["COVER_KINDS", "Cover", "cover"]
+__all__ = ["COVER_KINDS", "Cover", "best_coalitions", "cover"]
 
 CoverKind = Literal["above", "below", "mean", "isotonic"]
 COVER_KINDS: tuple[CoverKind, ...] = ("above", "below", "mean", "isotonic")
@@ -103,6 +103,25 @@ def cover(table: ValueTable, kind: str = "above") -> Cover:
         payoffs_before=payoffs(conditional_shapley(table.values)),
         payoffs_after=payoffs(conditional_shapley(covered)),
     )
+
+
+def best_coalitions(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Whose model stands for each coalition under the cover from above, shape (2**n,).
+
+    The sub-coalition of greatest value; the coalition itself where none is better.
+
+    Examples
+    --------
+    >>> best_coalitions([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 0.7]).tolist()
+    [0, 1, 2, 3, 4, 5, 6, 6]
+    """
+    array = np.asarray(values)
+    best = np.arange(len(array))
+    for party in range(party_count(len(array))):
+        pairs = best.reshape(-1, 2, 1 << party)  # a view: without the party, with it
+        better = array[pairs[:, 0]] > array[pairs[:, 1]]
+        pairs[:, 1][better] = pairs[:, 0][better]
+    return best
 
 
 def _above(values: FloatArray, n_parties: int) -> FloatArray:

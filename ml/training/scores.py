@@ -191,13 +191,19 @@ def train_coalitions(
     running = (engine or LocalEngine()).run(
         train_chunk, (collaboration, recipe), [chunk for chunk in chunks if chunk]
     )
-    for n_steps, finished in running:
-        for model in finished:
-            store.put(model)
-            scores[model.key] = model.score
-        done += n_steps
-        if progress is not None:
-            progress(done, total)
+    try:
+        for n_steps, finished in running:
+            for model in finished:
+                store.put(model)
+                scores[model.key] = model.score
+            done += n_steps
+            if progress is not None:
+                progress(done, total)
+    finally:
+        # An interrupt ends the engine's work at once, not when the garbage is collected.
+        close = getattr(running, "close", None)
+        if close is not None:
+            close()
     by_seed = [[scores[a.key] for a in assignments] for assignments in per_coalition]
     return TrainedScores(
         coalitions=asked,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import FlowEstimate, ValueTable, estimate_flows
+from ml.game import FlowEstimate, ValueTable, best_coalitions, estimate_flows
 from settlement.config import RoundConfig
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
@@ -105,16 +105,7 @@ def cover_values(
         "broken": report.n_broken,
         "largest": report.largest,
     }
-    return table.cover("above").table.values, violations, _best_coalitions(scores)
-
-
-def _best_coalitions(scores: np.ndarray) -> np.ndarray:
-    best = np.arange(len(scores))
-    for party in range(len(scores).bit_length() - 1):
-        pairs = best.reshape(-1, 2, 1 << party)  # a view: without the party, with it
-        better = scores[pairs[:, 0]] > scores[pairs[:, 1]]
-        pairs[:, 1][better] = pairs[:, 0][better]
-    return best
+    return table.cover("above").table.values, violations, best_coalitions(scores)
 
 
 def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:

@@ -95,18 +95,25 @@ class Arena:
         except Refusal as refusal:
             expected = refusal
         data = self.client.interface.encode(name, *(_plain(a) for a in arguments))
-        try:
-            receipt = self.send(account, self.client.address, data, value_wei)
-        except Reverted as reverted:
-            assert expected is not None, f"{name}: contract {reverted.reason!r}, twin accepts"
-            assert reverted.reason == expected.reason, name
+        reason, receipt = self._send_or_reason(account, data, value_wei)
+        if reason is not None:
+            assert expected is not None, f"{name}: contract {reason!r}, twin accepts"
+            assert reason == expected.reason, name
             assert len(self.twin.events) == n_events
-            raise expected from None
+            raise expected
         assert expected is None, f"{name}: twin {expected}, contract accepts"
         events = self.events_of(receipt)
         assert events == self.twin.events[n_events:], name
         self.last_receipt: TransactionReceipt = receipt
         return events
+
+    def _send_or_reason(
+        self, account: Any, data: bytes, value_wei: int
+    ) -> tuple[str | None, TransactionReceipt | None]:
+        try:
+            return None, self.send(account, self.client.address, data, value_wei)
+        except Reverted as reverted:
+            return reverted.reason, None
 
     def events_of(self, receipt: TransactionReceipt) -> list[EscrowEvent]:
         decoded = (self.client.interface.decode_log(log) for log in receipt.logs)

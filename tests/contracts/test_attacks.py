@@ -1,4 +1,4 @@
-"""Attacks by name. Others live where their function is tested: see the table in contracts/README.md."""
+"""Attacks by name; others live where their function is tested, see contracts/README.md."""
 
 from __future__ import annotations
 

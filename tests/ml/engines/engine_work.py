@@ -25,6 +25,11 @@ def always_die(shared: str, task: int) -> Iterator[int]:
     yield task
 
 
+def sleep_after(shared: str, task: int) -> Iterator[int]:
+    time.sleep(task)
+    yield task
+
+
 def fail(shared: int, task: int) -> Iterator[int]:
     yield 1
     raise KeyError(f"task {task}")

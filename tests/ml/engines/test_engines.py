@@ -32,6 +32,12 @@ def test_a_worker_that_dies_costs_only_its_task(tmp_path):
     assert (tmp_path / "died").exists()
 
 
+def test_closing_a_pool_stops_its_workers(tmp_path):
+    running = ProcessEngine(2).run(engine_work.sleep_after, str(tmp_path), [0, 600])
+    assert next(running) == 0
+    running.close()  # would wait for ten minutes if the sleeper were left alone
+
+
 def test_workers_that_keep_dying_are_a_named_error():
     with pytest.raises(EngineError, match="died 2 times with 2 of 2 tasks"):
         list(ProcessEngine(1, retries=1).run(engine_work.always_die, None, [1, 2]))

@@ -109,6 +109,20 @@ def test_the_empty_and_the_impossible_coalition_are_refused(digits, quick, tmp_p
     assert files(tmp_path) == []
 
 
+def test_an_interrupted_run_keeps_what_was_finished(digits, quick, tmp_path):
+    one_by_one = recipe({"hidden": [8], "epochs": 5, "stack_size": 1})
+
+    def interrupt(done: int, total: int) -> None:
+        if files(tmp_path):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_coalitions(digits, one_by_one, range(1, 8), cache=tmp_path, progress=interrupt)
+    assert len(files(tmp_path)) == 1
+    again = train_coalitions(digits, one_by_one, range(1, 8), cache=tmp_path)
+    assert (again.n_trained, again.n_recalled) == (6, 1)
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -90,8 +90,10 @@ def crash_everywhere(
             address = story.tell_the_story(chain)
             story.assert_story_happened_once(chain, address, chain.journal)
 
+    # Between bytes that are written and bytes that are executed nothing happens in process.
+    moments = ("after",) if copies and story is escrow_story else story.MOMENTS
     killed = []
-    for moment in story.MOMENTS:
+    for moment in moments:
         for nth_write in itertools.count(1):
             round_folder = folder / f"{moment}-{nth_write}"
             if hasattr(story, "prepare"):
@@ -109,7 +111,7 @@ def crash_everywhere(
 def assert_every_write_was_met(killed: list[list[object]], least: int) -> None:
     """The driver goes on until nobody dies, so no write is left out; and there are enough."""
     moments = list(dict.fromkeys(moment for moment, _ in killed))
-    assert moments in ([*purse.MOMENTS], [*escrow_story.MOMENTS])
+    assert moments in ([*purse.MOMENTS], [*escrow_story.MOMENTS], ["after"])
     n_writes = len(killed) // len(moments)
     assert n_writes >= least
     writes = range(1, n_writes + 1)

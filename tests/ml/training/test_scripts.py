@@ -1,0 +1,41 @@
+"""The benchmark and the reproduction run and print what they say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_ratio_and_floor():
+    command = [
+        sys.executable,
+        "scripts/bench_training.py",
+        "--json",
+        "--rounds",
+        "1",
+        "--steps",
+        "3",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    row = json.loads(done.stdout)["measured"][0]
+    assert (row["device"], row["models"], row["all_steps"]) == ("cpu", 31, 106_015)
+    assert row["ratio"] > 1
+    assert row["floor_step_us"] > 0
+
+
+@pytest.mark.slow
+def test_the_reproduction_writes_tables_and_figures_and_its_observations_hold(tmp_path):
+    command = [sys.executable, "scripts/reproduce_paper.py", str(tmp_path), "--quick"]
+    command += ["--only", "digits-quick", "--seeds", "2"]
+    subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads((tmp_path / "digits-quick" / "table.json").read_text())
+    assert len(found["values"]) == 32
+    assert len(found["observations"]) == 4
+    assert min(found["observations"].values()) > 0
+    assert max(b["largest_miss_samples"] for b in found["budgets"].values()) <= 1
+    assert len(list((tmp_path / "digits-quick").glob("*.svg"))) == 9
