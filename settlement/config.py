@@ -7,16 +7,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
 from ml.engines.spec import EngineSpec, engine_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
 from settlement.chain.errors import ChainSpecError
-from settlement.chain.spec import GWEI, IN_PROCESS, ChainSpec
+from settlement.chain.spec import GWEI, ChainSpec
+from settlement.config_schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.errors import SettlementError
 from settlement.places import line_of
 from settlement.terms import MAX_AMOUNT_UNITS
@@ -63,91 +64,7 @@ class ConfigError(SettlementError):
         super().__init__("\n".join(lines))
 
 
-def _decimal(number: object) -> object:
-    whole = isinstance(number, int) and not isinstance(number, bool)
-    return Decimal(str(number)) if whole else number
-
-
-def _budget(budget: object) -> object:
-    if isinstance(budget, str) and budget != "unlimited":
-        raise ValueError('expected "unlimited" or a number of at least 0')
-    return None if budget == "unlimited" else _decimal(budget)
-
-
 Checked = TypeVar("Checked")
-NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
-Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\=]+$")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _RoundTable(_Table):
-    name: Name
-    exchange_rate: int = Field(10**6, ge=1, le=MAX_AMOUNT_UNITS)
-    monotone: Literal["refuse", "cover"] = "refuse"
-
-
-class ValuesConfig(_Table):
-    """Where the values of the coalitions come from: given, all trained, or a sample trained."""
-
-    given: list[Annotated[Decimal, BeforeValidator(_decimal)]] | None = None
-    method: Literal["exact", "estimate"] = "exact"
-    evaluations: int = Field(500, ge=1, le=10**7)  # coalitions to train for an estimate
-    estimator: Literal["quadratic", "gaussian-process", "stratified", "permutation"] = "quadratic"
-    seed: int = Field(0, ge=0)  # of the choice of coalitions
-
-
-class ChainConfig(_Table):
-    """The chain that settles: which one, how long each phase lasts, how fine a unit is.
-
-    Keys are never here: they come from the keystore folder or the environment.
-    """
-
-    provider: str = IN_PROCESS
-    unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
-    settlement: Literal["unanimous", "optimistic"] = "unanimous"
-    bond_wei: int = Field(
-        10**15, ge=1, le=10**24
-    )  # of the optimistic way: operator's, challenger's
-    challenge_window_s: int = Field(3_600, ge=1, le=10**8)
-    funding_s: int = Field(3_600, ge=1, le=10**9)
-    settlement_s: int = Field(86_400, ge=1, le=10**9)
-    chain_id: int | None = None
-    confirmations: int = 1
-    max_fee_gwei: int = 100
-    priority_fee_gwei: int = 1
-    keystore: str | None = None  # folder, relative to the round's
-
-
-class PartyConfig(BaseModel):
-    """One party; what it contributes (labels, shares, files) is read by `ml.datasets`."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-
-    name: Name
-    budget: Budget = None  # value units; None is "unlimited"
-    funds: bool = True  # false: a party that never deposits, whatever its budget
-    cap: Amount | None = None  # wants no model above this value (Remark 4.3)
-    address: str | None = None  # on a real chain: the account that this party must be
-
-    @property
-    def budget_value(self) -> Decimal | None:
-        """Budget in value units; ``None`` without a limit, zero for a party that never funds."""
-        return self.budget if self.funds else Decimal(0)
-
-
-class _File(_Table):
-    round: _RoundTable
-    values: ValuesConfig = ValuesConfig()
-    data: dict[str, Any] | None = None
-    training: dict[str, Any] | None = None
-    engine: dict[str, Any] | None = None
-    chain: ChainConfig = ChainConfig()
-    party: list[PartyConfig]
 
 
 @dataclass(frozen=True)
@@ -255,9 +172,9 @@ def read_config(path: Path) -> RoundConfig:
     return config
 
 
-def _parse(tables: dict[str, Any], faults: list[Fault]) -> _File | None:
+def _parse(tables: dict[str, Any], faults: list[Fault]) -> ConfigFile | None:
     try:
-        return _File.model_validate(tables)
+        return ConfigFile.model_validate(tables)
     except ValidationError as error:
         for item in error.errors():
             place = ""
@@ -343,7 +260,7 @@ def _check_names(tables: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
-def _check_together(file: _File) -> list[Fault]:
+def _check_together(file: ConfigFile) -> list[Fault]:
     faults = []
     n_parties = len(file.party)
     estimate = file.values.method == "estimate"
@@ -368,7 +285,7 @@ def _check_together(file: _File) -> list[Fault]:
     return faults
 
 
-def _check_given(file: _File, given: list[Decimal], n_parties: int) -> list[Fault]:
+def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
     faults = []
     for name in ("data", "training", "engine"):
         if getattr(file, name) is not None:

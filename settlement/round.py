@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from settlement.chain.keys import AskPassword
 from settlement.config import read_config
 from settlement.documents import (
     AllocationDocument,
@@ -46,12 +47,17 @@ class Round:
     chain's journal and is not sent again; what it had trained stands in the cache.
     """
 
-    def __init__(self, folder: Path, progress: Progress = lambda stage, done, total: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress = lambda stage, done, total: None,
+        ask_password: AskPassword | None = None,
+    ) -> None:
         self.folder = RoundFolder(folder)
         if not self.folder.config_path.is_file():
             raise NoRound(f"{folder} has no round.toml; write one with `fairround init {folder}`.")
         config = read_config(self.folder.config_path)
-        self._context = RoundContext(self.folder, config, progress)
+        self._context = RoundContext(self.folder, config, progress, ask_password)
 
     def run(self) -> None:
         """Carry out all stages that are not done yet."""

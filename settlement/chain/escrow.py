@@ -399,7 +399,8 @@ class EscrowClient:
 
     def events(self, round_id: int | None = None) -> list[EscrowEvent]:
         """Events of a round, or of all, in order."""
-        decoded = (self.interface.decode_log(log) for log in self.chain.logs(self.address))
+        logs = self.chain.logs(self.address, from_block=self.chain.started_block)
+        decoded = (self.interface.decode_log(log) for log in logs)
         return [
             event_of(*found)
             for found in decoded

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, print_json, round_folder
+from settlement.cli.printing import as_json, ask_password, print_json, round_folder
 
 __all__ = ["challenge", "sign", "withdraw"]
 
 party_name = click.option("--party", "name", required=True, metavar="NAME", help="Who you are.")
-
-
-def _ask_password(account: str) -> str:
-    password: str = click.prompt(f"Password of {account}", hide_input=True, err=True)
-    return password
 
 
 @click.command()
@@ -29,7 +24,7 @@ def sign(folder: Path, name: str, yes: bool) -> None:
     """
     from settlement.party_actions import PartyDesk
 
-    desk = PartyDesk.of(folder, name, _ask_password)
+    desk = PartyDesk.of(folder, name, ask_password)
     click.echo(desk.plan_in_words(), err=True)
     if not yes:
         click.confirm("Sign this?", abort=True, err=True)
@@ -49,7 +44,7 @@ def withdraw(folder: Path, name: str, recipient: str | None, json_: bool) -> Non
     """
     from settlement.party_actions import PartyDesk
 
-    units = PartyDesk.of(folder, name, _ask_password).withdraw(recipient)
+    units = PartyDesk.of(folder, name, ask_password).withdraw(recipient)
     if json_:
         print_json({"party": name, "withdrawn_units": units})
     else:
@@ -70,7 +65,7 @@ def challenge(folder: Path, name: str, json_: bool) -> None:
     """
     from settlement.party_actions import PartyDesk
 
-    fault = PartyDesk.of(folder, name, _ask_password).challenge()
+    fault = PartyDesk.of(folder, name, ask_password).challenge()
     if json_:
         print_json({"party": name, "fault": fault.name if fault else None})
     elif fault:

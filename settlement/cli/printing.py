@@ -10,13 +10,19 @@ from typing import Any
 
 import click
 
-__all__ = ["as_json", "print_json", "print_result", "progress_bars", "round_folder"]
+__all__ = ["as_json", "ask_password", "print_json", "print_result", "progress_bars", "round_folder"]
 
 round_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
 )
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
+
+
+def ask_password(account: str) -> str:
+    """The password of an account's keystore file, typed in unseen."""
+    password: str = click.prompt(f"Password of {account}", hide_input=True, err=True)
+    return password
 
 
 def print_json(document: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, print_json, progress_bars, round_folder
+from settlement.cli.printing import as_json, ask_password, print_json, progress_bars, round_folder
 
 __all__ = ["carry_out_stage", "init", "open_", "report", "reward", "run", "settle", "train"]
 
@@ -37,7 +37,7 @@ def run(folder: Path, json_: bool) -> None:
     from settlement.round import Round
 
     with progress_bars() as progress:
-        round_ = Round(folder, progress)
+        round_ = Round(folder, progress, ask_password)
         round_.run()
     if json_:
         print_json(round_.result("report"))
@@ -50,7 +50,7 @@ def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
     from settlement.round import Round
 
     with progress_bars() as progress:
-        round_ = Round(folder, progress)
+        round_ = Round(folder, progress, ask_password)
         new = round_.carry_out(stage)
     if json_:
         print_json(round_.result(stage))

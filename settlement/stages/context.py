@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settlement.cache import cache_folder
-from settlement.chain.chain import Chain
+from settlement.chain.chain import Chain, open_chain
+from settlement.chain.keys import AskPassword
 from settlement.config import RoundConfig
 from settlement.store import RoundFolder
 
@@ -29,6 +30,12 @@ class RoundContext:
     folder: RoundFolder
     config: RoundConfig
     progress: Progress
+    ask_password: AskPassword | None = None
+
+    def open_chain(self) -> Chain:
+        """The round's chain, to be used as a context manager."""
+        spec = self.config.chain_spec()
+        return open_chain(self.folder.chain_path, spec, ask_password=self.ask_password)
 
 
 def model_cache() -> Path:

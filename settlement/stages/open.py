@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from settlement.bridge import deposit_units
-from settlement.chain.chain import Chain, open_chain
+from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
 from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
@@ -32,7 +32,7 @@ def carry_out(context: RoundContext) -> None:
     data_digest = _check_data(config)  # bad data stops the round before anything is deployed
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
-        open_chain(context.folder.chain_path, config.chain_spec()) as chain,
+        context.open_chain() as chain,
     ):
         terms = dump_json(_terms(config, chain, data_digest))
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from settlement.chain.chain import Chain, open_chain
+from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
 from settlement.chain.escrow import EscrowClient
 from settlement.config import party_account
@@ -24,7 +24,7 @@ def carry_out(context: RoundContext) -> None:
     plan = plan_of(context.folder, context.config)
     with (
         context.folder.write_stage("settle", inputs=["open", "train", "allocate"]) as folder,
-        open_chain(context.folder.chain_path, context.config.chain_spec()) as chain,
+        context.open_chain() as chain,
     ):
         _settle_on_chain(context, chain, opened, plan).write(folder)
 

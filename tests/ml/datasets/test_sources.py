@@ -238,3 +238,23 @@ def test_paths_must_exist_and_belong_to_the_source(tmp_path):
     write_csv(tmp_path / "all.csv")
     spec = data_spec({"source": "csv", "path": "all.csv"}, SHARES, base=tmp_path)
     assert spec.path == str(tmp_path / "all.csv")
+
+
+def test_huggingface_reads_columns_and_texts_from_a_saved_data_set(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    pyarrow = pytest.importorskip("pyarrow")
+
+    def saved(name, columns):
+        table = datasets.table.InMemoryTable(pyarrow.table(columns))
+        datasets.Dataset(table, fingerprint=name).save_to_disk(str(tmp_path / name))
+        return {"source": "huggingface", "dataset": str(tmp_path / name), "target": "label"}
+
+    label = np.resize([0, 1], 80)
+    figures = saved("figures", {"a": RNG.normal(size=80), "b": RNG.normal(size=80), "label": label})
+    assert load(data_spec(figures, SHARES)).train.features.shape == (48, 2)
+    with pytest.raises(DataError, match='expected also "price"'):
+        load(data_spec(figures | {"target": "price"}, SHARES))
+    texts = saved("texts", {"text": ["bad film", "good film"] * 40, "label": label})
+    found = load(data_spec(texts | {"text": "text", "max_words": 4}, SHARES))
+    assert found.preparation.vocabulary == ("film", "bad", "good")
+    assert set(map(tuple, found.train.features)) == {(2, 1, 0, 0), (3, 1, 0, 0)}
