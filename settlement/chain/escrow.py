@@ -173,7 +173,7 @@ class EscrowClient:
     def approve(
         self, round_id: int, party: int, account: LocalAccount, units: int
     ) -> TransactionReceipt:
-        """Let the escrow take base units of a round's token; what a deposit in tokens needs first."""
+        """Let the escrow take base units of a round's token; a deposit in tokens needs it."""
         terms = self.terms(round_id)
         if terms.asset == ETHER:
             raise EscrowError(f"Round {round_id} is in ether; a deposit needs no approval.")
