@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
+from eth_abi.abi import encode
+
 from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
 from settlement.chain.interface import Interface
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EscrowClient", "EscrowError"]
 
+APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
 DEPLOY_GAS = 8_000_000
 CALL_GAS = 300_000
 MAX_TRANSACTION_GAS = 2**24
@@ -166,6 +169,34 @@ class EscrowClient:
             self.interface.encode("deposit", round_id, terms.terms_hash, units),
             value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
         )
+
+    def approve(
+        self, round_id: int, party: int, account: LocalAccount, units: int
+    ) -> TransactionReceipt:
+        """Let the escrow take base units of a round's token; a deposit in tokens needs it."""
+        terms = self.terms(round_id)
+        if terms.asset == ETHER:
+            raise EscrowError(f"Round {round_id} is in ether; a deposit needs no approval.")
+        data = APPROVE + encode(["address", "uint256"], [self.address, units * terms.unit_scale])
+        label = f"approve/{round_id}/{party}"
+        return self.chain.send(label, account, terms.asset, data, gas=CALL_GAS)
+
+    def deposit_with_permit(
+        self,
+        round_id: int,
+        party: int,
+        account: LocalAccount,
+        units: int,
+        *,
+        deadline: int,
+        signature: tuple[int, bytes, bytes],
+    ) -> TransactionReceipt:
+        """Deposit with an EIP-2612 permit (v, r, s) of the party's instead of an approval."""
+        terms_hash = self.terms(round_id).terms_hash
+        data = self.interface.encode(
+            "deposit_with_permit", round_id, terms_hash, units, deadline, *signature
+        )
+        return self._send(f"deposit/{round_id}/{party}", account, CALL_GAS, data)
 
     # Settlement
 

@@ -6,6 +6,7 @@ import pytest
 
 from settlement.chain.artifacts import artifact
 from settlement.chain.errors import Reverted
+from settlement.chain.escrow import EscrowError
 from settlement.chain.interface import Interface
 from settlement.twin import Call
 from tests.contracts.arena import TERMS_HASH
@@ -212,6 +213,35 @@ def test_permit_is_ignored_in_a_round_in_ether(arena):
     )
     arena.twin.deposit(_call(arena, arena.parties[0].address, 5_000), round_id, TERMS_HASH, 5)
     arena.send(arena.parties[0], arena.client.address, data, 5_000)
+    assert arena.client.claim(round_id, 0) == 5
+
+
+def test_the_client_approves_and_deposits_tokens(arena, plain_token):
+    party = arena.parties[3]
+    zero = arena.token_abi.encode("approve", arena.client.address, 0)
+    arena.send(party, plain_token, zero)
+    arena.twin.tokens[plain_token].allowances[party.address] = 0
+    round_id = arena.open(4, asset=plain_token)
+    with pytest.raises(Reverted, match="escrow: token refused deposit"):
+        arena.client.deposit(round_id, 3, party, 6)
+    arena.client.approve(round_id, 3, party, 6)
+    arena.twin.tokens[plain_token].allowances[party.address] = 6_000
+    arena.twin.deposit(_call(arena, party.address), round_id, TERMS_HASH, 6)
+    arena.client.deposit(round_id, 3, party, 6)
+    assert arena.client.claim(round_id, 3) == 6
+    ether = arena.open(2)
+    with pytest.raises(EscrowError, match="is in ether"):
+        arena.client.approve(ether, 0, party, 6)
+
+
+def test_the_client_deposits_with_a_permit(arena):
+    token, party = arena.token(), arena.parties[0]
+    arena.send(party, token, arena.token_abi.encode("approve", arena.client.address, 0))
+    round_id = arena.open(2, asset=token)
+    deadline = arena.chain.timestamp() + 500
+    signature = _permit(arena, token, party, 5_000, deadline)
+    arena.twin.deposit(_call(arena, party.address), round_id, TERMS_HASH, 5)
+    arena.client.deposit_with_permit(round_id, 0, party, 5, deadline=deadline, signature=signature)
     assert arena.client.claim(round_id, 0) == 5
 
 
