@@ -199,11 +199,11 @@ def _check_ml(
     faults += _unknown_keys(parties, () if given else PARTY_KEYS)
     if given:
         return None, None, None
-    parties = [_from_folder(party, "ids", folder) for party in parties]
     data, training, engine = (_plain(tables.get(k, {})) for k in ("data", "training", "engine"))
-    data = _from_folder(data, "path", folder)
     return (
-        _checked(lambda: data_spec(data, parties), faults) if isinstance(data, dict) else None,
+        _checked(lambda: data_spec(data, parties, base=folder), faults)
+        if isinstance(data, dict)
+        else None,
         _checked(lambda: recipe(training), faults) if isinstance(training, dict) else None,
         _checked(lambda: engine_spec(engine), faults) if isinstance(engine, dict) else None,
     )
@@ -215,13 +215,6 @@ def _checked(check: Callable[[], Checked], faults: list[Fault]) -> Checked | Non
     except SpecError as error:
         faults += error.faults
         return None
-
-
-def _from_folder(table: Any, key: str, folder: Path) -> Any:
-    """A table whose path, if it has one under this key, starts at the configuration's folder."""
-    if isinstance(table, dict) and isinstance(table.get(key), str):
-        return table | {key: str(folder / table[key])}
-    return table
 
 
 def _unknown_keys(parties: list[Any], others: Collection[str]) -> list[Fault]:

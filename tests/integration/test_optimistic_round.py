@@ -80,5 +80,5 @@ def test_a_vanished_operator_keeps_nobody_from_its_deposit(fairround, optimistic
     spec = read_config(folder.config_path).chain_spec()
     with open_chain(folder.chain_path, spec) as chain:
         chain.advance_to(OpenedRound.read(folder).settlement_deadline + 1)
-    assert "200,000 base units withdrawn" in fairround("withdraw", optimistic, "--party", "a")
+    assert "took out 200,000 base units" in fairround("withdraw", optimistic, "--party", "a")
     assert "no claim left" in fairround("withdraw", optimistic, "--party", "a")
