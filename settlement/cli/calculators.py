@@ -11,6 +11,8 @@ from settlement.cli.verbs import carry_out_stage
 
 __all__ = ["allocate", "estimate"]
 
+DEFAULT = click.core.ParameterSource.DEFAULT
+
 
 @click.command()
 @click.argument(
@@ -59,6 +61,9 @@ def allocate(
     if folder is not None:
         if budgets or caps:
             raise click.UsageError("--budget and --cap go with --values; a round has its own.")
+        source = click.get_current_context().get_parameter_source
+        if given := [k for k in ("monotone", "method", "compare") if source(k) != DEFAULT]:
+            raise click.UsageError(f"--{given[0]} goes with --values.")
         carry_out_stage("allocate", folder, json_)
         return
     from settlement import calculator
@@ -80,7 +85,13 @@ def allocate(
 @click.option("--family", "name", default="saturating", show_default=True, help="Closed-form game.")
 @click.option("--parties", "n_parties", default=12, show_default=True, help="2 to 64.")
 @click.option("--evaluations", default=500, show_default=True, help="Coalitions to evaluate.")
-@click.option("--seed", default=0, show_default=True, help="Of the choice of coalitions.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the choice of coalitions.",
+)
 @click.option(
     "--method",
     type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),
