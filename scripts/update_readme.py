@@ -57,8 +57,7 @@ def rewritten(readme: str, folder: Path) -> str:
             )
             if done.returncode:
                 sys.exit(f"`{command}` ended with exit code {done.returncode}:\n{done.stderr}")
-            same = comparable(done.stdout) == comparable(output)
-            lines.append(f"$ {command}\n{output if same else done.stdout}")
+            lines.append(f"$ {command}\n{done.stdout}")
         return f"```console\n{''.join(lines)}```"
 
     return BLOCK.sub(run, readme)
@@ -72,6 +71,7 @@ def main() -> int:
     if "--check" not in sys.argv[1:]:
         README.write_text(after, "utf-8")
         return 0
+    before, after = comparable(before), comparable(after)
     for old, new in zip(before.splitlines(), after.splitlines(), strict=False):
         if old != new:
             print(f"README.md says:  {old}\nit prints:       {new}\nRun scripts/update_readme.py.")

@@ -20,7 +20,7 @@ def choose_device(wanted: str) -> torch.device:
     """The device for "auto", "cpu" or "cuda"; without CUDA it says so once and takes the CPU."""
     if wanted != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
-    if wanted == "cuda":
+    if wanted != "cpu":
         log.warning("No CUDA device was found; training goes on with the CPU.")
     return torch.device("cpu")
 

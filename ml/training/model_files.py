@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
 import torch
+from safetensors.torch import load as deserialise
+from safetensors.torch import save as serialise
 
 from ml.errors import MlError
 from ml.training.networks import Weights
@@ -57,7 +58,7 @@ def write_model(path: Path, weights: Weights, facts: dict[str, str]) -> str:
     """Write weights and facts about them; returns the SHA-256 of the file, in hexadecimal."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     metadata = facts | {DIGEST: _content_digest(tensors, facts)}
-    content = safetensors.torch.save(tensors, metadata=metadata)
+    content = serialise(tensors, metadata=metadata)
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -72,7 +73,7 @@ def read_model(path: Path) -> tuple[Weights, dict[str, str]]:
     """
     try:
         content = path.read_bytes()
-        weights = safetensors.torch.load(content)
+        weights = deserialise(content)
         length = int.from_bytes(content[:8], "little")
         facts = dict(json.loads(content[8 : 8 + length]).get("__metadata__", {}))
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as trouble:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from settlement.cli.printing import as_json, print_result
 from settlement.cli.verbs import carry_out_stage
 
 __all__ = ["allocate", "estimate"]
-
-DEFAULT = click.core.ParameterSource.DEFAULT
 
 
 @click.command()
@@ -59,11 +58,13 @@ def allocate(
     if (folder is None) == (values is None):
         raise click.UsageError("Give either a round's folder or --values FILE.")
     if folder is not None:
-        if budgets or caps:
-            raise click.UsageError("--budget and --cap go with --values; a round has its own.")
-        source = click.get_current_context().get_parameter_source
-        if given := [k for k in ("monotone", "method", "compare") if source(k) != DEFAULT]:
-            raise click.UsageError(f"--{given[0]} goes with --values.")
+        context = click.get_current_context()
+        for option in ("budgets", "caps", "monotone", "method", "compare"):
+            if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(
+                    f"--{option.removesuffix('s')} goes with --values; a round has its own. Its "
+                    f"table is {folder / 'train' / 'values.json'}."
+                )
         carry_out_stage("allocate", folder, json_)
         return
     from settlement import calculator

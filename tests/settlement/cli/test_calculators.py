@@ -24,7 +24,8 @@ def test_allocate_compares_schemes_and_their_properties(fairround, three):
 def test_allocate_wants_a_round_or_a_file(fairround, three, tmp_path):
     assert "--values FILE" in fairround("allocate", code=2)
     assert "--values FILE" in fairround("allocate", tmp_path, "--values", three, code=2)
-    assert "go with --values" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
+    assert "goes with --values" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
+    assert "--compare goes with" in fairround("allocate", tmp_path, "--compare", code=2)
     message = fairround("allocate", "--values", three, "--compare", "--budget", "a=1", code=2)
     assert "takes no --budget" in message
 
