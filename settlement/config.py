@@ -17,10 +17,11 @@ from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
 from settlement.bridge import BridgeError, deposit_units
 from settlement.chain.errors import ChainSpecError
-from settlement.chain.spec import GWEI, ChainSpec
+from settlement.chain.spec import GWEI, IN_PROCESS, ChainSpec
 from settlement.config_schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.errors import SettlementError
 from settlement.places import line_of
+from settlement.posting_format import MAX_EXCHANGE_RATE
 from settlement.terms import MAX_AMOUNT_UNITS
 
 __all__ = [
@@ -46,6 +47,12 @@ MAX_TRAINED_PARTIES = 16
 MAX_ESTIMATED_PARTIES = 62
 """Most parties whose flows are estimated: a coalition is a bitmask of a signed 64-bit number."""
 
+
+MAX_CAP = 1_000
+"""Largest cap that is read: scores end at 1, and a cap has to fit a posted allocation."""
+
+STEPS_S = 20
+"""Seconds that the in-process chain's clock needs, one a block, for what is sent once a round."""
 
 EXPECTED = {
     "missing": "missing; expected a value",
@@ -277,19 +284,39 @@ def _check_together(file: ConfigFile) -> list[Fault]:
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
-        if party.cap is not None and party.cap > MAX_AMOUNT_UNITS:
+        if party.cap is not None and party.cap > MAX_CAP:
             message = f"{party.cap} is more than any model is worth; leave the cap out"
             faults.append(Fault(f"party[{index}].cap", message))
     faults += _check_deposits(file)
-    window, whole = file.chain.challenge_window_s, file.chain.settlement_s
-    if file.chain.settlement == "optimistic" and 2 * window >= whole:
-        message = f"two windows of {window} s do not fit into settlement_s = {whole}"
-        faults.append(Fault("chain.challenge_window_s", message))
+    faults += _check_way(file, n_parties)
     if file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
     if estimate and file.round.monotone == "cover":
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))
+    return faults
+
+
+def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
+    """Deadlines that leave time for every step; what the contract takes in the optimistic way."""
+    faults = []
+    chain = file.chain
+    least_s = n_parties + STEPS_S if chain.provider == IN_PROCESS else 1
+    for name in ("funding_s", "settlement_s"):
+        if getattr(chain, name) < least_s:
+            message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
+            faults.append(Fault(f"chain.{name}", message))
+    if chain.settlement != "optimistic":
+        return faults
+    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
+        message = (
+            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
+            f"settlement_s = {chain.settlement_s}"
+        )
+        faults.append(Fault("chain.challenge_window_s", message))
+    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
+        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
+        faults.append(Fault("round.exchange_rate", message))
     return faults
 
 

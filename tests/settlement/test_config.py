@@ -94,6 +94,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("[chain]", '[chain]\nbond_wei = "x"', "chain.bond_wei", "valid integer"),
         ("given =", 'method = "estimate"\ngiven =', "values.method", "not expected"),
         ("budget = 0.2", "cap = 1e400", "party[0].cap", "more than any model"),
+        ("funding_s = 3_600", "funding_s = 22", "chain.funding_s", "expected at least 23"),
         ("= 1_000_000 ", f"= {2**62} ", "round.exchange_rate", "all deposits together"),
     ],
 )
@@ -147,3 +148,13 @@ def test_a_configuration_is_never_overwritten(tmp_path):
     with pytest.raises(TemplateError, match="is there already"):
         write_template(tmp_path, "mnist")
     assert "digits" in (tmp_path / "round.toml").read_text()
+
+
+def test_what_the_optimistic_way_cannot_carry_is_a_fault(read):
+    text = template("three-parties").replace("= 1_000_000 ", f"= {2**48 + 1} ")
+    assert len(read(text).parties) == 3
+    chain = '[chain]\nsettlement = "optimistic"\nsettlement_s = 7_222'
+    lines = [line for line in text.splitlines() if not line.startswith("settlement")]
+    faults = faults_of(read, "\n".join(lines).replace("[chain]", chain))
+    assert f"at most {2**48} base units" in faults["round.exchange_rate"]
+    assert "do not fit into settlement_s = 7222" in faults["chain.challenge_window_s"]
