@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -170,10 +171,17 @@ def read_config(path: Path) -> RoundConfig:
     try:
         config.chain_spec()
     except ChainSpecError as error:
-        faults += [Fault(*fault) for fault in error.faults]
+        faults += [Fault(_key_of(place), message) for place, message in error.faults]
     if faults:
         raise ConfigError(path, text, faults)
     return config
+
+
+def _key_of(place: str) -> str:
+    """The key of the file that a place in a chain's specification came from."""
+    if match := re.fullmatch(r"chain\.addresses\.party/(\d+)", place):
+        return f"party[{match[1]}].address"
+    return place.replace("fee_wei", "fee_gwei")
 
 
 def _parse(tables: dict[str, Any], faults: list[Fault]) -> ConfigFile | None:

@@ -79,6 +79,13 @@ def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
         if getattr(chain, name) < least_s:
             message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
             faults.append(Fault(f"chain.{name}", message))
+    if chain.provider == IN_PROCESS:
+        own = "not expected: accounts of the in-process chain are made for the round"
+        if chain.keystore is not None:
+            faults.append(Fault("chain.keystore", own))
+        for index, party in enumerate(file.party):
+            if party.address is not None:
+                faults.append(Fault(f"party[{index}].address", own))
     if chain.settlement != "optimistic":
         return faults
     if 2 * chain.challenge_window_s + least_s > chain.settlement_s:

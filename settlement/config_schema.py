@@ -66,9 +66,9 @@ class ChainConfig(_Table):
     funding_s: int = Field(3_600, ge=1, le=10**9)
     settlement_s: int = Field(86_400, ge=1, le=10**9)
     chain_id: int | None = None
-    confirmations: int = 1
-    max_fee_gwei: int = 100
-    priority_fee_gwei: int = 1
+    confirmations: int = Field(1, ge=1, le=1_000)
+    max_fee_gwei: int = Field(100, ge=1, le=10**6)
+    priority_fee_gwei: int = Field(1, ge=0, le=10**6)
     keystore: str | None = None  # folder, relative to the round's
 
 

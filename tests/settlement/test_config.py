@@ -94,6 +94,10 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("[chain]", '[chain]\nbond_wei = "x"', "chain.bond_wei", "valid integer"),
         ("given =", 'method = "estimate"\ngiven =', "values.method", "not expected"),
         ("budget = 0.2", "cap = 1e400", "party[0].cap", "more than any model"),
+        ("budget = 0.2", f'address = "0x{"1" * 40}"', "party[0].address", "not expected"),
+        ("[chain]", '[chain]\nkeystore = "keys"', "chain.keystore", "not expected"),
+        ("[chain]", "[chain]\nmax_fee_gwei = 0", "chain.max_fee_gwei", "equal to 1"),
+        ("[chain]", "[chain]\npriority_fee_gwei = 200", "chain.priority_fee_gwei", "expected 0"),
         ("funding_s = 3_600", "funding_s = 22", "chain.funding_s", "expected at least 23"),
         ("= 1_000_000 ", f"= {2**62} ", "round.exchange_rate", "all deposits together"),
     ],
@@ -179,3 +183,11 @@ def test_an_estimate_of_few_parties_cannot_be_posted(read):
 def test_faults_of_the_chain_are_listed_with_the_others(read):
     text = template("three-parties").replace('"in-process" ', '"pigeon" ').replace("0.8, ", "8, ")
     assert {"chain.provider", "values.given[6]"} <= faults_of(read, text).keys()
+
+
+def test_a_wrong_address_is_a_fault_of_its_party(read):
+    text = template("three-parties").replace('provider = "in-process"', 'provider = "http://h"')
+    text = text.replace("[chain]", "[chain]\nchain_id = 5")
+    assert len(read(text).parties) == 3
+    faults = faults_of(read, text.replace("budget = 0.2", 'address = "0x12"'))
+    assert "40 hex digits" in faults["party[0].address"]
