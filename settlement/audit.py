@@ -37,11 +37,8 @@ def audit_round(path: Path) -> tuple[Finding, ...]:
     transfers and withdrawals are read from the contract's logs, the table is covered and
     allocated again, and the report is written again. Only reads.
     """
-    from settlement.round import NoRound
-
     folder = RoundFolder(path)
-    if not folder.config_path.is_file():
-        raise NoRound(f"{path} has no round.toml.")
+    folder.require_config()
     for stage in STAGES:
         if not folder.has(stage):
             folder.stage(stage)  # says which verb is still to be run
@@ -59,6 +56,10 @@ def audit_round(path: Path) -> tuple[Finding, ...]:
 def _finding(name: str, check: Callable[[], Any]) -> Finding:
     try:
         check()
-    except (SettlementError, MlError) as error:
+    except (
+        SettlementError,
+        MlError,
+        OSError,
+    ) as error:  # a file that cannot be read proves nothing
         return Finding(name, str(error))
     return Finding(name, None)

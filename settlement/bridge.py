@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 from settlement.errors import BrokenInvariant, SettlementError
@@ -18,6 +18,10 @@ __all__ = ["BridgeError", "budgets_of_deposits", "deposit_units", "net_positions
 
 TOLERANCE_VALUE = Fraction(1, 10**9)
 """How far float payoffs may be from balance or budget: above float rounding, below money."""
+
+
+MAX_RATE_DIGITS = 20
+"""Digits of the largest exchange rate, 2**63 - 1, and one to spare."""
 
 
 class BridgeError(SettlementError):
@@ -51,10 +55,12 @@ def deposit_units(budget: Decimal | None, exchange_rate: int) -> int:
         raise BridgeError(
             f"Budget is {budget} value units; expected a finite number of at least 0."
         )
-    units = int((budget * exchange_rate).to_integral_value(rounding=ROUND_FLOOR))
-    if units > MAX_AMOUNT_UNITS:
-        raise BridgeError(f"Budget is {units} base units; a deposit holds {MAX_AMOUNT_UNITS}.")
-    return units
+    # All digits of the product: the default context would round a long budget, maybe up.
+    context = Context(prec=len(budget.as_tuple().digits) + MAX_RATE_DIGITS, traps=[])
+    product = context.multiply(budget, Decimal(exchange_rate))
+    if product >= MAX_AMOUNT_UNITS + 1:
+        raise BridgeError(f"Budget is {product} base units; a deposit holds {MAX_AMOUNT_UNITS}.")
+    return int(product.to_integral_value(rounding=ROUND_FLOOR))
 
 
 def budgets_of_deposits(deposits_units: Sequence[int], exchange_rate: int) -> list[float]:

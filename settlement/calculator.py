@@ -18,6 +18,10 @@ from settlement.report.tables import text_table
 __all__ = ["CalculatorInputError", "calculate", "compare", "readable"]
 
 
+MAX_VALUE = 1e30
+"""Largest value that is read: sums stay far from overflow and figures readable."""
+
+
 class CalculatorInputError(SettlementError):
     """A values file, budget or cap that cannot be read."""
 
@@ -93,13 +97,15 @@ def _read_values(path: Path) -> tuple[list[str], np.ndarray]:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise CalculatorInputError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CalculatorInputError(f"{path} is not JSON: {error}.") from None
     if not isinstance(document, dict) or not {"parties", "values"} <= document.keys():
         raise CalculatorInputError(f'{path} must be an object with "parties" and "values".')
     parties, values = document["parties"], document["values"]
     if not isinstance(parties, list) or not all(isinstance(name, str) for name in parties):
         raise CalculatorInputError(f"{path}: parties must be a list of names.")
+    if unnamed := [name for name in parties if not name.isprintable() or not name.strip()]:
+        raise CalculatorInputError(f"{path}: {unnamed[0]!r} is no name that can be printed.")
     if twice := sorted({name for name in parties if parties.count(name) > 1}):
         raise CalculatorInputError(f"{path}: parties {twice} are named twice.")
     if not isinstance(values, list):
@@ -107,6 +113,11 @@ def _read_values(path: Path) -> tuple[list[str], np.ndarray]:
     for index, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise CalculatorInputError(f"{path}: values[{index}] is {value!r}; expected a number.")
+        if abs(value) > MAX_VALUE:  # infinities too; not-a-number is refused by the table
+            raise CalculatorInputError(
+                f"{path}: values[{index}] is above {MAX_VALUE:.0e}; values are scores, or money "
+                f"of a size that can be added up. Choose a larger unit."
+            )
     if len(parties) > 26 or len(values) != 2 ** len(parties):
         raise CalculatorInputError(
             f"{path}: {len(values)} values for {len(parties)} parties; expected 2**n, n at most 26."
@@ -116,12 +127,16 @@ def _read_values(path: Path) -> tuple[list[str], np.ndarray]:
 
 def _limits(kind: str, options: Sequence[str], parties: Sequence[str]) -> np.ndarray:
     limits = np.full(len(parties), np.inf)
+    named = set()
     for option in options:
         name, equals, text = option.rpartition("=")
         if not equals or name not in parties:
             raise CalculatorInputError(
                 f"--{kind} {option}: expected NAME=VALUE with one of: {', '.join(parties)}."
             )
+        if name in named:
+            raise CalculatorInputError(f"--{kind} {option}: {name} has a {kind} already.")
+        named.add(name)
         try:
             limit = math.inf if text == "unlimited" else float(text)
         except ValueError:

@@ -15,11 +15,13 @@ from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
 from ml.engines.spec import EngineSpec, engine_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
+from settlement.bridge import BridgeError, deposit_units
 from settlement.chain.errors import ChainSpecError
-from settlement.chain.spec import GWEI, ChainSpec
+from settlement.chain.spec import GWEI, IN_PROCESS, ChainSpec
 from settlement.config_schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.errors import SettlementError
 from settlement.places import line_of
+from settlement.posting_format import MAX_EXCHANGE_RATE
 from settlement.terms import MAX_AMOUNT_UNITS
 
 __all__ = [
@@ -44,6 +46,23 @@ MAX_TRAINED_PARTIES = 16
 
 MAX_ESTIMATED_PARTIES = 62
 """Most parties whose flows are estimated: a coalition is a bitmask of a signed 64-bit number."""
+
+
+MAX_CAP = 1_000
+"""Largest cap that is read: scores end at 1, and a cap has to fit a posted allocation."""
+
+STEPS_S = 20
+"""Seconds that the in-process chain's clock needs, one a block, for what is sent once a round."""
+
+EXPECTED = {
+    "missing": "missing; expected a value",
+    "extra_forbidden": "unknown key; settlement/README.md lists the keys",
+    "model_type": "expected a table",
+    "dict_type": "expected a table",
+    "is_instance_of": "expected a number",
+    "string_pattern_mismatch": 'expected a name without "/", "\\", "=" and control characters',
+}
+"""What a fault of the schema says, where the schema's own words are not a user's."""
 
 
 def party_account(party: int) -> str:
@@ -98,6 +117,8 @@ class RoundConfig:
         accounts = (OPERATOR, *(party_account(party) for party in range(len(self.parties))))
         # Enough of the simulated ether for the largest deposits and all gas.
         balance_wei = (self.exchange_rate + MAX_AMOUNT_UNITS) * chain.unit_scale + 10**20
+        if chain.settlement == "optimistic":
+            balance_wei += chain.bond_wei
         return ChainSpec(
             accounts=accounts,
             provider=chain.provider,
@@ -141,7 +162,7 @@ def read_config(path: Path) -> RoundConfig:
         raise ConfigError(path, "", [Fault("", f"cannot be read: {error}")]) from None
     try:
         tables = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers out of all range
         raise ConfigError(path, text, [Fault("", f"is not TOML: {error}")]) from None
     faults: list[Fault] = []
     file = _parse(tables, faults)
@@ -184,7 +205,8 @@ def _parse(tables: dict[str, Any], faults: list[Fault]) -> ConfigFile | None:
                 else:
                     place += f".{step}" if place else str(step)
             found = "" if item["type"] == "missing" else f"; found {item['input']!s:.60}"
-            faults.append(Fault(place, f"{item['msg']}{found}"))
+            expected = EXPECTED.get(item["type"], item["msg"])
+            faults.append(Fault(place, f"{expected}{found}"))
         return None
 
 
@@ -262,14 +284,11 @@ def _check_together(file: ConfigFile) -> list[Fault]:
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
-        budget = party.budget_value
-        if budget is not None and budget * file.round.exchange_rate > MAX_AMOUNT_UNITS:
-            message = f"{budget} is more than {MAX_AMOUNT_UNITS} base units"
-            faults.append(Fault(f"party[{index}].budget", message))
-    window, whole = file.chain.challenge_window_s, file.chain.settlement_s
-    if file.chain.settlement == "optimistic" and 2 * window >= whole:
-        message = f"two windows of {window} s do not fit into settlement_s = {whole}"
-        faults.append(Fault("chain.challenge_window_s", message))
+        if party.cap is not None and party.cap > MAX_CAP:
+            message = f"{party.cap} is more than any model is worth; leave the cap out"
+            faults.append(Fault(f"party[{index}].cap", message))
+    faults += _check_deposits(file)
+    faults += _check_way(file, n_parties)
     if file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
     if estimate and file.round.monotone == "cover":
@@ -278,11 +297,55 @@ def _check_together(file: ConfigFile) -> list[Fault]:
     return faults
 
 
+def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
+    """Deadlines that leave time for every step; what the contract takes in the optimistic way."""
+    faults = []
+    chain = file.chain
+    least_s = n_parties + STEPS_S if chain.provider == IN_PROCESS else 1
+    for name in ("funding_s", "settlement_s"):
+        if getattr(chain, name) < least_s:
+            message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
+            faults.append(Fault(f"chain.{name}", message))
+    if chain.settlement != "optimistic":
+        return faults
+    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
+        message = (
+            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
+            f"settlement_s = {chain.settlement_s}"
+        )
+        faults.append(Fault("chain.challenge_window_s", message))
+    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
+        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
+        faults.append(Fault("round.exchange_rate", message))
+    return faults
+
+
+def _check_deposits(file: ConfigFile) -> list[Fault]:
+    """Each deposit fits an amount, and so do all together: the escrow adds them up."""
+    faults = []
+    total = 0
+    for index, party in enumerate(file.party):
+        try:
+            total += deposit_units(party.budget_value, file.round.exchange_rate)
+        except BridgeError:
+            message = f"{party.budget} is more than {MAX_AMOUNT_UNITS} base units"
+            faults.append(Fault(f"party[{index}].budget", message))
+    if total > MAX_AMOUNT_UNITS:
+        message = (
+            f"all deposits together are {total} base units; expected at most {MAX_AMOUNT_UNITS}. "
+            f"An unlimited budget locks one unit of value. Lower the exchange rate or the budgets."
+        )
+        faults.append(Fault("round.exchange_rate", message))
+    return faults
+
+
 def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
     faults = []
     for name in ("data", "training", "engine"):
         if getattr(file, name) is not None:
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
+    if file.values.method == "estimate":
+        faults.append(Fault("values.method", "not expected: all values are given"))
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))

@@ -58,9 +58,10 @@ class PartyDesk:
 
         Raises
         ------
-        ConfigError, UnknownParty
+        NoRound, ConfigError, UnknownParty
         """
         folder = RoundFolder(path)
+        folder.require_config()
         config = read_config(folder.config_path)
         if name not in config.party_names:
             raise UnknownParty(

@@ -16,12 +16,11 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
-from settlement.errors import SettlementError
 from settlement.report import REPORT_JSON, REPORT_TEXT
 from settlement.stages.context import Progress, RoundContext
 from settlement.store import STAGES, RoundFolder
 
-__all__ = ["NoRound", "Round", "round_status"]
+__all__ = ["Round", "round_status"]
 
 RESULTS = {
     document.STAGE: document.FILE
@@ -33,10 +32,6 @@ RESULTS = {
         SettlementDocument,
     )
 } | {"report": REPORT_JSON}
-
-
-class NoRound(SettlementError):
-    """The folder holds no round."""
 
 
 class Round:
@@ -54,8 +49,7 @@ class Round:
         ask_password: AskPassword | None = None,
     ) -> None:
         self.folder = RoundFolder(folder)
-        if not self.folder.config_path.is_file():
-            raise NoRound(f"{folder} has no round.toml; write one with `fairround init {folder}`.")
+        self.folder.require_config()
         config = read_config(self.folder.config_path)
         self._context = RoundContext(self.folder, config, progress, ask_password)
 
@@ -97,8 +91,7 @@ class Round:
 def round_status(folder: Path) -> dict[str, Any]:
     """Name and finished stages of a round, and its summary if there is one; only reads."""
     store = RoundFolder(folder)
-    if not store.config_path.is_file():
-        raise NoRound(f"{folder} has no round.toml; write one with `fairround init {folder}`.")
+    store.require_config()
     try:
         name = tomllib.loads(store.config_path.read_text("utf-8"))["round"]["name"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,11 +22,23 @@ from typing import Any
 
 from settlement.errors import SettlementError
 
-__all__ = ["STAGES", "RoundBusy", "RoundFolder", "StageMissing", "TamperedFile", "dump_json"]
+__all__ = [
+    "STAGES",
+    "NoRound",
+    "RoundBusy",
+    "RoundFolder",
+    "StageMissing",
+    "TamperedFile",
+    "dump_json",
+]
 
 STAGES = ("open", "train", "allocate", "reward", "settle", "report")
 CONFIG = "round.toml"
 SEAL = "seal.json"
+
+
+class NoRound(SettlementError):
+    """The folder holds no round."""
 
 
 class StageMissing(SettlementError):
@@ -67,6 +80,19 @@ class RoundFolder:
     def config_path(self) -> Path:
         """The configuration that a person wrote; never changed by a stage."""
         return self.path / CONFIG
+
+    def require_config(self) -> None:
+        """Make sure that there is a configuration, which is what makes a folder a round.
+
+        Raises
+        ------
+        NoRound
+        """
+        if not self.config_path.is_file():
+            raise NoRound(
+                f"{self.path} has no {CONFIG}; write one with "
+                f"`fairround init {shlex.quote(str(self.path))}`."
+            )
 
     @property
     def chain_path(self) -> Path:

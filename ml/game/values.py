@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BrokenEdge", "MonotonicityReport", "ValueTable"]
 
 _LISTED_EDGES = 1000
+_LEAST_GRAIN = 1e-300  # below it floating point loses digits and quotients overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class ValueTable:
     ------
     ValueTableError
         If the length is not 2**n, n is not between 2 and 26, the empty coalition has a
-        value, or an entry is negative, infinite or not a number.
+        value, an entry is negative, infinite or not a number, or all are so small
+        (below 1e-300) that floating point has no digits left for them.
 
     Notes
     -----
@@ -175,8 +177,10 @@ def _checked_values(values: object) -> npt.NDArray[Any]:
 
 def _check_numbers(array: npt.NDArray[Any], n_parties: int) -> None:
     # Blocks keep the check of a memory-mapped table from loading the whole.
+    largest = 0.0
     for start in range(0, len(array), 1 << 20):
         block = array[start : start + (1 << 20)]
+        largest = max(largest, float(block.max()))
         if block.min() >= 0 and block.max() < np.inf:
             continue
         offset = int(np.flatnonzero(~((block >= 0) & (block < np.inf)))[0])
@@ -190,4 +194,9 @@ def _check_numbers(array: npt.NDArray[Any], n_parties: int) -> None:
         raise ValueTableError(
             f"Empty coalition has value {float(array[0])}; expected 0. "
             "Subtract the score of a model without data, or set it to 0."
+        )
+    if 0 < largest < _LEAST_GRAIN:
+        raise ValueTableError(
+            f"Largest value is {largest}; expected at least {_LEAST_GRAIN}, or 0 for all. "
+            "Choose a smaller unit of value."
         )

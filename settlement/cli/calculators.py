@@ -86,7 +86,13 @@ def allocate(
 @click.option("--family", "name", default="saturating", show_default=True, help="Closed-form game.")
 @click.option("--parties", "n_parties", default=12, show_default=True, help="2 to 64.")
 @click.option("--evaluations", default=500, show_default=True, help="Coalitions to evaluate.")
-@click.option("--seed", default=0, show_default=True, help="Of the choice of coalitions.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the choice of coalitions.",
+)
 @click.option(
     "--method",
     type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),

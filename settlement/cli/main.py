@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -61,6 +62,7 @@ for verb in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage."""
+    _prepare_streams()
     try:
         code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
     except click.ClickException as error:
@@ -73,5 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)
         sys.exit(1)
+    except OSError as error:  # no permission, a full disk: trouble of the machine, no bug
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {place}{error.strerror or error}", err=True)
+        sys.exit(1)
     else:
         sys.exit(code)  # a verb that only reports trouble, such as `verify`, gives its own
+
+
+def _prepare_streams() -> None:
+    """Open what the caller closed, so that no file of a round gets the number of a stream."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show is no error
+            stream.reconfigure(errors="backslashreplace")

@@ -17,7 +17,8 @@ party_name = click.option("--party", "name", required=True, metavar="NAME", help
 @round_folder
 @party_name
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
-def sign(folder: Path, name: str, yes: bool) -> None:
+@as_json
+def sign(folder: Path, name: str, yes: bool, json_: bool) -> None:
     """Read the plan in words and sign it.
 
     The settlement goes through once every party has signed.
@@ -26,9 +27,14 @@ def sign(folder: Path, name: str, yes: bool) -> None:
 
     desk = PartyDesk.of(folder, name, ask_password)
     click.echo(desk.plan_in_words(), err=True)
-    if not yes:
-        click.confirm("Sign this?", abort=True, err=True)
-    click.echo(f"signed: {folder / desk.sign()}")
+    if not yes and not click.confirm("Sign this?", err=True):
+        click.echo("not signed", err=True)
+        raise click.exceptions.Exit(1)
+    path = folder / desk.sign()
+    if json_:
+        print_json({"party": name, "signature": str(path)})
+    else:
+        click.echo(f"signed: {path}")
 
 
 @click.command()

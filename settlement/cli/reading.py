@@ -36,9 +36,14 @@ def show(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
-@click.option("--retrain", default=0, metavar="K", help="Also train K random coalitions again.")
+@click.option(
+    "--retrain",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Also train K random coalitions again.",
+)
 @as_json
-def verify(folder: Path, retrain: int, json_: bool) -> None:
+def verify(folder: Path, retrain: int | None, json_: bool) -> None:
     """Recompute the finished round in DIR from its value table and the chain's logs alone.
 
     Names every file or figure that does not agree, and then exits 1. With --retrain, trains K
@@ -92,15 +97,25 @@ def _retrain(folder: Path, n_coalitions: int) -> tuple[Finding, ...]:
 @as_json
 def list_rounds(folder: Path, json_: bool) -> None:
     """List the rounds in DIR and the folders directly below it."""
+    from settlement.errors import SettlementError
     from settlement.round import round_status
     from settlement.store import CONFIG, STAGES
 
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    rounds = [round_status(path) for path in candidates if (path / CONFIG).is_file()]
+    rounds = []
+    for path in candidates:
+        try:
+            if (path / CONFIG).is_file():
+                rounds.append(round_status(path))
+        except (SettlementError, OSError) as error:  # one bad round does not hide the others
+            rounds.append({"folder": str(path), "trouble": str(error)})
     if json_:
         print_json(rounds)
         return
     for status in rounds:
+        if "trouble" in status:
+            click.echo(f"{status['folder']}  unreadable: {status['trouble']}")
+            continue
         done = [stage for stage in STAGES if status["stages"][stage]]
         click.echo(f"{status['folder']}  {done[-1] if done else 'new'}  {status['name']}")
     if not rounds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ def init(folder: Path, template: str) -> None:
     from settlement.templates import write_template
 
     path = write_template(folder, template)
-    click.echo(f"Wrote {path}. Next: fairround run {folder}")
+    click.echo(f"Wrote {path}. Next: fairround run {shlex.quote(str(folder))}")
 
 
 @click.command()

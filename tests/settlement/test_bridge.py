@@ -73,6 +73,17 @@ def test_a_decimal_budget_becomes_exactly_its_base_units():
     assert deposit_units(Decimal("0.29999999"), NU) == 299_999
 
 
+def test_a_budget_of_many_digits_is_never_rounded_up():
+    assert deposit_units(Decimal("0.1" + "9" * 40), NU) == 199_999
+    assert deposit_units(Decimal("1e-999999999"), NU) == 0
+
+
+@pytest.mark.parametrize("budget", [Decimal("9.3e12"), Decimal("1e999999")])
+def test_a_budget_beyond_a_deposit_is_refused(budget):
+    with pytest.raises(BridgeError, match="a deposit holds"):
+        deposit_units(budget, NU)
+
+
 def test_an_unlimited_budget_locks_one_whole_unit_of_value():
     assert deposit_units(None, NU) == NU
 

@@ -87,6 +87,11 @@ def test_a_cap_limits_the_model_that_is_bought(write):
         ('{"parties": ["a", "b"], "values": [0, 0.1, 0.2, NaN]}', "nan"),
         ({"parties": ["a", "b"], "values": [0.5, 0.1, 0.2, 0.9]}, "Empty coalition"),
         ({"parties": ["a"], "values": [0, 0.1]}, "2"),
+        ({"parties": ["a", "b"], "values": [0, 0, 0, 10**400]}, r"values\[3\] is above"),
+        ({"parties": ["a", "b"], "values": [0, 0, 0, 1e308]}, r"values\[3\] is above"),
+        ("[" * 100_000, "is not JSON"),
+        ({"parties": ["a", "b\n"], "values": [0, 0, 0, 1]}, "no name that can be printed"),
+        ({"parties": ["a", "\ud800"], "values": [0, 0, 0, 1]}, "no name that can be printed"),
     ],
 )
 def test_bad_values_are_refused_with_what_was_found(write, document, message):
@@ -98,3 +103,8 @@ def test_bad_values_are_refused_with_what_was_found(write, document, message):
 def test_bad_budgets_are_refused(write, option):
     with pytest.raises(CalculatorInputError, match="--budget"):
         calculate(write(THREE), [option])
+
+
+def test_a_budget_that_is_given_twice_is_refused(write):
+    with pytest.raises(CalculatorInputError, match="a has a budget already"):
+        calculate(write(THREE), ["a=0.1", "a=0.3"])

@@ -80,7 +80,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("budget = 0.2", "budget = 1e30", "party[0].budget", "more than"),
         ("budget = 0.2", "budget = true", "party[0].budget", "found True"),
         ('name = "c"', 'name = "a"', "party[2].name", "name of party 0 too"),
-        ('name = "c"', 'name = "../c"', "party[2].name", "pattern"),
+        ('name = "c"', 'name = "../c"', "party[2].name", "expected a name without"),
         ("0.8, 1.0]", "0.8]", "values.given", "7 values"),
         ("0.8, 1.0]", "0.8, nan]", "values.given[7]", "finite"),
         ("0.8, 1.0]", "0.8, 1.5]", "values.given[7]", "1.5"),
@@ -90,7 +90,12 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ('provider = "in-process" ', 'provider = "http://h" ', "chain.chain_id", "needs it"),
         ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
         ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
-        ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "not permitted"),
+        ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "unknown key"),
+        ("[chain]", '[chain]\nbond_wei = "x"', "chain.bond_wei", "valid integer"),
+        ("given =", 'method = "estimate"\ngiven =', "values.method", "not expected"),
+        ("budget = 0.2", "cap = 1e400", "party[0].cap", "more than any model"),
+        ("funding_s = 3_600", "funding_s = 22", "chain.funding_s", "expected at least 23"),
+        ("= 1_000_000 ", f"= {2**62} ", "round.exchange_rate", "all deposits together"),
     ],
 )
 def test_a_fault_names_its_place(read, old, new, place, message):
@@ -111,8 +116,21 @@ def test_more_parties_than_the_exact_method_takes_are_refused(read):
     assert "17 parties; expected 2 to 16" in faults_of(read, head + parties)["party"]
 
 
-def test_text_that_is_not_toml_is_refused(read):
-    assert "is not TOML" in faults_of(read, "[round\n")[""]
+@pytest.mark.parametrize(
+    "text", ["[round\n", "a = 1e99999999999999999999", "a = " + "[" * 5000, "a = " + "9" * 5000]
+)
+def test_text_that_is_not_toml_is_refused(read, text):
+    assert "is not TOML" in faults_of(read, text)[""]
+
+
+def test_tables_of_another_kind_are_refused_in_words_of_the_file(read):
+    faults = faults_of(read, 'round = 3\nvalues = 4\nparty = [1]\ndata = "x"\n')
+    assert {faults[place] for place in ("round", "values", "data", "party[0]")} == {
+        "expected a table; found 3",
+        "expected a table; found 4",
+        "expected a table; found x",
+        "expected a table; found 1",
+    }
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
@@ -130,3 +148,13 @@ def test_a_configuration_is_never_overwritten(tmp_path):
     with pytest.raises(TemplateError, match="is there already"):
         write_template(tmp_path, "mnist")
     assert "digits" in (tmp_path / "round.toml").read_text()
+
+
+def test_what_the_optimistic_way_cannot_carry_is_a_fault(read):
+    text = template("three-parties").replace("= 1_000_000 ", f"= {2**48 + 1} ")
+    assert len(read(text).parties) == 3
+    chain = '[chain]\nsettlement = "optimistic"\nsettlement_s = 7_222'
+    lines = [line for line in text.splitlines() if not line.startswith("settlement")]
+    faults = faults_of(read, "\n".join(lines).replace("[chain]", chain))
+    assert f"at most {2**48} base units" in faults["round.exchange_rate"]
+    assert "do not fit into settlement_s = 7222" in faults["chain.challenge_window_s"]

@@ -36,6 +36,7 @@ def test_a_table_is_frozen_and_does_not_follow_its_source():
         ([0, -0.1, 0.2, 0.3], r"coalition 1 \{0\} is -0.1"),
         ([[0, 0.1], [0.2, 0.3]], r"shape \(2, 2\)"),
         (["a", "b", "c", "d"], "cannot be read"),
+        ([0, 0, 0, 5e-324], "Largest value is 5e-324"),
     ],
 )
 def test_bad_tables_are_refused_with_numbers(values, message):
