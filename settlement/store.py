@@ -150,7 +150,16 @@ class RoundFolder:
         ----------
         inputs
             Earlier stages that this one is made from; the configuration always is one.
+
+        Raises
+        ------
+        StageMissing, TamperedFile
         """
+        if (self.path / stage).exists() and (left := sorted((self.path / stage).iterdir())):
+            raise TamperedFile(
+                f"{stage}/ holds {left[0].name} but no {SEAL}: it lost the seal or is not the "
+                f"round's. Restore {stage}/{SEAL}, or move the folder away."
+            )
         rests_on = {CONFIG: sha256_of(self.config_path)}
         rests_on |= {f"{name}/{SEAL}": sha256_of(self.stage(name) / SEAL) for name in inputs}
         partial = self.path / f".{stage}.partial"

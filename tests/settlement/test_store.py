@@ -78,3 +78,13 @@ def test_numbers_that_json_does_not_have_are_refused():
 
 def test_floats_read_back_exactly():
     assert json.loads(dump_json([0.1 + 0.2])) == [0.1 + 0.2]
+
+
+def test_a_stage_that_lost_its_seal_is_not_written_over(folder):
+    (folder.path / "train" / "seal.json").unlink()
+    with (
+        pytest.raises(TamperedFile, match=r"train/ holds values\.json but no seal\.json"),
+        folder.write_stage("train", inputs=["open"]),
+    ):
+        pass
+    assert (folder.path / "train" / "values.json").exists()
