@@ -43,6 +43,12 @@ def check_terms(folder: RoundFolder) -> None:
     _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
     _same(opened, "parties", list(config.party_names))
     for name, wanted in {
+        "round": config.name,
+        "monotone": config.monotone,
+        "settlement": config.chain.settlement,
+        "caps": list(config.caps),
+        "given_values": None if config.given_values is None else list(config.given_values),
+        "recipe_sha256": config.recipe.digest if config.recipe else None,
         "exchange_rate": config.exchange_rate,
         "unit_scale": config.chain.unit_scale,
         "funding_deadline": opened.funding_deadline,
@@ -53,8 +59,10 @@ def check_terms(folder: RoundFolder) -> None:
             for name, address in zip(opened.parties, opened.addresses, strict=True)
         ],
     }.items():
-        if terms[name] != wanted:
-            raise AuditError(f"open/{TERMS_FILE}: {name} is {terms[name]}; expected {wanted}.")
+        if terms.get(name) != wanted:
+            raise AuditError(
+                f"open/{TERMS_FILE}: {name} is {terms.get(name)!s:.80}; expected {wanted!s:.80}."
+            )
 
 
 def check_values(folder: RoundFolder) -> None:

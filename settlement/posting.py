@@ -98,11 +98,14 @@ def post_allocation(
         grand = flow_scale(n_parties) * table[-1]
     elif flows is not None and grand_value is not None and n_parties > MAX_EXACT_PARTIES:
         table = ()
+        grand = posted_units(grand_value, "Grand value")
         posted = tuple(
-            tuple(0 if i == j else posted_units(flow, "Flow") for j, flow in enumerate(row))
+            _within(
+                grand,
+                [0 if i == j else posted_units(flow, "Flow") for j, flow in enumerate(row)],
+            )
             for i, row in enumerate(flows)
         )
-        grand = posted_units(grand_value, "Grand value")
     else:
         raise PostingError(
             f"{n_parties} parties need {'values' if n_parties <= MAX_EXACT_PARTIES else ''}"
@@ -243,6 +246,19 @@ class _Clearing:
                 worth = (cost * FACTOR_ONE + visits) * upper
                 bound += self.exchange_rate * -(-worth // FACTOR_ONE)
         return Fault.WRONG_GAP if bound > primal else Fault.NONE
+
+
+def _within(grand: int, row: list[int]) -> tuple[int, ...]:
+    """A row of posted flows that sums to v(N) at most.
+
+    The flows of a party whose own model is worth nothing sum to v(N); each rounded for itself,
+    they may be some units above. Those come off the largest; more is left to be refused.
+    """
+    excess = sum(row) - grand
+    largest = row.index(max(row))
+    if 0 < excess <= min(2 * len(row), row[largest]):
+        row[largest] -= excess
+    return tuple(row)
 
 
 def _posted_table(

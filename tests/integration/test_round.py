@@ -97,6 +97,20 @@ def test_a_stage_refuses_a_tampered_file_of_an_earlier_one(fairround, three_part
     assert "train/values.json has SHA-256" in fairround("allocate", three_parties, code=1)
 
 
+def test_verify_compares_the_configuration_with_the_terms_on_the_chain(fairround, three_parties):
+    """An operator who edits the configuration and seals everything again is still found."""
+    fairround("open", three_parties)
+    agreed = {p.name: p.read_bytes() for p in (three_parties / "open").iterdir()}
+    shutil.rmtree(three_parties / "open")
+    edit(three_parties, 'monotone = "refuse"', 'monotone = "cover"')
+    with RoundFolder(three_parties).write_stage("open", inputs=[]) as folder:
+        for name in agreed.keys() - {"seal.json"}:
+            (folder / name).write_bytes(agreed[name])
+    fairround("run", three_parties)
+    message = fairround("verify", three_parties, code=1)
+    assert "WRONG terms: open/terms.json: monotone is refuse; expected cover" in message
+
+
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
     config = three_parties / "round.toml"
     config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))

@@ -158,3 +158,11 @@ def test_what_the_optimistic_way_cannot_carry_is_a_fault(read):
     faults = faults_of(read, "\n".join(lines).replace("[chain]", chain))
     assert f"at most {2**48} base units" in faults["round.exchange_rate"]
     assert "do not fit into settlement_s = 7222" in faults["chain.challenge_window_s"]
+
+
+def test_everybody_on_the_simulated_chain_can_pay_the_largest_bond(read):
+    bond_wei = 10**24
+    text = template("three-parties").replace("unit_scale = 1_000_000_000_000", "unit_scale = 1")
+    config = read(text.replace("[chain]", f"[chain]\nbond_wei = {bond_wei}"))
+    gas_wei = 50_000_000 * 100 * 10**9  # all the gas of a round, at the highest fee
+    assert config.chain_spec().balance_wei >= bond_wei + gas_wei

@@ -172,3 +172,18 @@ def test_a_party_that_nobody_can_add_to_has_factor_one():
     posting = post_allocation([0, 0, 0], NU, values=values)
     assert posting.factors[0] == FACTOR_ONE
     assert check_posting(posting, net_amounts(posting, NU), [0] * 3, NU) is Fault.NONE
+
+
+def test_rounding_up_the_flows_of_a_party_worth_nothing_alone_is_taken_back():
+    """More than eight parties post flows, each rounded: a row may come out above v(N)."""
+    third = Fraction(2, 3 * VALUE_SCALE) + Fraction(1, 10)
+    row = [third] * 8
+    flows = [[*row[:i], Fraction(0), *row[i:]] for i in range(9)]
+    grand = 8 * third  # every own value is zero
+    posting = post_allocation([NU] * 9, NU, flows=flows, grand_value=grand)
+    assert min(posting.own) >= 0
+    assert check_posting(posting, net_amounts(posting, NU), [NU] * 9, NU) is Fault.NONE
+    row = [third + Fraction(1, 1000)] * 8
+    flows = [[*row[:i], Fraction(0), *row[i:]] for i in range(9)]
+    with pytest.raises(PostingError, match="is negative"):
+        post_allocation([NU] * 9, NU, flows=flows, grand_value=grand)
