@@ -15,13 +15,12 @@ from ml.datasets.spec import PARTY_KEYS, DataSpec, data_spec
 from ml.engines.spec import EngineSpec, engine_spec
 from ml.errors import Fault, SpecError
 from ml.training.recipe import Recipe, recipe
-from settlement.bridge import BridgeError, deposit_units
 from settlement.chain.errors import ChainSpecError
-from settlement.chain.spec import GWEI, IN_PROCESS, ChainSpec
+from settlement.chain.spec import GWEI, ChainSpec
+from settlement.config_checks import faults_together, names_twice
 from settlement.config_schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.errors import SettlementError
 from settlement.places import line_of
-from settlement.posting_format import MAX_EXCHANGE_RATE
 from settlement.terms import MAX_AMOUNT_UNITS
 
 __all__ = [
@@ -37,22 +36,6 @@ __all__ = [
 
 OPERATOR = "operator"
 """Name under which the operator signs on the chain."""
-
-MAX_GIVEN_PARTIES = 26
-"""Most parties whose flows are computed from a whole value table of 2**n values."""
-
-MAX_TRAINED_PARTIES = 16
-"""Most parties whose coalitions are all trained: 2**16 - 1 models."""
-
-MAX_ESTIMATED_PARTIES = 62
-"""Most parties whose flows are estimated: a coalition is a bitmask of a signed 64-bit number."""
-
-
-MAX_CAP = 1_000
-"""Largest cap that is read: scores end at 1, and a cap has to fit a posted allocation."""
-
-STEPS_S = 20
-"""Seconds that the in-process chain's clock needs, one a block, for what is sent once a round."""
 
 EXPECTED = {
     "missing": "missing; expected a value",
@@ -166,11 +149,10 @@ def read_config(path: Path) -> RoundConfig:
     faults: list[Fault] = []
     file = _parse(tables, faults)
     spec, recipe_, engine = _check_ml(tables, path.parent, faults)
-    faults += _check_names(tables)
-    if file is not None:
-        faults += _check_together(file)
-    if faults or file is None:
+    faults += names_twice(tables)
+    if file is None:
         raise ConfigError(path, text, faults)
+    faults += faults_together(file)
     given = file.values.given
     config = RoundConfig(
         name=file.round.name,
@@ -188,7 +170,9 @@ def read_config(path: Path) -> RoundConfig:
     try:
         config.chain_spec()
     except ChainSpecError as error:
-        raise ConfigError(path, text, [Fault(*fault) for fault in error.faults]) from None
+        faults += [Fault(*fault) for fault in error.faults]
+    if faults:
+        raise ConfigError(path, text, faults)
     return config
 
 
@@ -256,103 +240,3 @@ def _plain(item: Any) -> Any:
     if isinstance(item, dict):
         return {key: _plain(value) for key, value in item.items()}
     return [_plain(value) for value in item] if isinstance(item, list) else item
-
-
-def _check_names(tables: Mapping[str, Any]) -> list[Fault]:
-    """Names that occur twice; read from the raw tables, so other faults do not hide them."""
-    faults = []
-    first: dict[str, int] = {}
-    parties = tables.get("party")
-    for index, party in enumerate(parties if isinstance(parties, list) else []):
-        name = party.get("name") if isinstance(party, dict) else None
-        if not isinstance(name, str):
-            continue
-        if name in first:
-            message = f"{name!r} is the name of party {first[name]} too"
-            faults.append(Fault(f"party[{index}].name", message))
-        first.setdefault(name, index)
-    return faults
-
-
-def _check_together(file: ConfigFile) -> list[Fault]:
-    faults = []
-    n_parties = len(file.party)
-    estimate = file.values.method == "estimate"
-    most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
-    most = most if file.values.given is None else MAX_GIVEN_PARTIES
-    if not 2 <= n_parties <= most:
-        faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
-    for index, party in enumerate(file.party):
-        if party.cap is not None and party.cap > MAX_CAP:
-            message = f"{party.cap} is more than any model is worth; leave the cap out"
-            faults.append(Fault(f"party[{index}].cap", message))
-    faults += _check_deposits(file)
-    faults += _check_way(file, n_parties)
-    if file.values.given is not None:
-        faults += _check_given(file, file.values.given, n_parties)
-    if estimate and file.round.monotone == "cover":
-        message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
-        faults.append(Fault("round.monotone", message))
-    return faults
-
-
-def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
-    """Deadlines that leave time for every step; what the contract takes in the optimistic way."""
-    faults = []
-    chain = file.chain
-    least_s = n_parties + STEPS_S if chain.provider == IN_PROCESS else 1
-    for name in ("funding_s", "settlement_s"):
-        if getattr(chain, name) < least_s:
-            message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
-            faults.append(Fault(f"chain.{name}", message))
-    if chain.settlement != "optimistic":
-        return faults
-    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
-        message = (
-            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
-            f"settlement_s = {chain.settlement_s}"
-        )
-        faults.append(Fault("chain.challenge_window_s", message))
-    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
-        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
-        faults.append(Fault("round.exchange_rate", message))
-    return faults
-
-
-def _check_deposits(file: ConfigFile) -> list[Fault]:
-    """Each deposit fits an amount, and so do all together: the escrow adds them up."""
-    faults = []
-    total = 0
-    for index, party in enumerate(file.party):
-        try:
-            total += deposit_units(party.budget_value, file.round.exchange_rate)
-        except BridgeError:
-            message = f"{party.budget} is more than {MAX_AMOUNT_UNITS} base units"
-            faults.append(Fault(f"party[{index}].budget", message))
-    if total > MAX_AMOUNT_UNITS:
-        message = (
-            f"all deposits together are {total} base units; expected at most {MAX_AMOUNT_UNITS}. "
-            f"An unlimited budget locks one unit of value. Lower the exchange rate or the budgets."
-        )
-        faults.append(Fault("round.exchange_rate", message))
-    return faults
-
-
-def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
-    faults = []
-    for name in ("data", "training", "engine"):
-        if getattr(file, name) is not None:
-            faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
-    if file.values.method == "estimate":
-        faults.append(Fault("values.method", "not expected: all values are given"))
-    if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
-        message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
-        faults.append(Fault("values.given", message))
-    for index, value in enumerate(given):
-        if not 0 <= value <= 1:
-            message = f"found {value}; expected a score in [0, 1]"
-            faults.append(Fault(f"values.given[{index}]", message))
-    if given and given[0] != 0:
-        message = f"the empty coalition has value {given[0]}; expected 0"
-        faults.append(Fault("values.given[0]", message))
-    return faults

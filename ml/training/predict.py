@@ -33,6 +33,8 @@ def predict_file(weights_path: str | Path, samples_path: str | Path) -> Predicti
 
 def read_samples(path: Path, model: LoadedModel) -> NDArray[Any] | list[str]:
     """Samples of a file as the model's `predict` takes them."""
+    if not path.is_file():
+        raise DataError(f"{path} is no file; name one with the samples to predict.")
     try:
         if path.suffix == ".txt":
             return path.read_text(encoding="utf-8").splitlines()

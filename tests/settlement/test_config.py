@@ -166,3 +166,16 @@ def test_everybody_on_the_simulated_chain_can_pay_the_largest_bond(read):
     config = read(text.replace("[chain]", f"[chain]\nbond_wei = {bond_wei}"))
     gas_wei = 50_000_000 * 100 * 10**9  # all the gas of a round, at the highest fee
     assert config.chain_spec().balance_wei >= bond_wei + gas_wei
+
+
+def test_an_estimate_of_few_parties_cannot_be_posted(read):
+    text = template("digits").replace('monotone = "cover"', 'monotone = "refuse"')
+    estimate = '[values]\nmethod = "estimate"\nevaluations = 6\n[chain]'
+    assert read(text.replace("[chain]", estimate)).values.method == "estimate"
+    optimistic = text.replace("[chain]", estimate + '\nsettlement = "optimistic"')
+    assert "whole table of up to 8 parties" in faults_of(read, optimistic)["values.method"]
+
+
+def test_faults_of_the_chain_are_listed_with_the_others(read):
+    text = template("three-parties").replace('"in-process" ', '"pigeon" ').replace("0.8, ", "8, ")
+    assert {"chain.provider", "values.given[6]"} <= faults_of(read, text).keys()

@@ -56,7 +56,7 @@ def test_samples_come_from_files_of_several_kinds(made, digits, tmp_path):
     with pytest.raises(DataError, match=r"shape \(9, 8\); expected uint8 of shape \(8, 8\)"):
         predict_file(path, tmp_path / "wide.npy")
     (tmp_path / "some.xyz").touch()
-    for name, message in (("some.xyz", "no known kind"), ("none.npy", "cannot be read")):
+    for name, message in (("some.xyz", "no known kind"), ("none.npy", "is no file")):
         with pytest.raises(DataError, match=message):
             predict_file(path, tmp_path / name)
 
