@@ -1,4 +1,4 @@
-"""What a party does for itself in a round: sign or disprove the plan, take its money out."""
+"""What a party does for itself in a round: deposit, sign or disprove the plan, withdraw."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from settlement.errors import SettlementError
 from settlement.plans import plan_of
 from settlement.posting import Fault
 from settlement.signatures import write_signature
+from settlement.stages.context import RoundContext
+from settlement.stages.open import deposit_alone
 from settlement.store import RoundFolder
 
 __all__ = ["NoReward", "PartyDesk", "UnknownParty", "reward_file"]
@@ -68,6 +70,14 @@ class PartyDesk:
                 f"No party {name!r} in {path}; expected one of: {', '.join(config.party_names)}."
             )
         return cls(folder, config, config.party_names.index(name), ask_password)
+
+    def deposit(self) -> int:
+        """Lock this party's budget in the round that was opened on these terms; base units."""
+        context = RoundContext(
+            self.folder, self.config, lambda stage, done, total: None, self.ask_password
+        )
+        with self.folder.lock():
+            return deposit_alone(context, self.party)
 
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""

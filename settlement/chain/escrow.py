@@ -8,28 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eth_abi.abi import encode
 
 from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
-from settlement.chain.interface import Interface
+from settlement.chain.escrow_reader import EscrowError, EscrowReader
 from settlement.chain.records import TransactionReceipt
 from settlement.chain.typed_data import NO_TABLE, sign_plan
-from settlement.errors import BrokenInvariant, PlanError, SettlementError
+from settlement.errors import BrokenInvariant, PlanError
 from settlement.events import (
     ETHER,
-    EscrowEvent,
-    Proposed,
-    RoundLedger,
-    RoundState,
     RoundTerms,
-    event_of,
-    ledger_of,
 )
-from settlement.posting import Fault, Posting
-from settlement.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementPlan
+from settlement.posting import Posting
+from settlement.terms import MAX_AMOUNT_UNITS, SettlementPlan
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -48,25 +42,8 @@ REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
 
 
-class EscrowError(SettlementError):
-    """Something asked of the escrow that its rules forbid; refused before anything is sent."""
-
-
-class EscrowClient:
-    """One escrow contract on one chain.
-
-    Parameters
-    ----------
-    chain : Chain
-        Where the contract lives, and the journal of what was sent to it.
-    address : str
-        The contract's address.
-    """
-
-    def __init__(self, chain: Chain, address: str) -> None:
-        self.chain = chain
-        self.address = address
-        self.interface = Interface(artifact().abi)
+class EscrowClient(EscrowReader):
+    """One escrow contract on one chain: what anybody can ask it, and every transaction."""
 
     @classmethod
     def deploy(cls, chain: Chain, account: LocalAccount) -> EscrowClient:
@@ -308,25 +285,6 @@ class EscrowClient:
         bond_wei = self.terms(round_id).bond_wei
         return self._send(label, account, MAX_TRANSACTION_GAS // 2, data, bond_wei)
 
-    def fault(self, round_id: int) -> Fault | None:
-        """What a challenge of the round's proposal would find, asked of the chain for nothing."""
-        proposed = self._proposed(round_id)
-        deposits = self.ledger(round_id).deposits_units
-        judge = Interface(artifact("Judge").abi)
-        terms = self.terms(round_id)
-        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
-        data = judge.encode(
-            "fault",
-            terms.exchange_rate,
-            terms.caps_hash,
-            list(deposits),
-            packed,
-            proposed.posting,
-            proposed.table,
-        )
-        answer = self.chain.call(self._read("JUDGE"), data)
-        return Fault(found) if (found := judge.decode("fault", answer)) else None
-
     def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
         """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
         proposed = self._proposed(round_id)
@@ -350,12 +308,6 @@ class EscrowClient:
         data = self.interface.encode("withdraw_bond", recipient)
         return self._send(f"withdraw-bond/{label}", account, CALL_GAS, data)
 
-    def _proposed(self, round_id: int) -> Proposed:
-        for event in self.events(round_id):
-            if isinstance(event, Proposed):
-                return event
-        raise EscrowError(f"Round {round_id} has no proposal; the operator posts one first.")
-
     # Ways out
 
     def withdraw(
@@ -368,52 +320,6 @@ class EscrowClient:
             CALL_GAS,
             self.interface.encode("withdraw", round_id, recipient),
         )
-
-    # Views
-
-    def terms(self, round_id: int) -> RoundTerms:
-        """The contract's part of a round's terms."""
-        from eth_utils.address import to_checksum_address
-
-        values = list(self._read("terms", round_id))
-        values[1] = to_checksum_address(values[1])
-        terms = RoundTerms(*values)
-        if not terms.n_parties:
-            raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
-        return terms
-
-    def reference(self, round_id: int) -> RoundReference:
-        """What names this round, for plans and signatures."""
-        return RoundReference(
-            self.chain.chain_id, self.address, round_id, self.terms(round_id).terms_hash
-        )
-
-    def state(self, round_id: int) -> RoundState:
-        """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
-        return RoundState(self._read("state", round_id))
-
-    def claim(self, round_id: int, party: int) -> int:
-        """Base units that a party has in the escrow."""
-        units: int = self._read("claim", round_id, party)
-        return units
-
-    def events(self, round_id: int | None = None) -> list[EscrowEvent]:
-        """Events of a round, or of all, in order."""
-        logs = self.chain.logs(self.address, from_block=self.chain.started_block)
-        decoded = (self.interface.decode_log(log) for log in logs)
-        return [
-            event_of(*found)
-            for found in decoded
-            if found and round_id in (None, found[1].get("round_id"))
-        ]
-
-    def ledger(self, round_id: int) -> RoundLedger:
-        """A round as its logs alone tell it."""
-        return ledger_of(self.events(round_id))
-
-    def _read(self, name: str, *arguments: Any) -> Any:
-        answer = self.chain.call(self.address, self.interface.encode(name, *arguments))
-        return self.interface.decode(name, answer)
 
     def _send(
         self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0

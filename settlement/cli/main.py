@@ -11,7 +11,7 @@ import click
 from ml.errors import MlError
 from settlement.cli.calculators import allocate, estimate
 from settlement.cli.models import cache, predict
-from settlement.cli.parties import challenge, sign, withdraw
+from settlement.cli.parties import challenge, deposit, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
@@ -50,6 +50,7 @@ for verb in (
     show,
     verify,
     list_rounds,
+    deposit,
     sign,
     challenge,
     withdraw,

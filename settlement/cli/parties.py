@@ -1,4 +1,4 @@
-"""Verbs that one party runs for itself: sign, challenge, withdraw."""
+"""Verbs that one party runs for itself: deposit, sign, challenge, withdraw."""
 
 from __future__ import annotations
 
@@ -8,9 +8,28 @@ import click
 
 from settlement.cli.printing import as_json, ask_password, print_json, round_folder
 
-__all__ = ["challenge", "sign", "withdraw"]
+__all__ = ["challenge", "deposit", "sign", "withdraw"]
 
 party_name = click.option("--party", "name", required=True, metavar="NAME", help="Who you are.")
+
+
+@click.command()
+@round_folder
+@party_name
+@as_json
+def deposit(folder: Path, name: str, json_: bool) -> None:
+    """Lock your budget in a round that the operator has opened.
+
+    DIR is a copy of the operator's folder. The terms that you agree to are worked out from its
+    configuration and data again; a round with other terms is refused.
+    """
+    from settlement.party_actions import PartyDesk
+
+    units = PartyDesk.of(folder, name, ask_password).deposit()
+    if json_:
+        print_json({"party": name, "deposited_units": units})
+    else:
+        click.echo(f"{name} locked {units:,} base units")
 
 
 @click.command()

@@ -12,17 +12,22 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
+from settlement.events import RoundOpened
 from settlement.posting import hash_of_caps
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
-__all__ = ["TERMS_FILE", "DepositsMissing", "carry_out"]
+__all__ = ["TERMS_FILE", "DepositsMissing", "RoundNotOpened", "carry_out", "deposit_alone"]
 
 TERMS_FILE = "terms.json"
 
 
 class DepositsMissing(SettlementError):
     """Parties whose keys are not here have yet to deposit."""
+
+
+class RoundNotOpened(SettlementError):
+    """There is no round on the chain with the terms that this folder leads to."""
 
 
 def carry_out(context: RoundContext) -> None:
@@ -38,6 +43,42 @@ def carry_out(context: RoundContext) -> None:
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
         (folder / TERMS_FILE).write_bytes(terms)
         opened.write(folder)
+
+
+def deposit_alone(context: RoundContext, party: int) -> int:
+    """Lock one party's deposit in the round that the journal says was opened; base units.
+
+    For a party who has the operator's folder and its own key. What it agrees to is worked out
+    again from its own copy of the configuration and the data, so a round with other terms is
+    refused.
+
+    Raises
+    ------
+    RoundNotOpened
+        If the journal has no escrow yet, or the escrow has no round with these terms.
+    """
+    config = context.config
+    units = deposit_units(config.parties[party].budget_value, config.exchange_rate)
+    data_digest = _check_data(config)
+    with context.open_chain() as chain:
+        terms_hash = hashlib.sha256(dump_json(_terms(config, chain, data_digest))).digest()
+        deployed = chain.receipt("deploy")
+        address = deployed.contract_address if deployed else None
+        rounds = []
+        if address is not None:
+            escrow = EscrowClient(chain, address)
+            opened = (e for e in escrow.events() if isinstance(e, RoundOpened))
+            rounds = [e.round_id for e in opened if e.terms.terms_hash == terms_hash]
+        if not rounds:
+            raise RoundNotOpened(
+                f"No round with the terms 0x{terms_hash.hex()} was opened in this folder's escrow "
+                f"({address or 'none is deployed'}). Ask the operator for its folder after "
+                f"`fairround open`, unchanged."
+            )
+        account = chain.account(party_account(party))
+        if units:
+            escrow.deposit(rounds[0], party, account, units)
+    return units
 
 
 def _optimistic_terms(config: RoundConfig) -> dict[str, Any]:
@@ -126,8 +167,8 @@ def _open_on_chain(
     if missing and chain.timestamp() <= funding_deadline:
         raise DepositsMissing(
             f"Round {round_id} of escrow {escrow.address} waits for deposits of "
-            f"{', '.join(missing)} until {funding_deadline}; whose key is not here deposits by "
-            f"itself, naming the terms 0x{terms_hash.hex()}. Then open again."
+            f"{', '.join(missing)} until {funding_deadline}. Let each run `fairround deposit` in a "
+            f"copy of this folder, or name the terms 0x{terms_hash.hex()}; then open again."
         )
     locked = list(escrow.ledger(round_id).deposits_units)
     context.progress("open", n_steps, n_steps)

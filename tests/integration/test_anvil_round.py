@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 
 import pytest
+from eth_account import Account
 
 from settlement.chain.artifacts import artifact
 from settlement.chain.delivery import log_of
@@ -158,3 +160,45 @@ def test_wrong_chain_is_refused_before_anything_is_sent(fairround, on_node, anvi
     assert words in fairround("run", folder, code=1).replace("\n", " ")
     assert anvil.head() == before
     assert not (folder / "open").exists()
+
+
+def test_parties_deposit_sign_and_withdraw_with_their_own_keys_in_copies_of_the_folder(
+    fairround, on_node, anvil, tmp_path
+):
+    folder = on_node(anvil.address)
+    keys = {name: fairround.environment.pop(name) for name in KEY_VARIABLES if "PARTY" in name}
+    config = folder / "round.toml"
+    text = config.read_text()
+    for party, name in enumerate("abc"):
+        address = Account.from_key(KEYS[f"party/{party}"]).address
+        text = text.replace(f'name = "{name}"', f'name = "{name}"\naddress = "{address}"')
+    config.write_text(text)
+    assert "waits for deposits of a (200000 base units), b" in fairround("open", folder, code=1)
+
+    def alone(party, verb, *options):
+        """What a party runs in its own copy of the operator's folder, with its own key only."""
+        copy = tmp_path / f"{verb}-{party}"
+        shutil.copytree(folder, copy)
+        variable = f"FAIRROUND_KEY_PARTY_{party}"
+        fairround.environment[variable] = keys[variable]
+        output = fairround(verb, copy, "--party", "abc"[party], *options)
+        del fairround.environment[variable]
+        return copy, output
+
+    for party in range(3):
+        assert "locked" in alone(party, "deposit")[1]
+    for stage in ("open", "train", "allocate", "reward"):
+        fairround(stage, folder)
+    assert json.loads((folder / "open" / "round.json").read_text())["deposits_units"] == (
+        DEPOSITS_UNITS
+    )
+    assert "missing: a, b, c" in fairround("settle", folder, code=1)
+    (folder / "signatures").mkdir(exist_ok=True)
+    for party in range(3):
+        copy, _ = alone(party, "sign", "--yes")
+        shutil.copy(copy / "signatures" / f"{party}.json", folder / "signatures")
+    fairround("settle", folder)
+    assert "1,112,500 base units" in alone(1, "withdraw")[1]
+    assert settlements_on(anvil, folder) == 1
+    fairround("report", folder)
+    fairround("verify", folder)

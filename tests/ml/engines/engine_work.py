@@ -36,13 +36,19 @@ def fail(shared: int, task: int) -> Iterator[int]:
 
 
 class Announced:
-    """Tells in a file that a task was started and by which process, then does the work."""
+    """Tells in a file that a task was started and by which process, then does the work.
+
+    While there is a file ``hold`` beside the folder, tasks that start wait for it to go.
+    """
 
     def __init__(self, work, folder: str) -> None:
         self.work, self.folder = work, folder
 
     def __call__(self, shared, task) -> Iterator:
         (Path(self.folder) / f"{time.monotonic_ns()}-{os.getpid()}").touch()
+        deadline = time.monotonic() + 60
+        while Path(self.folder).with_name("hold").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
         yield from self.work(shared, task)
 
 

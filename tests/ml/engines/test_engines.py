@@ -83,16 +83,19 @@ def test_killing_a_ray_worker_changes_nothing(digits, tmp_path):
     killed: list[int] = []
 
     def kill_one(done: int, total: int) -> None:
-        """After the first finished chunk, once another is under way, kill the latter's worker."""
+        """After the first finished chunk, kill the worker of one that has only just started."""
         if killed or not 0 < done < total:
             return
-        deadline = time.monotonic() + 20
-        n_finished = len(list((tmp_path / "ray").rglob("*.safetensors")))
-        while len(started(folder)) <= n_finished and time.monotonic() < deadline:
+        hold = tmp_path / "hold"
+        hold.touch()  # what starts from now on is certainly unfinished when it is killed
+        now = time.monotonic_ns()
+        deadline = time.monotonic() + 50
+        while not killed and time.monotonic() < deadline:
+            waiting = [name for name in started(folder) if int(name.split("-")[0]) > now]
+            killed.extend(int(name.split("-")[1]) for name in waiting[:1])
             time.sleep(0.01)
-        pid = int(started(folder)[-1].split("-")[1])
-        os.kill(pid, signal.SIGKILL)
-        killed.append(pid)
+        os.kill(killed[0], signal.SIGKILL)
+        hold.unlink()
 
     engine = engine_work.Announcing(RayEngine(workers=2), str(folder))
     result = train_coalitions(
