@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ __all__ = ["CalculatorInputError", "calculate", "compare", "readable"]
 
 MAX_VALUE = 1e30
 """Largest value that is read: sums stay far from overflow and figures readable."""
+
+
+MAX_RECURSION = 2_000
 
 
 class CalculatorInputError(SettlementError):
@@ -92,9 +96,19 @@ def readable(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _parsed(raw: bytes) -> Any:
+    """JSON of moderate depth: the EVM's library lifts Python's guard against deep nesting."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(limit, MAX_RECURSION))
+    try:
+        return json.loads(raw)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def _read_values(path: Path) -> tuple[list[str], np.ndarray]:
     try:
-        document = json.loads(path.read_bytes())
+        document = _parsed(path.read_bytes())
     except OSError as error:
         raise CalculatorInputError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
