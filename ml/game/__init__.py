@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
     from ml.game.noise import NoisyAllocation, allocate_seeds
     from ml.game.sweeps import BudgetSensitivity, ManyAllocations, allocate_many, budget_sensitivity
+    from ml.game.uncertain import UncertainAllocation
     from ml.game.values import BrokenEdge, MonotonicityReport, ValueTable
 
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
         "rho_shapley_scheme",
     ),
     "seeded": ("SeededTables",),
+    "uncertain": ("UncertainAllocation",),
     "sweeps": ("BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"),
     "values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
@@ -80,6 +82,7 @@ __all__ = [
     "PropertyCheck",
     "SchemeReport",
     "SeededTables",
+    "UncertainAllocation",
     "ValueTable",
     "adjustment_factors",
     "allocate",

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import NegativeFlowError
-from ml.game.allocation import Allocation, allocate_flows
+from ml.game.allocation import allocate_flows
 from ml.game.clearing import adjustment_factors, factor_caps
 from ml.game.coalitions import FloatArray
 from ml.game.estimators import FlowEstimate
 from ml.game.flows import payoffs
 from ml.game.seeded import with_error
+from ml.game.uncertain import UncertainAllocation
 
 __all__ = ["EstimatedAllocation", "allocate_estimate", "non_negative_rows"]
 
@@ -22,28 +23,14 @@ _TOLERATED_ERRORS = 5.0
 """A negative flow is noise if it is within this many standard errors of zero."""
 
 
-@dataclass(frozen=True, eq=False)
-class EstimatedAllocation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EstimatedAllocation(UncertainAllocation):
     """An allocation from estimated flows, with the standard error of each figure."""
 
-    allocation: Allocation
     largest_raised: float
     """How far the most negative estimated flow was raised to reach zero, value units."""
     n_raised: int
-    payoff_unlimited_errors: FloatArray
-    factor_errors: FloatArray
-    payoff_errors: FloatArray
-    model_value_errors: FloatArray
     n_draws: int
-
-    def describe(self, party: int) -> str:
-        """What a party sees: its payoff, factor and model value, each with its error."""
-        allocation = self.allocation
-        return (
-            f"payoff {with_error(allocation.payoffs[party], self.payoff_errors[party])}, "
-            f"lambda {with_error(allocation.adjustment_factors[party], self.factor_errors[party])},"
-            f" model {with_error(allocation.model_values[party], self.model_value_errors[party])}"
-        )
 
 
 def allocate_estimate(

@@ -15,7 +15,8 @@ from ml.game.coalitions import FloatArray
 from ml.game.covers import Cover, cover
 from ml.game.elimination import eliminate
 from ml.game.flows import conditional_shapley, payoffs
-from ml.game.seeded import SeededTables, with_error
+from ml.game.seeded import SeededTables
+from ml.game.uncertain import UncertainAllocation
 from ml.game.values import ValueTable
 
 __all__ = ["NoisyAllocation", "allocate_seeds"]
@@ -25,17 +26,12 @@ _CLEAR = 2.0
 """A limit counts as clear of the kink if it is this many standard errors away."""
 
 
-@dataclass(frozen=True, eq=False)
-class NoisyAllocation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NoisyAllocation(UncertainAllocation):
     """An allocation with the standard error of each of its figures."""
 
-    allocation: Allocation
     flow_errors: FloatArray
     """Of the flows before budgets, shape (n, n)."""
-    payoff_unlimited_errors: FloatArray
-    factor_errors: FloatArray
-    payoff_errors: FloatArray
-    model_value_errors: FloatArray
     method: Literal["delta", "bootstrap"]
     """How the errors of factors, payoffs and model values were found."""
     n_replicates: int
@@ -43,15 +39,6 @@ class NoisyAllocation:
     """Bootstrap replicates left out because a flow was negative."""
     cover: Cover | None = None
     """What was done to the mean table to make it monotone, if anything."""
-
-    def describe(self, party: int) -> str:
-        """What a party sees: its payoff, factor and model value, each with its error."""
-        allocation = self.allocation
-        return (
-            f"payoff {with_error(allocation.payoffs[party], self.payoff_errors[party])}, "
-            f"lambda {with_error(allocation.adjustment_factors[party], self.factor_errors[party])},"
-            f" model {with_error(allocation.model_values[party], self.model_value_errors[party])}"
-        )
 
 
 def allocate_seeds(

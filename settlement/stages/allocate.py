@@ -6,9 +6,8 @@ import numpy as np
 
 from ml.game import (
     Allocation,
-    EstimatedAllocation,
-    NoisyAllocation,
     SeededTables,
+    UncertainAllocation,
     ValueTable,
     allocate,
     allocate_estimate,
@@ -45,7 +44,7 @@ def allocation_document(
     if values.coalitions is not None:
         return _estimated(config, opened, values, budgets, caps)
     allocation = allocate(ValueTable(np.array(values.values)), budgets, caps)
-    errors: NoisyAllocation | None = None
+    errors: UncertainAllocation | None = None
     if len(values.scores) > 1:
         monotone = "above" if config.monotone == "cover" else config.monotone
         errors = allocate_seeds(SeededTables(values.scores), budgets, caps, monotone=monotone)
@@ -72,7 +71,7 @@ def _estimated(
 def _document(
     opened: OpenedRound,
     allocation: Allocation,
-    errors: NoisyAllocation | EstimatedAllocation | None,
+    errors: UncertainAllocation | None,
 ) -> AllocationDocument:
     gap = float(allocation.solver_gap)
     return AllocationDocument(
