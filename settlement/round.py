@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import AskPassword
 from settlement.config import read_config
 from settlement.documents import (
@@ -73,6 +74,8 @@ class Round:
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
             self.folder.stage(stage)  # still what was sealed
+            if stage in ("open", "settle"):  # their deeds stand in the journal
+                read_journal(self.folder.chain_path / JOURNAL_NAME)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.stages.{stage}")

@@ -81,6 +81,8 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
         name = path.relative_to(three_parties).as_posix()
         troubles = [finding.trouble or "" for finding in audit_round(three_parties)]
         assert any(name in trouble for trouble in troubles), f"{name}: {troubles}"
+        if name == "chain/journal.jsonl":
+            assert "journal.jsonl" in fairround("run", three_parties, code=1)
         if name == "train/values.json":
             assert f"WRONG files of train: {name}" in fairround("verify", three_parties, code=1)
         path.write_bytes(content)
