@@ -93,8 +93,9 @@ def test_an_honest_posting_cannot_be_disproved(arena, n_parties, budgets):
     assert arena.last_receipt.gas_used < 2**24
 
 
-def test_an_honest_posting_with_caps_cannot_be_disproved(arena):
-    wanted = [0.5, None, 0.3]
+@pytest.mark.parametrize("wanted", [[0.5, None, 0.3], [1.0, 1.5, 0.4], [0.999, 0.5, 0.4]])
+def test_an_honest_posting_with_caps_cannot_be_disproved(arena, wanted):
+    """Caps below, at and above the grand value, and at or below the party's own."""
     case = Case(arena, [200_000, 10**6, 10**6], THREE_PARTIES, wanted=wanted).commit().propose()
     assert case.challenge() == Fault.NONE
     # A cap below the own value means that the party buys nothing.
