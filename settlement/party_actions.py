@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from settlement.chain.chain import Chain, open_chain
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.keys import AskPassword
 from settlement.chain.signing import plan_in_words, sign_typed_data
@@ -73,11 +72,8 @@ class PartyDesk:
 
     def deposit(self) -> int:
         """Lock this party's budget in the round that was opened on these terms; base units."""
-        context = RoundContext(
-            self.folder, self.config, lambda stage, done, total: None, self.ask_password
-        )
         with self.folder.lock():
-            return deposit_alone(context, self.party)
+            return deposit_alone(self._context, self.party)
 
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""
@@ -88,7 +84,7 @@ class PartyDesk:
     def sign(self) -> str:
         """Sign the plan and keep the signature for the settlement; the file's name."""
         plan = plan_of(self.folder, self.config)
-        with self.folder.lock(), self._chain() as chain:
+        with self.folder.lock(), self._context.open_chain() as chain:
             account = chain.account(party_account(self.party))
             signature = sign_typed_data(account, settlement_typed_data(plan))
         return write_signature(self.folder, self.party, plan.plan_id, signature)
@@ -100,7 +96,7 @@ class PartyDesk:
         deadline without one, its deposit. Nobody else is needed.
         """
         opened = OpenedRound.read(self.folder)
-        with self.folder.lock(), self._chain() as chain:
+        with self.folder.lock(), self._context.open_chain() as chain:
             escrow = EscrowClient(chain, opened.escrow)
             units = escrow.claim(opened.round_id, self.party)
             if units:
@@ -117,7 +113,7 @@ class PartyDesk:
         round, everybody can withdraw its deposit, and both bonds are this party's.
         """
         opened = OpenedRound.read(self.folder)
-        with self.folder.lock(), self._chain() as chain:
+        with self.folder.lock(), self._context.open_chain() as chain:
             escrow = EscrowClient(chain, opened.escrow)
             fault = escrow.fault(opened.round_id)
             if fault:
@@ -127,7 +123,8 @@ class PartyDesk:
                 escrow.withdraw_bond(account, account.address, label=label)
         return fault
 
-    def _chain(self) -> Chain:
-        return open_chain(
-            self.folder.chain_path, self.config.chain_spec(), ask_password=self.ask_password
+    @property
+    def _context(self) -> RoundContext:
+        return RoundContext(
+            self.folder, self.config, lambda stage, done, total: None, self.ask_password
         )
