@@ -70,6 +70,9 @@ class Anvil:
     def head(self) -> int:
         return int(self.ask("eth_blockNumber"), 16)
 
+    def block_hash(self, number: int) -> str:
+        return str(self.ask("eth_getBlockByNumber", hex(number), False)["hash"])
+
     @contextmanager
     def mining(self, every_s: float = 0.02) -> Iterator[None]:
         """Blocks that come by themselves, as on a real chain."""
