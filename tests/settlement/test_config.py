@@ -88,6 +88,8 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ('monotone = "refuse"', 'monotone = "hope"', "round.monotone", "hope"),
         ('provider = "in-process" ', 'provider = "carrier pigeon" ', "chain.provider", "pigeon"),
         ('provider = "in-process" ', 'provider = "http://h" ', "chain.chain_id", "needs it"),
+        ('provider = "in-process" ', 'provider = "http://" ', "chain.provider", "127.0.0.1:8545"),
+        ('provider = "in-process" ', 'provider = "http://h:x" ', "chain.provider", "http://h:x"),
         ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
         ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
         ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "unknown key"),
