@@ -95,17 +95,19 @@ def check_chain(folder: RoundFolder) -> None:
     """Deposits, transfers and withdrawals in the contract's logs are those of the files."""
     opened = OpenedRound.read(folder)
     stored = SettlementDocument.read(folder)
-    plan = plan_of(folder, read_config(folder.config_path))
+    config = read_config(folder.config_path)
+    planned = plan_of(folder, config)
+    plan = planned.plan
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
     due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
-    spec = read_config(folder.config_path).chain_spec()
-    with open_chain(folder.chain_path, spec, read_only=True) as chain:
+    with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
         gas = gas_by_label(chain)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
+    _same(stored, "not_posted", planned.not_posted)
     _same(stored, "plan_id", plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
     _same(stored, "net_positions_units", positions)

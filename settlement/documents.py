@@ -168,6 +168,7 @@ class SettlementDocument(Document):
     FILE = "settlement.json"
 
     plan_id: str
+    not_posted: str | None  # why all signed although the terms name the optimistic way
     net_positions_units: list[int]
     transfers: list[dict[str, int]]
     settlement_transaction: str

@@ -77,6 +77,7 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "parties": parties,
         "transfers": settlement.transfers,
         "plan_id": settlement.plan_id,
+        "not_posted": settlement.not_posted,
         "escrow": opened.escrow,
         "escrow_balance_wei": settlement.escrow_balance_wei,
         "settlement_block": settlement.settlement_block,
@@ -131,7 +132,10 @@ def _score(score: float | None) -> str:
 def _chain_lines(summary: dict[str, Any]) -> list[str]:
     gas = summary["gas"]
     settling = sum(used for label, used in gas.items() if label.startswith(SETTLING))
+    not_posted = summary["not_posted"]
+    signed = f"settled by signatures: the allocation could not be posted. {not_posted}"
     return [
+        *([signed] if not_posted else []),
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
         f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
