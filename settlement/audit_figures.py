@@ -95,6 +95,7 @@ def check_chain(folder: RoundFolder) -> None:
     """Deposits, transfers and withdrawals in the contract's logs are those of the files."""
     opened = OpenedRound.read(folder)
     stored = SettlementDocument.read(folder)
+    stored.check_journal(folder)
     config = read_config(folder.config_path)
     planned = plan_of(folder, config)
     plan = planned.plan

@@ -74,8 +74,11 @@ class Round:
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
             self.folder.stage(stage)  # still what was sealed
-            if stage in ("open", "settle"):  # their deeds stand in the journal
+            # What these two did stands in the journal.
+            if stage == "open":
                 read_journal(self.folder.chain_path / JOURNAL_NAME)
+            elif stage == "settle":
+                SettlementDocument.read(self.folder).check_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.stages.{stage}")

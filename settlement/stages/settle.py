@@ -74,4 +74,6 @@ def _settle_on_chain(
         withdrawn_units=list(ledger.withdrawn_units),
         escrow_balance_wei=left,
         gas=gas_by_label(chain),
+        journal_lines=len(chain.journal.entries),
+        journal_digest=chain.journal.digest,
     )

@@ -91,6 +91,20 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
     fairround("verify", three_parties)
 
 
+@pytest.mark.parametrize("n_lost", [1, 2])
+def test_a_finished_round_misses_the_last_lines_of_its_journal(fairround, three_parties, n_lost):
+    """Not even a lost receipt, which a replay would write again."""
+    fairround("run", three_parties)
+    journal = three_parties / "chain" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-n_lost]))
+    told = f"journal.jsonl, line {len(lines) - n_lost}: it ends here"
+    assert told in fairround("verify", three_parties, code=1)
+    assert told in fairround("run", three_parties, code=1)
+    journal.write_bytes(b"".join(lines))
+    fairround("verify", three_parties)
+
+
 def test_a_stage_refuses_a_tampered_file_of_an_earlier_one(fairround, three_parties):
     for stage in STAGES[:2]:
         fairround(stage, three_parties)
