@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
-from settlement.stages.open import TERMS_FILE
+from settlement.stages.open import TERMS_FILE, estimation_terms
 from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
@@ -48,6 +49,7 @@ def check_terms(folder: RoundFolder) -> None:
         "settlement": config.chain.settlement,
         "caps": list(config.caps),
         "given_values": None if config.given_values is None else list(config.given_values),
+        "estimation": estimation_terms(config),
         "recipe_sha256": config.recipe.digest if config.recipe else None,
         "exchange_rate": config.exchange_rate,
         "unit_scale": config.chain.unit_scale,
@@ -133,14 +135,23 @@ def check_chain(folder: RoundFolder) -> None:
 
 
 def check_rewards(folder: RoundFolder) -> None:
-    """Every reward model is the file that it says, and its score met its target."""
+    """Everybody has the model file that is named, its card agrees, and its score met the target."""
     stored = RewardDocument.read(folder)
     allocation = AllocationDocument.read(folder)
+    trained = ValueDocument.read(folder).source == "trained"
+    expected = list(range(len(allocation.parties))) if trained else []
+    if (found := [entry.party for entry in stored.entries]) != expected:
+        raise AuditError(_disagreement(stored, "parties", found, expected))
     for entry in stored.entries:
         place = f"reward/{RewardDocument.FILE}: party {entry.party}"
-        found = hashlib.sha256((folder.stage("reward") / entry.file).read_bytes()).hexdigest()
-        if found != entry.sha256:
-            raise AuditError(f"{place}: {entry.file} has SHA-256 {found}, not {entry.sha256}.")
+        path = folder.stage("reward") / entry.file
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != entry.sha256:
+            raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
+        card = json.loads(path.with_suffix(".json").read_bytes())
+        for name, figure in asdict(entry).items():
+            if card[name] != figure:
+                raise AuditError(f"{place}: {name} is {figure}; its card says {card[name]}.")
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")

@@ -124,6 +124,11 @@ class RoundConfig:
         return tuple(None if party.cap is None else float(party.cap) for party in self.parties)
 
     @property
+    def estimates(self) -> bool:
+        """Whether a sample of coalitions is trained instead of all."""
+        return self.values.method == "estimate"
+
+    @property
     def party_names(self) -> tuple[str, ...]:
         """Names in configuration order; the index is the party."""
         return tuple(party.name for party in self.parties)
