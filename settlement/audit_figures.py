@@ -143,15 +143,16 @@ def check_rewards(folder: RoundFolder) -> None:
     if (found := [entry.party for entry in stored.entries]) != expected:
         raise AuditError(_disagreement(stored, "parties", found, expected))
     for entry in stored.entries:
-        place = f"reward/{RewardDocument.FILE}: party {entry.party}"
+        name = allocation.parties[entry.party]
+        place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'
         path = folder.stage("reward") / entry.file
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 != entry.sha256:
             raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
         card = json.loads(path.with_suffix(".json").read_bytes())
-        for name, figure in asdict(entry).items():
-            if card[name] != figure:
-                raise AuditError(f"{place}: {name} is {figure}; its card says {card[name]}.")
+        for key, figure in asdict(entry).items():
+            if card[key] != figure:
+                raise AuditError(f"{place}: {key} is {figure}; its card says {card[key]}.")
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")

@@ -17,6 +17,7 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
+from settlement.naming import parties_named
 from settlement.report import REPORT_JSON, REPORT_TEXT
 from settlement.stages.context import Progress, RoundContext
 from settlement.store import STAGES, RoundFolder
@@ -82,7 +83,8 @@ class Round:
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.stages.{stage}")
-        module.carry_out(self._context)
+        with parties_named(self._context.config.party_names):
+            module.carry_out(self._context)
         return True
 
     def result(self, stage: str) -> Any:

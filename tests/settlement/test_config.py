@@ -85,6 +85,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("0.8, 1.0]", "0.8, nan]", "values.given[7]", "finite"),
         ("0.8, 1.0]", "0.8, 1.5]", "values.given[7]", "1.5"),
         ("[0.0, 0.2", "[0.1, 0.2", "values.given[0]", "empty coalition"),
+        ("0.8, 1.0]", "0.8, 0.75]", "values.given", 'where party 0 ("a") joins {1, 2} ("b", "c")'),
         ('monotone = "refuse"', 'monotone = "hope"', "round.monotone", "hope"),
         ('provider = "in-process" ', 'provider = "carrier pigeon" ', "chain.provider", "pigeon"),
         ('provider = "in-process" ', 'provider = "http://h" ', "chain.chain_id", "needs it"),
