@@ -44,7 +44,6 @@ EXPECTED = {
     "model_type": "expected a table",
     "dict_type": "expected a table",
     "is_instance_of": "expected a number",
-    "string_pattern_mismatch": 'expected a name without "/", "\\", "=" and control characters',
 }
 """What a fault of the schema says, where the schema's own words are not a user's."""
 

@@ -100,12 +100,15 @@ def summary_text(summary: dict[str, Any]) -> str:
     if trained:
         header += ["reward's score", "on holdout"]
     lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
-    lines += ["", "transfers (base units)"]
     transfers = [
         [names[t["debtor"]], "->", names[t["creditor"]], f"{t['amount_units']:,}"]
         for t in summary["transfers"]
     ]
-    lines += ["  " + line for line in text_table(["debtor", "", "creditor", "amount"], transfers)]
+    if transfers:
+        table = text_table(["debtor", "", "creditor", "amount"], transfers)
+        lines += ["", "transfers (base units)", *("  " + line for line in table)]
+    else:
+        lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary), ""]
     return "\n".join(lines)
 

@@ -81,6 +81,8 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("budget = 0.2", "budget = true", "party[0].budget", "found True"),
         ('name = "c"', 'name = "a"', "party[2].name", "name of party 0 too"),
         ('name = "c"', 'name = "../c"', "party[2].name", "expected a name without"),
+        ('name = "c"', 'name = "c\\u202e"', "party[2].name", "signs that do not print"),
+        ('name = "c"', 'name = " "', "party[2].name", "spaces at its ends"),
         ("0.8, 1.0]", "0.8]", "values.given", "7 values"),
         ("0.8, 1.0]", "0.8, nan]", "values.given[7]", "finite"),
         ("0.8, 1.0]", "0.8, 1.5]", "values.given[7]", "1.5"),
