@@ -25,14 +25,17 @@ def ensure_environment() -> None:
     digest = hashlib.sha256(sys.version.encode())
     for name in _SOURCES:
         digest.update((ROOT / name).read_bytes())
-    if _STAMP.is_file() and _STAMP.read_text() == digest.hexdigest():
+    wanted = [digest.hexdigest(), str(VENV)]
+    found = _STAMP.read_text().splitlines() if _STAMP.is_file() else []
+    if found == wanted:
         return
     print("Setting up .venv (once; takes a few minutes) ...", file=sys.stderr, flush=True)
-    if not (BIN / "python").is_file():
-        _run(sys.executable, "-m", "venv", str(VENV))
+    if found[1:] != wanted[1:]:  # made half, or elsewhere: its programs would call another Python
+        _run(sys.executable, "-m", "venv", "--clear", str(VENV))
+    _STAMP.unlink(missing_ok=True)
     pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet")
     _run(*pip, "--constraint", "constraints.txt", "--editable", ".[dev]")
-    _STAMP.write_text(digest.hexdigest())
+    _STAMP.write_text("\n".join(wanted))
 
 
 def run_tool(name: str, *arguments: str, **environment: str) -> int:

@@ -215,9 +215,10 @@ class RoundFolder:
             raise TamperedFile(f"{name} is missing; its seal expects SHA-256 {expected[:16]}...")
         found = sha256_of(path)
         if found != expected:
+            kept = "it from open/" if name == CONFIG else "the file"
             raise TamperedFile(
                 f"{name} has SHA-256 {found[:16]}...; its seal expects {expected[:16]}... "
-                f"Restore the file or start a new round."
+                f"Restore {kept} or start a new round."
             )
 
 

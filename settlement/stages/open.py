@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from typing import Any
 
 from settlement.bridge import deposit_units
@@ -49,6 +50,7 @@ def carry_out(context: RoundContext) -> None:
         terms = dump_json(_terms(config, chain, data_digest))
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
         (folder / TERMS_FILE).write_bytes(terms)
+        shutil.copy(context.folder.config_path, folder)  # to go back to, should it be edited
         opened.write(folder)
 
 

@@ -91,6 +91,15 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
     fairround("verify", three_parties)
 
 
+def test_a_configuration_edited_after_open_can_be_restored(fairround, three_parties):
+    fairround("open", three_parties)
+    edit(three_parties, "budget = 0.2", "budget = 0.3")
+    assert "Restore it from open/ or start" in fairround("run", three_parties, code=1)
+    shutil.copy(three_parties / "open" / "round.toml", three_parties)
+    fairround("run", three_parties)
+    fairround("verify", three_parties)
+
+
 @pytest.mark.parametrize("n_lost", [1, 2])
 def test_a_finished_round_misses_the_last_lines_of_its_journal(fairround, three_parties, n_lost):
     """Not even a lost receipt, which a replay would write again."""
