@@ -23,6 +23,7 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
+from settlement.events import RoundLedger
 from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
@@ -42,7 +43,14 @@ def check_terms(folder: RoundFolder) -> None:
     raw = (folder.stage("open") / TERMS_FILE).read_bytes()
     terms = json.loads(raw)
     _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
-    _same(opened, "parties", list(config.party_names))
+    for name, agreed in {
+        "name": config.name,
+        "parties": list(config.party_names),
+        "exchange_rate": config.exchange_rate,
+        "unit_scale": config.chain.unit_scale,
+        "settlement": config.chain.settlement,
+    }.items():
+        _same(opened, name, agreed)
     for name, wanted in {
         "round": config.name,
         "monotone": config.monotone,
@@ -93,45 +101,61 @@ def check_allocation(folder: RoundFolder) -> None:
         _close(stored, name, getattr(again, name))
 
 
-def check_chain(folder: RoundFolder) -> None:
-    """Deposits, transfers and withdrawals in the contract's logs are those of the files."""
-    opened = OpenedRound.read(folder)
+def check_journal(folder: RoundFolder) -> None:
+    """The journal begins with what it held at the settlement, whose receipt is the one named."""
     stored = SettlementDocument.read(folder)
-    stored.check_journal(folder)
+    label = f"settle/{OpenedRound.read(folder).round_id}"
+    journal = stored.settled_journal(folder)
+    receipts = [entry for entry in journal if entry.kind == "receipt" and entry["label"] == label]
+    if not receipts:
+        raise AuditError(f"The journal has no receipt of {label}; restore the file.")
+    _same(stored, "settlement_transaction", receipts[-1]["hash"])
+    _same(stored, "settlement_block", receipts[-1]["block"])
+
+
+def check_chain(folder: RoundFolder) -> None:
+    """Deposits, plan, transfers and gas on the chain are those of the files."""
     config = read_config(folder.config_path)
+    opened, stored = OpenedRound.read(folder), SettlementDocument.read(folder)
     planned = plan_of(folder, config)
-    plan = planned.plan
-    positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
-    due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
+    positions = net_positions_of(planned.plan.transfers, len(opened.parties))
     with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
         gas = gas_by_label(chain)
+        _same(opened, "chain_id", chain.chain_id)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
     _same(stored, "not_posted", planned.not_posted)
-    _same(stored, "plan_id", plan.plan_id.hex())
+    _same(stored, "plan_id", planned.plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
-    _same(stored, "net_positions_units", positions)
-    # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
-    for party, (taken, now) in enumerate(
-        zip(stored.withdrawn_units, ledger.withdrawn_units, strict=True)
-    ):
-        if taken not in (0, due[party]) or now + ledger.claims_units[party] != due[party]:
-            place = f"withdrawn_units[{party}]"
-            raise AuditError(_disagreement(stored, place, taken, due[party]))
-    open_wei = sum(ledger.claims_units) * opened.unit_scale
-    if left < open_wei:  # more is no fault: rounds of others, or gifts
-        raise AuditError(f"The escrow holds {left} wei; its open claims are {open_wei} wei.")
-    for label, used in stored.gas.items():
-        if gas.get(label) != used:
-            raise AuditError(_disagreement(stored, f"gas[{label}]", used, gas.get(label)))
+    _same(stored, "net_positions_units", [position.amount_units for position in positions])
     transfers = [
         {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
         for t in ledger.transfers
     ]
     _same(stored, "transfers", transfers)
+    for label, used in stored.gas.items():
+        if gas.get(label) != used:
+            raise AuditError(_disagreement(stored, f"gas[{label}]", used, gas.get(label)))
+    _check_withdrawals(opened, stored, ledger, left)
+
+
+def _check_withdrawals(
+    opened: OpenedRound, stored: SettlementDocument, ledger: RoundLedger, left_wei: int
+) -> None:
+    """Everybody took out its deposit and net position, or can still do so."""
+    # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
+    for party, (taken, now) in enumerate(
+        zip(stored.withdrawn_units, ledger.withdrawn_units, strict=True)
+    ):
+        due = opened.deposits_units[party] + stored.net_positions_units[party]
+        if taken not in (0, due) or now + ledger.claims_units[party] != due:
+            raise AuditError(_disagreement(stored, f"withdrawn_units[{party}]", taken, due))
+    open_wei = sum(ledger.claims_units) * opened.unit_scale
+    if left_wei < open_wei:  # more is no fault: rounds of others, or gifts
+        raise AuditError(f"The escrow holds {left_wei} wei; its open claims are {open_wei} wei.")
 
 
 def check_rewards(folder: RoundFolder) -> None:
@@ -176,6 +200,7 @@ FIGURE_CHECKS: tuple[tuple[str, Callable[[RoundFolder], None]], ...] = (
     ("terms", check_terms),
     ("value table", check_values),
     ("allocation", check_allocation),
+    ("journal", check_journal),
     ("chain", check_chain),
     ("model rewards", check_rewards),
     ("report", check_report),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from settlement.chain.errors import JournalFault
-from settlement.chain.journal import JOURNAL_NAME, read_journal
+from settlement.chain.journal import JOURNAL_NAME, Entry, read_journal
 from settlement.store import RoundFolder, dump_json
 
 __all__ = [
@@ -181,8 +181,8 @@ class SettlementDocument(Document):
     journal_lines: int  # when the round was settled; a party may add its withdrawal later
     journal_digest: str  # running digest at the last of them
 
-    def check_journal(self, folder: RoundFolder) -> None:
-        """Make sure that the round's journal still begins with what it held when it was settled.
+    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...]:
+        """What the round's journal held when it was settled; it must still begin with that.
 
         The running digest of a journal does not show that lines at its end are lost.
 
@@ -199,3 +199,4 @@ class SettlementDocument(Document):
         if found != self.journal_digest:
             told = f"digest {found}; {settled} and digest {self.journal_digest}."
             raise JournalFault(path, self.journal_lines, f"{told} Restore the round's own journal.")
+        return entries[: self.journal_lines]

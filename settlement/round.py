@@ -79,7 +79,7 @@ class Round:
             if stage == "open":
                 read_journal(self.folder.chain_path / JOURNAL_NAME)
             elif stage == "settle":
-                SettlementDocument.read(self.folder).check_journal(self.folder)
+                SettlementDocument.read(self.folder).settled_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.stages.{stage}")
