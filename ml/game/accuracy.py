@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ml.errors import EstimationError
 from ml.game.estimators import FlowEstimate
+from ml.game.reading import as_floats
 
 __all__ = ["EstimateError", "estimate_error"]
 
@@ -52,7 +53,7 @@ def estimate_error(estimate: FlowEstimate, true_flows: npt.ArrayLike) -> Estimat
     >>> error.relative_rms < 0.015
     True
     """
-    truth = np.asarray(true_flows, dtype=np.float64)
+    truth = as_floats(true_flows, "True flows", EstimationError)
     if truth.shape != estimate.flows.shape:
         raise EstimationError(
             f"True flows have shape {truth.shape}; expected {estimate.flows.shape}."

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ml.errors import EstimationError
 from ml.game.coalitions import FloatArray, describe_coalition
 from ml.game.permutations import flows_by_permutations, permutation_coalitions
+from ml.game.reading import as_floats
 from ml.game.sampling import stratified_order
 from ml.game.size_means import flows_by_size, on_row_sums
 from ml.game.surrogates import fit_gaussian_process, fit_quadratic
@@ -200,7 +201,7 @@ def _wanted(n_parties: int, evaluations: int, seed: int, method: str) -> list[in
 
 
 def _ask(evaluate: Evaluate, batch: list[int]) -> list[float]:
-    answer = np.asarray(evaluate(np.array(batch, dtype=np.uint64)), dtype=np.float64)
+    answer = as_floats(evaluate(np.array(batch, dtype=np.uint64)), "Values", EstimationError)
     if answer.shape != (len(batch),):
         raise EstimationError(
             f"evaluate() returned shape {answer.shape} for {len(batch)} coalitions; "
