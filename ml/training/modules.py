@@ -85,7 +85,7 @@ class ModuleNetwork(Network):
         self.make = make
         self.shaped = shaped
         self.regression = regression
-        self.module = make()
+        self.module = self._made(0)
         if dict(self.module.named_buffers()):
             raise NetworkError(
                 f"{type(self.module).__name__} keeps buffers "
@@ -97,10 +97,13 @@ class ModuleNetwork(Network):
 
     def initial(self, seed: int) -> Weights:
         """The weights that the module makes when torch's own generator starts at the seed."""
+        parameters = self._made(seed).named_parameters()
+        return {name: tensor.detach().clone() for name, tensor in parameters}
+
+    def _made(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.make()
-        return {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+            return self.make()
 
     def outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
         """Outputs (models, batch, outputs) with dropout off."""

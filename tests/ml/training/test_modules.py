@@ -13,10 +13,13 @@ from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training import recipe, train_coalitions, train_rewards
 from ml.training.evaluate import accuracy, r2
+from ml.training.footprint import bytes_per_model
+from ml.training.model_files import read_model
 from ml.training.modules import ModuleNetwork, network_for, small_cnn
 from ml.training.networks import TextAverage, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import train_one
+from ml.training.scores import STACK_BYTES_ON_CUDA, DeviceMemoryError, layout_size
 from ml.training.trainer import train_stack
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -144,11 +147,51 @@ def test_initial_weights_of_a_module_leave_torchs_generator_alone():
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+def test_dropout_follows_the_seed_and_leaves_torchs_generator_alone(small, tmp_path):
+    plan = recipe({"network": "user_code:Tiny", "epochs": 2, "batch_size": 16})
+    torch.manual_seed(1)
+    upward = train_coalitions(small, plan, [1, 2, 3], cache=tmp_path / "a").scores
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), after)
+    downward = [
+        train_coalitions(small, plan, [c], cache=tmp_path / "b").scores[0, 0] for c in (3, 2, 1)
+    ]
+    assert upward[0].tolist() == downward[::-1]
+    for path in (tmp_path / "a").rglob("*.safetensors"):
+        first, _ = read_model(path)
+        second, _ = read_model(tmp_path / "b" / path.relative_to(tmp_path / "a"))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_stack_without_room_says_what_to_set(small, tmp_path):
+    plan = recipe({"network": "user_code:Greedy", "stack_size": 2})
+    with pytest.raises(DeviceMemoryError, match=r"stack of 2 models.*training.stack_size below 2"):
+        train_coalitions(small, plan, [1, 2], cache=tmp_path)
+
+
+def test_the_layout_for_a_device_fits_a_share_of_its_memory(small):
+    plan = recipe({"network": "cnn", "channels": [16], "hidden": [], "batch_size": 64})
+    network = network_for(plan, small)
+    weights = sum(4 * t.nbytes for t in network.initial(0).values())
+    each = bytes_per_model(network, small, 64)
+    kept = 64 * (64 + 2 * 16 * 64 + 16 * 16) * 4  # input, convolution, relu, pooling
+    assert weights + kept < each < weights + 4 * kept
+    assert layout_size(network, plan, small, "cpu") == 1
+    assert layout_size(network, plan, small, "cuda") == min(1024, STACK_BYTES_ON_CUDA // each)
+    assert layout_size(network, recipe({"stack_size": 7}), small, "cuda") == 7
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_cuda_graphs_train_the_same_models(small, tmp_path):
+def test_cuda_gives_the_scores_and_rewards_of_a_cpu(small, tmp_path):
+    plans = [recipe({"device": device, "epochs": 20}) for device in ("cpu", "cuda")]
+    folders = [tmp_path / plan.device for plan in plans]
     scores = [
-        train_coalitions(small, recipe({"device": d, "epochs": 20}), [1, 2, 3], cache=tmp_path / d)
-        for d in ("cpu", "cuda")
+        train_coalitions(small, plan, [1, 2, 3], cache=folder)
+        for plan, folder in zip(plans, folders, strict=True)
     ]
     assert [s.device for s in scores] == ["cpu", "cuda"]
     np.testing.assert_allclose(scores[0].scores, scores[1].scores, atol=0.01)
+    targets = (scores[1].means[:2] + scores[1].means[2]) / 2
+    for reward in train_rewards(small, plans[1], targets, tmp_path / "out", cache=folders[1]):
+        assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9

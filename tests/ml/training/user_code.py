@@ -18,6 +18,15 @@ class Tiny(nn.Module):
         return self.head(self.drop(self.body(images)))
 
 
+class Greedy(Tiny):
+    """Asks for more memory than there is, once it trains."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            raise torch.OutOfMemoryError("no room for that")
+        return super().forward(images)
+
+
 class Normed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
