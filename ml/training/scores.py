@@ -16,7 +16,7 @@ from ml.engines import Engine, LocalEngine
 from ml.errors import MlError
 from ml.training.cache import FinishedModel, ModelCache
 from ml.training.devices import choose_device, reproducible, to_device
-from ml.training.evaluate import Judge, score_function
+from ml.training.evaluate import Judge, ScoreError, score_function
 from ml.training.footprint import bytes_per_model
 from ml.training.modules import code_digest, network_for
 from ml.training.narrowing import Narrowing
@@ -175,7 +175,16 @@ def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
         If they do not; nothing was trained.
     """
     network = network_for(recipe, collaboration)
-    score_function(recipe, collaboration)
+    score_of = score_function(recipe, collaboration)
+    if ":" in recipe.score:
+        judge = Judge.on(network, score_of, collaboration.validation, torch.device("cpu"))
+        outputs = judge.outputs(network.initial(0))
+        first, again = (score_of(outputs, judge.targets) for _ in range(2))
+        if first != again:
+            raise ScoreError(
+                f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
+                "one score. Leave chance out of it."
+            )
     return network
 
 

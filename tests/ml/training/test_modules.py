@@ -11,7 +11,7 @@ from ml.datasets import data_spec, load
 from ml.datasets.collaboration import Collaboration, Samples
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
-from ml.training import recipe, train_coalitions, train_rewards
+from ml.training import check_training, recipe, train_coalitions, train_rewards
 from ml.training.evaluate import accuracy, r2
 from ml.training.footprint import bytes_per_model
 from ml.training.model_files import read_model
@@ -75,6 +75,17 @@ def test_images_are_learnt_by_any_module(small, tmp_path, network):
         assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9
 
 
+def test_a_module_that_no_vmap_can_run_is_trained_and_rewarded_one_by_one(small, tmp_path):
+    table = {"network": "user_code:Recurrent", "epochs": 15, "batch_size": 16}
+    plan = recipe(table | {"learning_rate": 1e-2, "stack_size": 3})
+    assert network_for(plan, small).one_by_one
+    scores = train_coalitions(small, plan, [1, 2, 3], cache=tmp_path).means
+    assert scores[2] > scores[:2].max()
+    targets = (scores[:2] + scores[2]) / 2
+    for reward in train_rewards(small, plan, targets, tmp_path / "out", cache=tmp_path):
+        assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9
+
+
 def test_regression_scores_and_rewards_are_r2(tmp_path):
     data = figures()
     plan = recipe({"epochs": 30, "batch_size": 16, "learning_rate": 3e-3, "hidden": [16]})
@@ -110,17 +121,25 @@ def test_a_users_score_replaces_accuracy(small, tmp_path):
         ({"network": "no_such_module:Net"}, "cannot be imported"),
         ({"network": "user_code:raises"}, "no weights today"),
         ({"network": "user_code:Normed"}, "use GroupNorm"),
-        ({"network": "user_code:WrongWidth"}, r"gives outputs of shape \(2, 3\)"),
+        ({"network": "user_code:WrongWidth"}, r"gives outputs of shape \(3, 3\)"),
+        ({"network": "user_code:Detached"}, "cannot be trained on .* does not require grad"),
+        ({"network": "user_code:Pair"}, r"cannot be trained on .* got tuple"),
+        ({"network": "user_code:FailsInTraining"}, "cannot be trained on .*not while training"),
+        ({"network": "user_code:Lazy"}, "cannot be trained on .* uninitialized parameter"),
+        ({"network": "user_code:Doubled"}, r"parameters of torch.float64; expected torch.float32"),
+        ({"network": "user_code:Empty"}, "has no parameters to train"),
         ({"network": "text"}, 'Network "text" does not fit samples'),
         ({"network": "cnn", "channels": [4, 4, 4, 4]}, "too small to be halved 4 times"),
         ({"score": "r2"}, 'Score "r2" does not fit targets that are classes'),
         ({"score": "user_code:two"}, r"gave 2.0; expected a number in \[0, 1\]"),
+        ({"score": "user_code:nothing"}, r"gave nan; expected a number in \[0, 1\]"),
+        ({"score": "user_code:broken"}, "failed: LookupError.*no score today"),
+        ({"score": "user_code:chance"}, "for the same outputs; expected one score"),
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_kept(small, tmp_path, table, message):
+def test_what_does_not_fit_is_named_before_any_training(small, table, message):
     with pytest.raises(MlError, match=message):
-        train_coalitions(small, recipe(table | {"epochs": 1}), [1, 2, 3], cache=tmp_path)
-    assert not list(tmp_path.rglob("*.safetensors"))
+        check_training(small, recipe(table | {"epochs": 1}))
 
 
 def test_texts_are_averaged_without_their_padding():
