@@ -47,7 +47,7 @@ def _settle_on_chain(
     n_steps = n_parties + 1
     context.progress("settle", 0, n_steps)
     escrow = EscrowClient(chain, opened.escrow)
-    receipt = WAYS[opened.settlement](context, chain, opened, plan)
+    settlement = WAYS[opened.settlement](context, chain, opened, plan)
     context.progress("settle", 1, n_steps)
     positions = net_positions_of(plan.transfers, n_parties)
     for party in range(n_parties):
@@ -67,8 +67,8 @@ def _settle_on_chain(
             {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
             for t in plan.transfers
         ],
-        settlement_transaction=receipt.transaction_hash.hex(),
-        settlement_block=receipt.block_number,
+        settlement_transaction=settlement.transaction_hash.hex(),
+        settlement_block=settlement.block_number,
         withdrawn_units=list(ledger.withdrawn_units),
         escrow_balance_wei=left,
         gas=gas_by_label(chain),
