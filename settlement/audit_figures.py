@@ -42,6 +42,7 @@ def check_terms(folder: RoundFolder) -> None:
     opened = OpenedRound.read(folder)
     raw = (folder.stage("open") / TERMS_FILE).read_bytes()
     terms = json.loads(raw)
+    optimistic = config.chain.settlement == "optimistic"
     _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
     for name, agreed in {
         "name": config.name,
@@ -55,6 +56,8 @@ def check_terms(folder: RoundFolder) -> None:
         "round": config.name,
         "monotone": config.monotone,
         "settlement": config.chain.settlement,
+        "bond_wei": config.chain.bond_wei if optimistic else None,
+        "challenge_window_s": config.chain.challenge_window_s if optimistic else None,
         "caps": list(config.caps),
         "given_values": None if config.given_values is None else list(config.given_values),
         "estimation": estimation_terms(config),

@@ -46,9 +46,9 @@ def _settle_on_chain(
     context.progress("settle", 0, n_steps)
     escrow = EscrowClient(chain, opened.escrow)
     if planned.posting is None:
-        receipt = settle_unanimously(context, chain, opened, planned)
+        settlement = settle_unanimously(context, chain, opened, planned)
     else:
-        receipt = settle_optimistically(chain, opened, plan, planned.posting)
+        settlement = settle_optimistically(chain, opened, plan, planned.posting)
     context.progress("settle", 1, n_steps)
     positions = net_positions_of(plan.transfers, n_parties)
     for party in range(n_parties):
@@ -69,8 +69,8 @@ def _settle_on_chain(
             {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
             for t in plan.transfers
         ],
-        settlement_transaction=receipt.transaction_hash.hex(),
-        settlement_block=receipt.block_number,
+        settlement_transaction=settlement.transaction_hash.hex(),
+        settlement_block=settlement.block_number,
         withdrawn_units=list(ledger.withdrawn_units),
         escrow_balance_wei=left,
         gas=gas_by_label(chain),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from settlement.chain.chain import Chain
 from settlement.chain.escrow import EscrowClient
-from settlement.chain.records import TransactionReceipt
+from settlement.chain.records import Log
 from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import OPERATOR, party_account
 from settlement.documents import OpenedRound
@@ -29,7 +29,7 @@ class ProposalDisproved(SettlementError):
 
 def settle_unanimously(
     context: RoundContext, chain: Chain, opened: OpenedRound, planned: RoundPlan
-) -> TransactionReceipt:
+) -> Log:
     """What all parties have signed settles at once: no deadline has to pass.
 
     The contract takes such a plan whatever way the terms name, so this is also the way on for an
@@ -59,7 +59,7 @@ def settle_unanimously(
 
 def settle_optimistically(
     chain: Chain, opened: OpenedRound, plan: SettlementPlan, posting: Posting
-) -> TransactionReceipt:
+) -> Log:
     """Post table, allocation and plan with a bond; carry out what nobody disproves in time.
 
     On the in-process chain the clock is simulated and jumps to each deadline.
@@ -82,9 +82,9 @@ def settle_optimistically(
     (proposed,) = (e for e in escrow.events(opened.round_id) if isinstance(e, Proposed))
     chain.advance_to(proposed.window_end + 1)
     _refuse_disproved(escrow, opened)
-    receipt = escrow.carry_out(plan, operator)
+    settlement = escrow.carry_out(plan, operator)
     escrow.withdraw_bond(operator, operator.address, label=f"operator/{opened.round_id}")
-    return receipt
+    return settlement
 
 
 def _refuse_disproved(escrow: EscrowClient, opened: OpenedRound) -> None:
