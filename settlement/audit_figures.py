@@ -22,7 +22,7 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
-from settlement.plans import plan_of
+from settlement.plans import plan_of, table_hash_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
@@ -98,11 +98,11 @@ def check_chain(folder: RoundFolder) -> None:
     """Deposits, transfers and withdrawals in the contract's logs are those of the files."""
     opened = OpenedRound.read(folder)
     stored = SettlementDocument.read(folder)
-    plan = plan_of(folder, read_config(folder.config_path))
+    config = read_config(folder.config_path)
+    plan, table_hash = plan_of(folder, config), table_hash_of(folder, config)
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
     due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
-    spec = read_config(folder.config_path).chain_spec()
-    with open_chain(folder.chain_path, spec, read_only=True) as chain:
+    with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
         ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
         left = chain.balance(opened.escrow)
         gas = gas_by_label(chain)
@@ -111,6 +111,11 @@ def check_chain(folder: RoundFolder) -> None:
     _same(opened, "deposits_units", list(ledger.deposits_units))
     _same(stored, "plan_id", plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
+    if ledger.table_hash != table_hash:
+        found = ledger.table_hash.hex() if ledger.table_hash else "none"
+        raise AuditError(
+            f"The chain names the value table {found}; the folder's is {table_hash.hex()}."
+        )
     _same(stored, "net_positions_units", positions)
     # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
     for party, (taken, now) in enumerate(

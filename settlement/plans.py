@@ -7,6 +7,8 @@ are those that follow from the posted whole numbers. Both are within one unit of
 
 from __future__ import annotations
 
+import hashlib
+
 from settlement.bridge import net_positions
 from settlement.config import RoundConfig
 from settlement.documents import AllocationDocument, OpenedRound, ValueDocument
@@ -22,7 +24,7 @@ from settlement.posting import (
 from settlement.store import RoundFolder
 from settlement.terms import NetPosition, RoundReference, SettlementPlan
 
-__all__ = ["plan_of", "posting_of"]
+__all__ = ["plan_of", "posting_of", "table_hash_of"]
 
 FACTOR_TOLERANCE = 1e-6
 """How far a posted factor may be from the float one: the table is rounded to 1e-15 a value."""
@@ -41,6 +43,18 @@ def plan_of(folder: RoundFolder, config: RoundConfig) -> SettlementPlan:
         opened.chain_id, opened.escrow, opened.round_id, bytes.fromhex(opened.terms_hash)
     )
     return SettlementPlan(reference, net_transfers(positions))
+
+
+def table_hash_of(folder: RoundFolder, config: RoundConfig) -> bytes:
+    """What names the value table on the chain, whichever way the round settles.
+
+    The optimistic way commits to the table as the contract reads it. Where all sign, nobody but
+    people reads it: SHA-256 of ``train/values.json``, as ``sha256sum`` prints it.
+    """
+    if OpenedRound.read(folder).settlement == "optimistic":
+        return posting_of(folder, config).table_hash
+    path = folder.stage(ValueDocument.STAGE) / ValueDocument.FILE
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def posting_of(folder: RoundFolder, config: RoundConfig) -> Posting:

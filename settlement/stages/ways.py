@@ -10,7 +10,7 @@ from settlement.config import OPERATOR, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.events import Challenged, Proposed
-from settlement.plans import posting_of
+from settlement.plans import posting_of, table_hash_of
 from settlement.posting import Fault
 from settlement.signatures import collect_signatures
 from settlement.stages.context import RoundContext
@@ -38,7 +38,8 @@ def settle_unanimously(
         If a party has not signed and its key is not at hand.
     """
     accounts = [party_account(party) for party in range(len(opened.parties))]
-    typed_data = settlement_typed_data(plan)
+    table_hash = table_hash_of(context.folder, context.config)
+    typed_data = settlement_typed_data(plan, table_hash)
     found = collect_signatures(context.folder, chain, typed_data, opened.addresses, accounts)
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):
@@ -49,7 +50,8 @@ def settle_unanimously(
             f"Let each run `fairround sign {context.folder.path} --party NAME`, then settle again."
         )
     escrow = EscrowClient(chain, opened.escrow)
-    return escrow.settle(plan, chain.account(OPERATOR), signatures=signatures)
+    operator = chain.account(OPERATOR)
+    return escrow.settle(plan, operator, signatures=signatures, table_hash=table_hash)
 
 
 def settle_optimistically(
