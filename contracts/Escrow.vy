@@ -247,7 +247,8 @@ def deposit_with_permit(
     """
     asset: address = self.terms[round_id].asset
     if asset != empty(address):
-        assets._permit(asset, msg.sender, units * self.terms[round_id].unit_scale, deadline, v, r, s)
+        # What overflows here is refused below, in words.
+        assets._permit(asset, msg.sender, unsafe_mul(units, self.terms[round_id].unit_scale), deadline, v, r, s)
     self._deposit(round_id, terms_hash, units)
 
 

@@ -28,7 +28,7 @@ from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
-from settlement.stages.open import TERMS_FILE, estimation_terms
+from settlement.stages.open import TERMS_FILE, estimation_terms, round_terms
 from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
@@ -105,34 +105,39 @@ def check_allocation(folder: RoundFolder) -> None:
 
 
 def check_journal(folder: RoundFolder) -> None:
-    """The journal begins with what it held at the settlement, whose receipt is the one named."""
-    stored = SettlementDocument.read(folder)
-    label = f"settle/{OpenedRound.read(folder).round_id}"
-    journal = stored.settled_journal(folder)
-    receipts = [entry for entry in journal if entry.kind == "receipt" and entry["label"] == label]
-    if not receipts:
-        raise AuditError(f"The journal has no receipt of {label}; restore the file.")
-    _same(stored, "settlement_transaction", receipts[-1]["hash"])
-    _same(stored, "settlement_block", receipts[-1]["block"])
+    """The journal still begins with what it held when the round was settled."""
+    SettlementDocument.read(folder).settled_journal(folder)
 
 
 def check_chain(folder: RoundFolder) -> None:
-    """Deposits, plan, transfers and gas on the chain are those of the files."""
+    """The contract is the escrow; its terms, deposits, plan, transfers and gas are the files'."""
     config = read_config(folder.config_path)
     opened, stored = OpenedRound.read(folder), SettlementDocument.read(folder)
     planned = plan_of(folder, config)
     positions = net_positions_of(planned.plan.transfers, len(opened.parties))
     with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
-        ledger = EscrowClient(chain, opened.escrow).ledger(opened.round_id)
+        escrow = EscrowClient(chain, opened.escrow)
+        escrow.check_contract()
+        terms = round_terms(config, chain, bytes.fromhex(opened.terms_hash))
+        escrow.check_round(opened.round_id, terms, opened.addresses)
+        ledger = escrow.ledger(opened.round_id)
+        settlement = escrow.settlement(opened.round_id)
         left = chain.balance(opened.escrow)
         gas = gas_by_label(chain)
         _same(opened, "chain_id", chain.chain_id)
+    _same(stored, "settlement_transaction", settlement.transaction_hash.hex())
+    _same(stored, "settlement_block", settlement.block_number)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
     _same(stored, "not_posted", planned.not_posted)
     _same(stored, "plan_id", planned.plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
+    if ledger.table_hash != planned.table_hash:
+        found = ledger.table_hash.hex() if ledger.table_hash else "none"
+        raise AuditError(
+            f"The chain names the value table {found}; the folder's is {planned.table_hash.hex()}."
+        )
     _same(stored, "net_positions_units", [position.amount_units for position in positions])
     transfers = [
         {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}

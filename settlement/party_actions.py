@@ -8,7 +8,6 @@ from pathlib import Path
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.keys import AskPassword
 from settlement.chain.signing import plan_in_words, sign_typed_data
-from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import RoundConfig, party_account, read_config
 from settlement.documents import OpenedRound, RewardDocument
 from settlement.errors import SettlementError
@@ -77,17 +76,17 @@ class PartyDesk:
 
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""
-        plan = plan_of(self.folder, self.config).plan
+        planned = plan_of(self.folder, self.config)
         names = self.config.party_names
-        return plan_in_words(plan, settlement_typed_data(plan), names, self.party)
+        return plan_in_words(planned.plan, planned.typed_data(), names, self.party)
 
     def sign(self) -> str:
         """Sign the plan and keep the signature for the settlement; the file's name."""
-        plan = plan_of(self.folder, self.config).plan
+        planned = plan_of(self.folder, self.config)
         with self.folder.lock(), self._context.open_chain() as chain:
             account = chain.account(party_account(self.party))
-            signature = sign_typed_data(account, settlement_typed_data(plan))
-        return write_signature(self.folder, self.party, plan.plan_id, signature)
+            signature = sign_typed_data(account, planned.typed_data())
+        return write_signature(self.folder, self.party, planned.plan.plan_id, signature)
 
     def withdraw(self, recipient: str | None = None) -> int:
         """Take this party's whole claim out of the escrow; base units, 0 if there is nothing.

@@ -8,9 +8,12 @@ An allocation that cannot be posted loses no round: its plan is the one that all
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from settlement.bridge import net_positions
+from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import RoundConfig
 from settlement.documents import AllocationDocument, OpenedRound, ValueDocument
 from settlement.errors import BrokenInvariant
@@ -40,11 +43,18 @@ class RoundPlan:
 
     ``posting`` is what the operator posts; None if all parties sign the plan. ``not_posted`` says
     why a round whose terms name the optimistic way is signed all the same; else None.
+    ``table_hash`` names the value table on the chain: the posted one as the contract reads it, or,
+    where nobody but people reads it, ``train/values.json`` as ``sha256sum`` prints it.
     """
 
     plan: SettlementPlan
     posting: Posting | None
     not_posted: str | None
+    table_hash: bytes
+
+    def typed_data(self) -> dict[str, Any]:
+        """What every party signs, EIP-712."""
+        return settlement_typed_data(self.plan, self.table_hash)
 
 
 def plan_of(folder: RoundFolder, config: RoundConfig) -> RoundPlan:
@@ -59,7 +69,10 @@ def plan_of(folder: RoundFolder, config: RoundConfig) -> RoundPlan:
             not_posted = str(error)
     if posting is None:
         positions = net_positions(allocation.payoffs, opened.deposits_units, opened.exchange_rate)
+        values = folder.stage(ValueDocument.STAGE) / ValueDocument.FILE
+        table_hash = hashlib.sha256(values.read_bytes()).digest()
     else:
+        table_hash = posting.table_hash
         amounts = net_amounts(posting, opened.exchange_rate)
         # What the contract would say, before a bond is at stake.
         caps_hash = hash_of_caps(config.caps)
@@ -70,7 +83,8 @@ def plan_of(folder: RoundFolder, config: RoundConfig) -> RoundPlan:
     reference = RoundReference(
         opened.chain_id, opened.escrow, opened.round_id, bytes.fromhex(opened.terms_hash)
     )
-    return RoundPlan(SettlementPlan(reference, net_transfers(positions)), posting, not_posted)
+    plan = SettlementPlan(reference, net_transfers(positions))
+    return RoundPlan(plan, posting, not_posted, table_hash)
 
 
 def _posting_of(

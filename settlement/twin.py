@@ -415,7 +415,8 @@ class EscrowTwin:
     def _send(self, asset: str, recipient: str, amount_wei: int) -> None:
         self.held[asset] -= amount_wei
         if asset == ETHER:
-            refuse_if(not self.can_receive(recipient), "recipient refused ether")
+            taken = recipient != self.address and self.can_receive(recipient)
+            refuse_if(not taken, "recipient refused ether")
             self.balance_wei -= amount_wei
             return
         token = self.tokens[asset]

@@ -227,7 +227,7 @@ class Chain(ABC):
     def _deliver_noted(self, send: Entry) -> TransactionReceipt | None:
         receipt = self._deliver(send)
         if receipt is None:
-            del self._sends[send["label"]]
+            self._sends.pop(send["label"], None)
         else:
             self._note_receipt(receipt)
         return receipt

@@ -92,8 +92,18 @@ class Delivery:
                 nonces.append(int(send["nonce"]) + 1)
         return max(nonces)
 
+    def settled(self, send: Entry) -> TransactionReceipt | None:
+        """Receipt of a send, if it is on the chain as far as is known."""
+        return self._settled.get(send["hash"])
+
     def catch_up(self) -> None:
         """Notice reorganised blocks, and deliver whatever the journal owes to the chain."""
+        self._notice_reorganised()
+        # Looked at anew each time: a delivery may find out that others are owed again.
+        while owed := [key for key in self._sends if key not in self._settled]:
+            self.deliver(self._sends[owed[0]])
+
+    def _notice_reorganised(self) -> None:
         for receipt in self._reorganised():
             _log.warning(
                 'Block %d with "%s" was reorganised away; the same bytes are sent again.',
@@ -101,14 +111,12 @@ class Delivery:
                 receipt.label,
             )
             self._write("reorganised", receipt.as_json())
-        for key in [key for key in self._sends if key not in self._settled]:
-            self.deliver(self._sends[key])
 
     def _reorganised(self) -> list[TransactionReceipt]:
         """Settled receipts whose block is no longer of the chain, in order of sending.
 
-        Blocks go from the end only, so the first one that is still there vouches for those
-        before it.
+        Blocks go from the end only, and every receipt was written when all others were looked at:
+        so the highest block that is still there vouches for those below it.
         """
         gone: set[bytes] = set()
         for receipt in sorted(self.receipts, key=lambda receipt: -receipt.block_number):
@@ -202,7 +210,10 @@ class Delivery:
         deep = head - self._confirmations + 1
         if deep < 0:
             return False
-        count = quantity(self._rpc.ask("eth_getTransactionCount", send["sender"], hex(deep)))
+        try:
+            count = quantity(self._rpc.ask("eth_getTransactionCount", send["sender"], hex(deep)))
+        except RpcFailed:
+            return False  # the block went away between the two questions: ask again later
         if count <= send["nonce"]:
             return False
         # Asked again: the bytes may have been mined between the two questions.
@@ -210,6 +221,7 @@ class Delivery:
 
     def _settle(self, send: Entry, found: Mapping[str, Any]) -> TransactionReceipt:
         receipt = receipt_of(send["label"], found)
+        self._notice_reorganised()  # this receipt is to vouch for those before it
         self._write("receipt", receipt.as_json())
         before = self._before.pop(send["hash"], None)
         if before is not None and receipt.succeeded and _deeds(before) != _deeds(receipt):

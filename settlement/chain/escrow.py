@@ -20,7 +20,7 @@ from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.typed_data import NO_TABLE, sign_plan
 from settlement.errors import BrokenInvariant, PlanError
 from settlement.events import ETHER, ChunkNoted, RoundTerms, Settled
-from settlement.posting import Posting
+from settlement.posting import MAX_EXACT_PARTIES, Posting
 from settlement.terms import MAX_AMOUNT_UNITS, SettlementPlan
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ CALL_GAS = 300_000
 MAX_TRANSACTION_GAS = 2**24
 PARTY_GAS = 60_000  # one party registered: a fresh slot, calldata and its log
 SIGNATURE_GAS = 15_000
-TRANSFER_GAS = 14_000  # both parties in slots of their own
+TRANSFER_GAS = 1_500
+SLOT_GAS = 22_500  # four parties whose slot was empty before
 SMALL_TRANSFERS = 64
 REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
@@ -245,9 +246,11 @@ class EscrowClient(EscrowReader):
         round_id = plan.round.round_id
         chunks = plan.chunks
         if len(chunks) == 1:
-            small = max(self.terms(round_id).n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
+            n_parties = self.terms(round_id).n_parties
+            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
             name = "settle" if small else "settle_large"
-            gas = 400_000 + TRANSFER_GAS * len(plan.transfers)
+            n_slots = min(2 * len(plan.transfers), -(-n_parties // 4))
+            gas = 400_000 + TRANSFER_GAS * len(plan.transfers) + SLOT_GAS * n_slots
             return [(gas, self.interface.encode(name, round_id, chunks[0]))]
         following = (*plan.links[1:], b"")
         return [
@@ -275,8 +278,8 @@ class EscrowClient(EscrowReader):
         data = self.interface.encode(
             "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
         )
-        bond_wei = self.terms(round_id).bond_wei
-        return self._send(label, account, MAX_TRANSACTION_GAS // 2, data, bond_wei)
+        terms = self.terms(round_id)
+        return self._send(label, account, _gas_of_posting(terms.n_parties), data, terms.bond_wei)
 
     def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
         """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
@@ -286,8 +289,8 @@ class EscrowClient(EscrowReader):
             "challenge", round_id, packed, proposed.posting, proposed.table
         )
         label = f"challenge/{round_id}/{account.address}"
-        bond_wei = self.terms(round_id).bond_wei
-        return self._send(label, account, MAX_TRANSACTION_GAS, data, bond_wei)
+        terms = self.terms(round_id)
+        return self._send(label, account, _gas_of_challenge(terms.n_parties), data, terms.bond_wei)
 
     def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
         """Free the bond of a proposal that expired."""
@@ -318,7 +321,15 @@ class EscrowClient(EscrowReader):
         self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0
     ) -> TransactionReceipt:
         gas = min(gas, MAX_TRANSACTION_GAS)
-        return self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
+        receipt = self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
+        if not receipt.logs:  # every transition of the escrow has an event
+            raise EscrowError(
+                f'"{label}" was carried out in block {receipt.block_number}, where there was no '
+                f"escrow at {self.address}: a reorganised block held its deployment. The "
+                f"{value_wei} wei that it brought lie there unrecorded; ask for more "
+                "confirmations than the chain reorganises blocks."
+            )
+        return receipt
 
     # The same rules on this side of the border
 
@@ -357,6 +368,18 @@ class EscrowClient(EscrowReader):
                 raise PlanError(
                     f"Party {party} would pay {units} base units and receive some; net the plan."
                 )
+
+
+def _gas_of_posting(n_parties: int) -> int:
+    """Most gas of a proposal, with room: what is not used costs nothing, but must be at hand."""
+    return 400_000 + 500 * n_parties * n_parties
+
+
+def _gas_of_challenge(n_parties: int) -> int:
+    """The same of a challenge: flows of up to 8 parties are recomputed from all coalitions."""
+    if n_parties <= MAX_EXACT_PARTIES:
+        return 400_000 + 400 * n_parties * n_parties * (1 << n_parties)
+    return 400_000 + 2_000 * n_parties * n_parties
 
 
 def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:

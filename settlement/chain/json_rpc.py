@@ -125,7 +125,9 @@ class JsonRpcChain(Chain):
         return max(least_wei, min(cap_wei, affordable_wei)), tip_wei
 
     def _deliver(self, send: Entry) -> TransactionReceipt | None:
-        return self._delivery.deliver(send)
+        self._delivery.deliver(send)
+        self._catch_up()  # with what else a reorganised block has taken
+        return self._delivery.settled(send)
 
     def advance_to(self, timestamp: int) -> None:
         """Nothing if the chain is there already; otherwise somebody has to wait."""

@@ -26,6 +26,7 @@ __all__ = [
     "carry_out",
     "deposit_alone",
     "estimation_terms",
+    "round_terms",
 ]
 
 TERMS_FILE = "terms.json"
@@ -94,7 +95,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
                 f"`fairround open`, unchanged."
             )
         round_id = named[0].round_id
-        terms = _round_terms(config, chain, terms_hash)
+        terms = round_terms(config, chain, terms_hash)
         escrow.check_round(round_id, terms, _addresses(config, chain))
         account = chain.account(party_account(party))
         if units:
@@ -102,7 +103,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
     return units
 
 
-def _round_terms(config: RoundConfig, chain: Chain, terms_hash: bytes) -> RoundTerms:
+def round_terms(config: RoundConfig, chain: Chain, terms_hash: bytes) -> RoundTerms:
     """What the contract itself must know of the terms."""
     funding_deadline = chain.started_at + config.chain.funding_s
     terms = RoundTerms(
@@ -196,7 +197,7 @@ def _open_on_chain(
     addresses = _addresses(config, chain)
     escrow = EscrowClient.deploy(chain, operator)
     context.progress("open", 1, n_steps)
-    terms = _round_terms(config, chain, terms_hash)
+    terms = round_terms(config, chain, terms_hash)
     round_id = escrow.open_round(operator, terms, addresses)
     missing = []
     for party, deposit in enumerate(deposits):

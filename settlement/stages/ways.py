@@ -5,7 +5,6 @@ from __future__ import annotations
 from settlement.chain.chain import Chain
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.records import Log
-from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import OPERATOR, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import BrokenInvariant, SettlementError
@@ -41,8 +40,9 @@ def settle_unanimously(
         If a party has not signed and its key is not at hand.
     """
     accounts = [party_account(party) for party in range(len(opened.parties))]
-    typed_data = settlement_typed_data(planned.plan)
-    found = collect_signatures(context.folder, chain, typed_data, opened.addresses, accounts)
+    found = collect_signatures(
+        context.folder, chain, planned.typed_data(), opened.addresses, accounts
+    )
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):
         names = zip(opened.parties, found, strict=True)
@@ -54,7 +54,8 @@ def settle_unanimously(
             f"again.{why}"
         )
     escrow = EscrowClient(chain, opened.escrow)
-    return escrow.settle(planned.plan, chain.account(OPERATOR), signatures=signatures)
+    operator, table_hash = chain.account(OPERATOR), planned.table_hash
+    return escrow.settle(planned.plan, operator, signatures=signatures, table_hash=table_hash)
 
 
 def settle_optimistically(

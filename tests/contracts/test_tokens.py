@@ -206,6 +206,16 @@ def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
     assert arena.client.claim(round_id, 1) == 3
 
 
+def test_permit_of_more_than_63_bits_is_refused_in_words(arena, plain_token):
+    round_id = arena.open(2, asset=plain_token)
+    for units in (2**63, 2**255):
+        data = arena.client.interface.encode(
+            "deposit_with_permit", round_id, TERMS_HASH, units, 0, 0, bytes(32), bytes(32)
+        )
+        with pytest.raises(Reverted, match=r"^escrow: deposits exceed 63 bits$"):
+            arena.send(arena.parties[0], arena.client.address, data)
+
+
 def test_permit_is_ignored_in_a_round_in_ether(arena):
     round_id = arena.open(2)
     data = arena.client.interface.encode(

@@ -72,6 +72,20 @@ def test_withdraw_reverts_for_strangers_nobody_and_nothing(arena, refused):
         arena.act(arena.parties[0], "withdraw", 10**6, FRESH)
 
 
+def test_nothing_can_be_withdrawn_to_the_escrow_itself(arena, refused):
+    """It would be nobody's there: the escrow takes no ether, and a token would not have moved."""
+    escrow = arena.client.address
+    round_id = arena.settled(10, 5, transfers=[(0, 1, 4)])
+    with refused("recipient refused ether"):
+        arena.withdraw(round_id, 0, escrow)
+    token = arena.token()
+    round_id = arena.funded(10, 5, asset=token)
+    arena.expire(round_id)
+    with refused("token moved other amount"):
+        arena.withdraw(round_id, 0, escrow)
+    assert arena.withdraw(round_id, 0, FRESH) == 10
+
+
 def test_a_round_that_never_got_all_its_parties_holds_nothing(arena, refused):
     terms = arena.terms(3)
     addresses = [account.address for account in arena.parties[:2]]

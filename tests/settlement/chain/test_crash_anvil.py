@@ -19,6 +19,7 @@ from tests.settlement.chain.faulty_proxy import faulty_proxy
 from tests.settlement.chain.purse import (
     GAS,
     assert_story_happened_once,
+    deploy,
     encode,
     settlements,
     tell_the_story,
@@ -103,6 +104,30 @@ def test_reorganisation_while_waiting_for_confirmations_is_outlasted(anvil, tmp_
         assert sending.result().succeeded
         assert settlements(chain, purse) == 2
         assert anvil.head() - chain.receipt("again").block_number + 1 >= 7
+    assert_each_send_is_on_the_chain(anvil, tmp_path)
+
+
+def test_block_that_goes_while_a_later_send_waits_is_noticed_with_it(anvil, tmp_path):
+    """The later one, mined again, must not vouch for an earlier one that nobody looked at."""
+    with open_chain(tmp_path, anvil_spec(anvil.address, confirmations=2)) as chain:
+        with anvil.mining():
+            purse = deploy(chain)
+            party = chain.account("party/0")
+            first = chain.send("deposit/0", party, purse, encode("deposit"), value_wei=70, gas=GAS)
+        operator = chain.account("operator")
+        before = anvil.head()
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(chain.send, "settle", operator, purse, encode("settle"), gas=GAS)
+            try:
+                while anvil.head() == before and not sending.done():
+                    pass
+                anvil.reorganise(anvil.head() - first.block_number + 1)
+            finally:
+                with anvil.mining():
+                    wait([sending])
+        assert sending.result().succeeded
+        assert settlements(chain, purse) == 1
+        assert chain.balance(purse) == 70
     assert_each_send_is_on_the_chain(anvil, tmp_path)
 
 
