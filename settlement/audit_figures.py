@@ -33,7 +33,7 @@ from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
 
-__all__ = ["FIGURE_CHECKS"]
+__all__ = ["FIGURE_CHECKS", "check_allocation", "check_terms", "check_values"]
 
 
 def check_terms(folder: RoundFolder) -> None:
@@ -144,9 +144,9 @@ def check_chain(folder: RoundFolder) -> None:
         for t in ledger.transfers
     ]
     _same(stored, "transfers", transfers)
-    for label, used in stored.gas.items():
-        if gas.get(label) != used:
-            raise AuditError(_disagreement(stored, f"gas[{label}]", used, gas.get(label)))
+    journal = stored.settled_journal(folder)
+    settled = {entry["label"] for entry in journal if entry.kind == "receipt"}
+    _close(stored, "gas", {label: used for label, used in gas.items() if label in settled})
     _check_withdrawals(opened, stored, ledger, left)
 
 
@@ -174,6 +174,9 @@ def check_rewards(folder: RoundFolder) -> None:
     expected = list(range(len(allocation.parties))) if trained else []
     if (found := [entry.party for entry in stored.entries]) != expected:
         raise AuditError(_disagreement(stored, "parties", found, expected))
+    if not trained:
+        _same(stored, "n_validation", 0)
+        _same(stored, "n_holdout", 0)
     for entry in stored.entries:
         name = allocation.parties[entry.party]
         place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from settlement.audit_figures import check_allocation, check_terms, check_values
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.keys import AskPassword
 from settlement.chain.signing import plan_in_words, sign_typed_data
@@ -75,7 +76,16 @@ class PartyDesk:
             return deposit_alone(self._context, self.party)
 
     def plan_in_words(self) -> str:
-        """What `sign` signs: every transfer, what it means for this party, and the typed data."""
+        """What `sign` signs: every transfer, what it means for this party, and the typed data.
+
+        Raises
+        ------
+        AuditError
+            If the plan does not follow from the terms, the value table and the deposits: the
+            folder comes from the operator, whose seals prove nothing to a party.
+        """
+        for check in (check_terms, check_values, check_allocation):
+            check(self.folder)
         planned = plan_of(self.folder, self.config)
         names = self.config.party_names
         return plan_in_words(planned.plan, planned.typed_data(), names, self.party)

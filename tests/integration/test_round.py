@@ -305,6 +305,22 @@ def forge(folder, stage, inputs, change):
         change(new)
 
 
+def test_nobody_signs_a_plan_that_does_not_follow_from_the_table(fairround, three_parties):
+    for stage in STAGES[:3]:
+        fairround(stage, three_parties)
+    assert "signed: " in fairround("sign", three_parties, "--party", "b", "--yes")
+
+    def favour(allocate):
+        path = allocate / "allocation.json"
+        document = json.loads(path.read_text())
+        document["payoffs"] = [-0.2, 0.1, 0.1]
+        path.write_bytes(dump_json(document))
+
+    forge(three_parties, "allocate", ["open", "train"], favour)
+    message = fairround("sign", three_parties, "--party", "b", "--yes", code=1)
+    assert "allocate/allocation.json: payoffs[1] is 0.1; what it follows from gives" in message
+
+
 def test_measuring_again_finds_forged_scores_and_models(fairround, digits):
     """A forger who also seals all that follows again is found by measuring alone."""
     edit(digits, "epochs = 30", "epochs = 10")
