@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from settlement.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.audit import TOLERANCE, AuditError
 from settlement.chain.chain import open_chain
 from settlement.chain.escrow import EscrowClient
-from settlement.config import read_config
+from settlement.config import RoundConfig, read_config
 from settlement.documents import (
     AllocationDocument,
     Document,
@@ -28,7 +29,6 @@ from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
-from settlement.stages.open import TERMS_FILE, estimation_terms, round_terms
 from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
@@ -37,45 +37,29 @@ __all__ = ["FIGURE_CHECKS", "check_allocation", "check_terms", "check_values"]
 
 
 def check_terms(folder: RoundFolder) -> None:
-    """The terms are those of the configuration, and their hash is the one on the chain."""
+    """The terms are those of the configuration, and so is the round that was opened on them."""
     config = read_config(folder.config_path)
     opened = OpenedRound.read(folder)
     raw = (folder.stage("open") / TERMS_FILE).read_bytes()
-    terms = json.loads(raw)
-    optimistic = config.chain.settlement == "optimistic"
-    _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
-    for name, agreed in {
-        "name": config.name,
-        "parties": list(config.party_names),
-        "exchange_rate": config.exchange_rate,
-        "unit_scale": config.chain.unit_scale,
-        "settlement": config.chain.settlement,
-    }.items():
-        _same(opened, name, agreed)
-    for name, wanted in {
-        "round": config.name,
-        "monotone": config.monotone,
-        "settlement": config.chain.settlement,
-        "bond_wei": config.chain.bond_wei if optimistic else None,
-        "challenge_window_s": config.chain.challenge_window_s if optimistic else None,
-        "caps": list(config.caps),
-        "given_values": None if config.given_values is None else list(config.given_values),
-        "estimation": estimation_terms(config),
-        "recipe_sha256": config.recipe.digest if config.recipe else None,
-        "exchange_rate": config.exchange_rate,
-        "unit_scale": config.chain.unit_scale,
-        "funding_deadline": opened.funding_deadline,
-        "settlement_deadline": opened.settlement_deadline,
-        "operator": opened.operator,
-        "parties": [
-            {"name": name, "address": address}
-            for name, address in zip(opened.parties, opened.addresses, strict=True)
-        ],
-    }.items():
-        if terms.get(name) != wanted:
+    found = json.loads(raw)
+    started_at, data_digest = _started_at(opened, config), found.get("data_sha256")
+    terms = agreed_terms(config, opened.operator, opened.addresses, started_at, data_digest)
+    expected = json.loads(dump_json(terms))
+    for name in expected | found:
+        if found.get(name) != expected.get(name):
             raise AuditError(
-                f"open/{TERMS_FILE}: {name} is {terms.get(name)!s:.80}; expected {wanted!s:.80}."
+                f"open/{TERMS_FILE}: {name} is {found.get(name)!s:.80}; expected "
+                f"{expected.get(name)!s:.80}."
             )
+    _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
+    _same(opened, "name", config.name)
+    _same(opened, "parties", list(config.party_names))
+    for name in ("exchange_rate", "unit_scale", "settlement", "settlement_deadline"):
+        _same(opened, name, expected[name])
+
+
+def _started_at(opened: OpenedRound, config: RoundConfig) -> int:
+    return opened.funding_deadline - config.chain.funding_s
 
 
 def check_values(folder: RoundFolder) -> None:
@@ -118,7 +102,8 @@ def check_chain(folder: RoundFolder) -> None:
     with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
         escrow = EscrowClient(chain, opened.escrow)
         escrow.check_contract()
-        terms = round_terms(config, chain, bytes.fromhex(opened.terms_hash))
+        terms_hash = bytes.fromhex(opened.terms_hash)
+        terms = contract_terms(config, _started_at(opened, config), terms_hash)
         escrow.check_round(opened.round_id, terms, opened.addresses)
         ledger = escrow.ledger(opened.round_id)
         settlement = escrow.settlement(opened.round_id)

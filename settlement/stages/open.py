@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import replace
-from typing import Any
 
+from settlement.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.bridge import deposit_units
 from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
@@ -14,22 +13,11 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
-from settlement.events import RoundOpened, RoundTerms
-from settlement.posting import hash_of_caps
+from settlement.events import RoundOpened
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
-__all__ = [
-    "TERMS_FILE",
-    "DepositsMissing",
-    "RoundNotOpened",
-    "carry_out",
-    "deposit_alone",
-    "estimation_terms",
-    "round_terms",
-]
-
-TERMS_FILE = "terms.json"
+__all__ = ["DepositsMissing", "RoundNotOpened", "carry_out", "deposit_alone"]
 
 
 class DepositsMissing(SettlementError):
@@ -49,7 +37,7 @@ def carry_out(context: RoundContext) -> None:
         context.folder.write_stage("open", inputs=[]) as folder,
         context.open_chain() as chain,
     ):
-        terms = dump_json(_terms(config, chain, data_digest))
+        terms = _terms(config, chain, data_digest)
         opened = _open_on_chain(context, chain, deposits, hashlib.sha256(terms).digest())
         (folder / TERMS_FILE).write_bytes(terms)
         shutil.copy(context.folder.config_path, folder)  # to go back to, should it be edited
@@ -74,7 +62,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
     units = deposit_units(config.parties[party].budget_value, config.exchange_rate)
     data_digest = _check_data(config)
     with context.open_chain() as chain:
-        terms_hash = hashlib.sha256(dump_json(_terms(config, chain, data_digest))).digest()
+        terms_hash = hashlib.sha256(_terms(config, chain, data_digest)).digest()
         deployed = chain.receipt("deploy")
         address = deployed.contract_address if deployed else None
         named = []
@@ -95,33 +83,12 @@ def deposit_alone(context: RoundContext, party: int) -> int:
                 f"`fairround open`, unchanged."
             )
         round_id = named[0].round_id
-        terms = round_terms(config, chain, terms_hash)
+        terms = contract_terms(config, chain.started_at, terms_hash)
         escrow.check_round(round_id, terms, _addresses(config, chain))
         account = chain.account(party_account(party))
         if units:
             escrow.deposit(round_id, party, account, units)
     return units
-
-
-def round_terms(config: RoundConfig, chain: Chain, terms_hash: bytes) -> RoundTerms:
-    """What the contract itself must know of the terms."""
-    funding_deadline = chain.started_at + config.chain.funding_s
-    terms = RoundTerms(
-        terms_hash=terms_hash,
-        unit_scale=config.chain.unit_scale,
-        funding_deadline=funding_deadline,
-        settlement_deadline=funding_deadline + config.chain.settlement_s,
-        n_parties=len(config.parties),
-    )
-    if config.chain.settlement != "optimistic":
-        return terms
-    return replace(  # so that it can recompute a posted allocation
-        terms,
-        exchange_rate=config.exchange_rate,
-        bond_wei=config.chain.bond_wei,
-        challenge_window=config.chain.challenge_window_s,
-        caps_hash=hash_of_caps(config.caps),
-    )
 
 
 def _addresses(config: RoundConfig, chain: Chain) -> list[str]:
@@ -150,41 +117,11 @@ def _check_data(config: RoundConfig) -> str | None:
     return collaboration.digest
 
 
-def estimation_terms(config: RoundConfig) -> dict[str, Any] | None:
-    """Which coalitions are sampled, and how; None where all values are known.
-
-    Part of the terms, so that nobody tries several seeds and keeps the one that suits.
-    """
-    return config.values.model_dump(exclude={"given"}) if config.estimates else None
-
-
-def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:
-    """What the parties agree to; the escrow holds the SHA-256 of this document."""
-    funding_deadline = chain.started_at + config.chain.funding_s
-    posted = {
-        "bond_wei": config.chain.bond_wei,
-        "challenge_window_s": config.chain.challenge_window_s,
-    }
-    return {
-        "round": config.name,
-        "parties": [
-            {"name": party.name, "address": chain.address(party_account(k))}
-            for k, party in enumerate(config.parties)
-        ],
-        "operator": chain.address(OPERATOR),
-        "exchange_rate": config.exchange_rate,
-        "unit_scale": config.chain.unit_scale,
-        "funding_deadline": funding_deadline,
-        "settlement_deadline": funding_deadline + config.chain.settlement_s,
-        "monotone": config.monotone,
-        "caps": list(config.caps),
-        "settlement": config.chain.settlement,
-        **(posted if config.chain.settlement == "optimistic" else {}),
-        "given_values": list(config.given_values) if config.given_values else None,
-        "estimation": estimation_terms(config),
-        "data_sha256": data_digest,
-        "recipe_sha256": config.recipe.digest if config.recipe else None,
-    }
+def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> bytes:
+    """The document whose SHA-256 the escrow holds."""
+    addresses = _addresses(config, chain)
+    operator = chain.address(OPERATOR)
+    return dump_json(agreed_terms(config, operator, addresses, chain.started_at, data_digest))
 
 
 def _open_on_chain(
@@ -197,7 +134,7 @@ def _open_on_chain(
     addresses = _addresses(config, chain)
     escrow = EscrowClient.deploy(chain, operator)
     context.progress("open", 1, n_steps)
-    terms = round_terms(config, chain, terms_hash)
+    terms = contract_terms(config, chain.started_at, terms_hash)
     round_id = escrow.open_round(operator, terms, addresses)
     missing = []
     for party, deposit in enumerate(deposits):

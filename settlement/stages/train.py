@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.game import FlowEstimate, ValueTable, best_coalitions, estimate_flows
+from settlement.agreement import TERMS_FILE
 from settlement.config import RoundConfig
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.stages.context import Progress, RoundContext, model_cache
-from settlement.stages.open import TERMS_FILE
 
 if TYPE_CHECKING:
     from ml.datasets.collaboration import Collaboration
