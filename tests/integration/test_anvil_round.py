@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
+from settlement.agreement import agreed_terms, contract_terms
 from settlement.chain import open_chain
 from settlement.chain.artifacts import artifact
 from settlement.chain.delivery import log_of
@@ -16,8 +17,7 @@ from settlement.chain.escrow import EscrowClient
 from settlement.chain.interface import Interface
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import write_keystore
-from settlement.config import read_config
-from settlement.stages import open as opening
+from settlement.config import party_account, read_config
 from settlement.store import dump_json
 from tests.integration.test_round import kill_when
 from tests.settlement.chain.anvil import (
@@ -222,9 +222,10 @@ def test_party_refuses_a_round_that_its_operator_opened_otherwise_under_the_agre
     with open_chain(folder / "chain", config.chain_spec()) as chain:
         operator = chain.account("operator")
         escrow = EscrowClient.deploy(chain, operator)
-        terms_hash = hashlib.sha256(dump_json(opening._terms(config, chain, None))).digest()
-        terms = opening._round_terms(config, chain, terms_hash)
-        addresses = opening._addresses(config, chain)
+        addresses = [chain.address(party_account(party)) for party in range(len(config.parties))]
+        agreed = agreed_terms(config, operator.address, addresses, chain.started_at, None)
+        terms_hash = hashlib.sha256(dump_json(agreed)).digest()
+        terms = contract_terms(config, chain.started_at, terms_hash)
         escrow.open_round(operator, replace(terms, unit_scale=1_000 * terms.unit_scale), addresses)
     refusal = fairround("deposit", folder, "--party", "a", code=1).replace("\n", " ")
     assert f"unit_scale is {1_000 * terms.unit_scale}; expected {terms.unit_scale}" in refusal
