@@ -15,6 +15,7 @@ from settlement.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.audit import TOLERANCE, AuditError
 from settlement.chain.chain import open_chain
 from settlement.chain.escrow import EscrowClient
+from settlement.chain.escrow_checks import check_contract, check_round
 from settlement.config import RoundConfig, read_config
 from settlement.documents import (
     AllocationDocument,
@@ -24,9 +25,9 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
-from settlement.events import RoundLedger
 from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
+from settlement.round_ledger import RoundLedger
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
 from settlement.stages.train import value_document
@@ -101,10 +102,10 @@ def check_chain(folder: RoundFolder) -> None:
     positions = net_positions_of(planned.plan.transfers, len(opened.parties))
     with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
         escrow = EscrowClient(chain, opened.escrow)
-        escrow.check_contract()
+        check_contract(escrow)
         terms_hash = bytes.fromhex(opened.terms_hash)
         terms = contract_terms(config, _started_at(opened, config), terms_hash)
-        escrow.check_round(opened.round_id, terms, opened.addresses)
+        check_round(escrow, opened.round_id, terms, opened.addresses)
         ledger = escrow.ledger(opened.round_id)
         settlement = escrow.settlement(opened.round_id)
         left = chain.balance(opened.escrow)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from eth_abi.abi import encode
 
+from settlement.chain import gas_limits
 from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
+from settlement.chain.escrow_checks import check_parties, check_plan
 from settlement.chain.escrow_reader import EscrowError, EscrowReader
 from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.typed_data import NO_TABLE, sign_plan
 from settlement.errors import BrokenInvariant, PlanError
 from settlement.events import ETHER, ChunkNoted, RoundTerms, Settled
-from settlement.posting import MAX_EXACT_PARTIES, Posting
+from settlement.posting import Posting
 from settlement.terms import MAX_AMOUNT_UNITS, SettlementPlan
 
 if TYPE_CHECKING:
@@ -29,13 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["EscrowClient", "EscrowError"]
 
 APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
-DEPLOY_GAS = 8_000_000
-CALL_GAS = 300_000
-MAX_TRANSACTION_GAS = 2**24
-PARTY_GAS = 60_000  # one party registered: a fresh slot, calldata and its log
-SIGNATURE_GAS = 15_000
-TRANSFER_GAS = 1_500
-SLOT_GAS = 22_500  # four parties whose slot was empty before
 SMALL_TRANSFERS = 64
 REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
@@ -61,14 +56,14 @@ class EscrowClient(EscrowReader):
         int
             The round's number in this contract, from 1.
         """
-        self._check_parties(terms, parties)
+        check_parties(terms, parties)
         first, *others = (
             list(parties[k : k + REGISTER_BATCH]) for k in range(0, len(parties), REGISTER_BATCH)
         )
         receipt = self._send(
             f"open/{terms.terms_hash.hex()[:16]}",
             account,
-            600_000 + PARTY_GAS * len(first),
+            gas_limits.opening(len(first)),
             self.interface.encode("open_round", astuple(terms), first),
         )
         round_id: int = next(
@@ -80,7 +75,7 @@ class EscrowClient(EscrowReader):
             self._send(
                 f"register/{round_id}/{batch}",
                 account,
-                200_000 + PARTY_GAS * len(addresses),
+                gas_limits.registering(len(addresses)),
                 self.interface.encode("register", round_id, addresses),
             )
         return round_id
@@ -108,7 +103,7 @@ class EscrowClient(EscrowReader):
         return self._send(
             label,
             account,
-            CALL_GAS,
+            gas_limits.CALL,
             self.interface.encode("deposit", round_id, terms.terms_hash, units),
             value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
         )
@@ -122,7 +117,7 @@ class EscrowClient(EscrowReader):
             raise EscrowError(f"Round {round_id} is in ether; a deposit needs no approval.")
         data = APPROVE + encode(["address", "uint256"], [self.address, units * terms.unit_scale])
         label = f"approve/{round_id}/{party}"
-        return self.chain.send(label, account, terms.asset, data, gas=CALL_GAS)
+        return self.chain.send(label, account, terms.asset, data, gas=gas_limits.CALL)
 
     def deposit_with_permit(
         self,
@@ -139,7 +134,7 @@ class EscrowClient(EscrowReader):
         data = self.interface.encode(
             "deposit_with_permit", round_id, terms_hash, units, deadline, *signature
         )
-        return self._send(f"deposit/{round_id}/{party}", account, CALL_GAS, data)
+        return self._send(f"deposit/{round_id}/{party}", account, gas_limits.CALL, data)
 
     # Settlement
 
@@ -173,7 +168,7 @@ class EscrowClient(EscrowReader):
         """
         round_id = plan.round.round_id
         if self.chain.receipt(f"settle/{round_id}") is None:
-            self._check_plan(plan)
+            check_plan(self, plan)
         if signatures is None:
             signatures = [sign_plan(plan, signer, table_hash) for signer in signers]
         self.endorse(plan, account, signatures, table_hash=table_hash)
@@ -205,7 +200,7 @@ class EscrowClient(EscrowReader):
             data = self.interface.encode(
                 "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
             )
-            gas = 200_000 + SIGNATURE_GAS * len(batch)
+            gas = gas_limits.signatures(len(batch))
             try:
                 receipts.append(self._send(f"{name}/{n_signed}", account, gas, data))
                 n_signed += len(batch)
@@ -249,12 +244,11 @@ class EscrowClient(EscrowReader):
             n_parties = self.terms(round_id).n_parties
             small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
             name = "settle" if small else "settle_large"
-            n_slots = min(2 * len(plan.transfers), -(-n_parties // 4))
-            gas = 400_000 + TRANSFER_GAS * len(plan.transfers) + SLOT_GAS * n_slots
+            gas = gas_limits.settlement(n_parties, len(plan.transfers))
             return [(gas, self.interface.encode(name, round_id, chunks[0]))]
         following = (*plan.links[1:], b"")
         return [
-            (MAX_TRANSACTION_GAS, self.interface.encode("settle_chunk", round_id, chunk, link))
+            (gas_limits.TRANSACTION, self.interface.encode("settle_chunk", round_id, chunk, link))
             for chunk, link in zip(chunks, following, strict=True)
         ]
 
@@ -265,7 +259,7 @@ class EscrowClient(EscrowReader):
     ) -> TransactionReceipt:
         """Name the value table, once, after the funding deadline; the operator only."""
         data = self.interface.encode("commit_table", round_id, table_hash)
-        return self._send(f"commit/{round_id}", account, CALL_GAS, data)
+        return self._send(f"commit/{round_id}", account, gas_limits.CALL, data)
 
     def propose(
         self, plan: SettlementPlan, account: LocalAccount, posting: Posting
@@ -274,12 +268,13 @@ class EscrowClient(EscrowReader):
         round_id = plan.round.round_id
         label = f"propose/{round_id}"
         if self.chain.receipt(label) is None:
-            self._check_plan(plan)
+            check_plan(self, plan)
         data = self.interface.encode(
             "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
         )
         terms = self.terms(round_id)
-        return self._send(label, account, _gas_of_posting(terms.n_parties), data, terms.bond_wei)
+        gas = gas_limits.posting(terms.n_parties)
+        return self._send(label, account, gas, data, terms.bond_wei)
 
     def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
         """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
@@ -290,19 +285,21 @@ class EscrowClient(EscrowReader):
         )
         label = f"challenge/{round_id}/{account.address}"
         terms = self.terms(round_id)
-        return self._send(label, account, _gas_of_challenge(terms.n_parties), data, terms.bond_wei)
+        return self._send(
+            label, account, gas_limits.challenge(terms.n_parties), data, terms.bond_wei
+        )
 
     def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
         """Free the bond of a proposal that expired."""
         data = self.interface.encode("reclaim_bond", round_id)
-        return self._send(f"reclaim-bond/{round_id}", account, CALL_GAS, data)
+        return self._send(f"reclaim-bond/{round_id}", account, gas_limits.CALL, data)
 
     def withdraw_bond(
         self, account: LocalAccount, recipient: str, *, label: str
     ) -> TransactionReceipt:
         """Take an account's free bonds out, to any address."""
         data = self.interface.encode("withdraw_bond", recipient)
-        return self._send(f"withdraw-bond/{label}", account, CALL_GAS, data)
+        return self._send(f"withdraw-bond/{label}", account, gas_limits.CALL, data)
 
     # Ways out
 
@@ -313,14 +310,14 @@ class EscrowClient(EscrowReader):
         return self._send(
             f"withdraw/{round_id}/{party}",
             account,
-            CALL_GAS,
+            gas_limits.CALL,
             self.interface.encode("withdraw", round_id, recipient),
         )
 
     def _send(
         self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0
     ) -> TransactionReceipt:
-        gas = min(gas, MAX_TRANSACTION_GAS)
+        gas = min(gas, gas_limits.TRANSACTION)
         receipt = self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
         if not receipt.logs:  # every transition of the escrow has an event
             raise EscrowError(
@@ -331,59 +328,9 @@ class EscrowClient(EscrowReader):
             )
         return receipt
 
-    # The same rules on this side of the border
-
-    def _check_parties(self, terms: RoundTerms, parties: Sequence[str]) -> None:
-        if not 2 <= len(parties) == terms.n_parties:
-            raise EscrowError(
-                f"A round of {len(parties)} parties on terms for {terms.n_parties}; expected the "
-                "same number, 2 or more."
-            )
-        seen: dict[str, int] = {}
-        for party, address in enumerate(parties):
-            earlier = seen.setdefault(address.lower(), party)
-            if earlier != party:
-                raise EscrowError(f"Parties {earlier} and {party} are both {address}.")
-
-    def _check_plan(self, plan: SettlementPlan) -> None:
-        round_id = plan.round.round_id
-        if plan.round != self.reference(round_id):
-            raise PlanError(
-                f"The plan is for {plan.round}; this is {self.reference(round_id)}. "
-                "Make the plan again for this round."
-            )
-        ledger = self.ledger(round_id)
-        n_parties = len(ledger.parties)
-        paid = [0] * n_parties
-        received = set()
-        for transfer in plan.transfers:
-            if max(transfer.debtor, transfer.creditor) >= n_parties:
-                raise PlanError(f"{transfer} in a round of {n_parties} parties.")
-            paid[transfer.debtor] += transfer.amount_units
-            received.add(transfer.creditor)
-        for party, (units, deposit) in enumerate(zip(paid, ledger.deposits_units, strict=True)):
-            if units > deposit:
-                raise PlanError(f"Party {party} would pay {units} of {deposit} base units.")
-            if units and party in received:
-                raise PlanError(
-                    f"Party {party} would pay {units} base units and receive some; net the plan."
-                )
-
-
-def _gas_of_posting(n_parties: int) -> int:
-    """Most gas of a proposal, with room: what is not used costs nothing, but must be at hand."""
-    return 400_000 + 500 * n_parties * n_parties
-
-
-def _gas_of_challenge(n_parties: int) -> int:
-    """The same of a challenge: flows of up to 8 parties are recomputed from all coalitions."""
-    if n_parties <= MAX_EXACT_PARTIES:
-        return 400_000 + 400 * n_parties * n_parties * (1 << n_parties)
-    return 400_000 + 2_000 * n_parties * n_parties
-
 
 def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:
-    receipt = chain.send(label, account, None, creation, gas=DEPLOY_GAS)
+    receipt = chain.send(label, account, None, creation, gas=gas_limits.DEPLOYMENT)
     if receipt.contract_address is None:
         raise BrokenInvariant(f"{label} succeeded without a contract address.")
     return receipt.contract_address

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
-from hashlib import sha256
 from typing import Any
 
-from settlement.chain.artifacts import Artifact, artifact
+from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
 from settlement.chain.interface import Interface
 from settlement.chain.records import Log
@@ -15,14 +12,13 @@ from settlement.errors import SettlementError
 from settlement.events import (
     EscrowEvent,
     Proposed,
-    RoundLedger,
     RoundState,
     RoundTerms,
     Settled,
     event_of,
-    ledger_of,
 )
 from settlement.posting import Fault
+from settlement.round_ledger import RoundLedger, ledger_of
 from settlement.terms import RoundReference
 
 __all__ = ["EscrowError", "EscrowReader"]
@@ -94,60 +90,9 @@ class EscrowReader:
         """A round as its logs alone tell it."""
         return ledger_of(self.events(round_id))
 
-    # Before a party trusts it with money
-
-    def check_contract(self) -> None:
-        """Compare the contract's code, and its judge's, with what this package's sources make.
-
-        A contract that only answers like the escrow could keep every deposit. Of what a
-        deployment adds to the code only the judge decides anything: a wrong signing domain
-        makes signatures useless, and the deposits go back.
-
-        Raises
-        ------
-        EscrowError
-            If either is something else.
-        """
-        code = self.chain.code(self.address)
-        self._check_code("the escrow", self.address, code[: len(artifact().runtime)], artifact())
-        judge = self._read("JUDGE")
-        self._check_code("its judge", judge, self.chain.code(judge), artifact("Judge"))
-
-    def _check_code(self, role: str, address: str, code: bytes, expected: Artifact) -> None:
-        if code != expected.runtime:
-            raise EscrowError(
-                f"The contract at {address} is not {role} of this version of fairround: its code "
-                f"has SHA-256 {sha256(code).hexdigest()}; expected "
-                f"{sha256(expected.runtime).hexdigest()}. Deposit nothing there."
-            )
-
-    def check_round(self, round_id: int, terms: RoundTerms, parties: Sequence[str]) -> None:
-        """Compare a round on the chain with what a party agrees to, figure by figure.
-
-        The contract only compares the hash that a deposit names; whoever opened the round chose
-        that hash and everything beside it.
-
-        Raises
-        ------
-        EscrowError
-            With every difference.
-        """
-        found = self.terms(round_id)
-        different = [
-            f"{field.name} is {getattr(found, field.name)}; expected {getattr(terms, field.name)}"
-            for field in fields(terms)
-            if getattr(found, field.name) != getattr(terms, field.name)
-        ]
-        registered = self.ledger(round_id).parties
-        if registered != tuple(parties):
-            different.append(
-                f"its parties are {', '.join(registered)}; expected {', '.join(parties)}"
-            )
-        if different:
-            raise EscrowError(
-                f"Round {round_id} of the escrow {self.address} was not opened as agreed: "
-                f"{'; '.join(different)}. Deposit nothing in it."
-            )
+    def judge(self) -> str:
+        """Address of the contract that recomputes posted allocations."""
+        return str(self._read("JUDGE"))
 
     def _read(self, name: str, *arguments: Any) -> Any:
         answer = self.chain.call(self.address, self.interface.encode(name, *arguments))
@@ -169,7 +114,7 @@ class EscrowReader:
             proposed.posting,
             proposed.table,
         )
-        answer = self.chain.call(self._read("JUDGE"), data)
+        answer = self.chain.call(self.judge(), data)
         return Fault(found) if (found := judge.decode("fault", answer)) else None
 
     def _proposed(self, round_id: int) -> Proposed:

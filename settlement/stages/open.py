@@ -10,6 +10,7 @@ from settlement.bridge import deposit_units
 from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
 from settlement.chain.escrow import EscrowClient
+from settlement.chain.escrow_checks import check_contract, check_round
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
@@ -68,7 +69,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
         named = []
         if address is not None:
             escrow = EscrowClient(chain, address)
-            escrow.check_contract()
+            check_contract(escrow)
             named = [
                 event
                 for event in escrow.events()
@@ -84,7 +85,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
             )
         round_id = named[0].round_id
         terms = contract_terms(config, chain.started_at, terms_hash)
-        escrow.check_round(round_id, terms, _addresses(config, chain))
+        check_round(escrow, round_id, terms, _addresses(config, chain))
         account = chain.account(party_account(party))
         if units:
             escrow.deposit(round_id, party, account, units)

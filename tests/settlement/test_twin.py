@@ -17,8 +17,8 @@ from settlement.events import (
     RoundTerms,
     Settled,
     Withdrawn,
-    ledger_of,
 )
+from settlement.round_ledger import ledger_of
 from settlement.terms import RoundReference, SettlementPlan, Transfer
 from settlement.twin import Call, EscrowTwin, Refusal
 from settlement.twin_ledger import TwinLedger
