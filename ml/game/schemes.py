@@ -98,7 +98,7 @@ def rho_shapley_scheme(rho: float) -> Scheme:
         If rho is negative or no number: models would be worth more than v(N).
     """
     if not 0 <= rho < np.inf:
-        raise SchemeError(f"rho is {rho}; expected a number from 0 on, 0 to 1 as its authors use it.")
+        raise SchemeError(f"rho is {rho}; expected a number from 0 on, usually 0 to 1.")
 
     def scheme(table: ValueTable) -> Outcome:
         phi = np.maximum(shapley_values(table.values), 0.0)
