@@ -14,6 +14,7 @@ __all__ = [
     "MlError",
     "NegativeFlowError",
     "NotMonotoneError",
+    "SchemeError",
     "SolverDisagreement",
     "SpecError",
     "ValueTableError",
@@ -73,6 +74,10 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
+
+
+class SchemeError(MlError):
+    """A parameter of a scheme to compare with makes no sense."""
 
 
 class SpecError(MlError):

@@ -34,9 +34,10 @@ def solve_clearing(problem: Problem) -> AdjustmentFactors:
     """Greatest adjustment factors by fictitious default.
 
     Everybody starts at its cap. A party that cannot pay its cost out of its budget and of what
-    it receives is marked; the marked ones pay all they have, a linear system; what they now
-    pay less may leave others unable to pay, so repeat. Marks are never taken back and each
-    round adds one, so there are at most n rounds; in practice a handful.
+    it receives is marked, and so are those that it leaves unable to pay; the marked ones pay
+    all they have, a linear system; what they now pay less may leave others unable to pay, so
+    repeat. Marks are never taken back and each round adds one, so there are at most n rounds;
+    in practice a handful.
 
     Raises
     ------
@@ -73,8 +74,7 @@ def _default_in_rounds(problem: Problem, is_large: bool) -> AdjustmentFactors:
         if marked.any():
             factors = _solve_marked(problem, marked, factors, tolerance)
         while True:
-            deficits = _relative_deficits(problem, factors)
-            short = (deficits > threshold) & ~marked
+            short, deficits = _newly_short(problem, marked, factors, threshold)
             short = _spare_a_way_out(problem, marked, short, deficits)
             if not short.any():
                 break
@@ -94,6 +94,31 @@ def certificate_of(problem: Problem, factors: FloatArray, duals: FloatArray) -> 
     total = float(problem.costs.sum())
     gap = float(upper - problem.costs @ factors)
     return Certificate(duals, gap, gap / total if total > 0 else 0.0)
+
+
+def _newly_short(
+    problem: Problem, marked: BoolArray, factors: FloatArray, threshold: float
+) -> tuple[BoolArray, FloatArray]:
+    """Who cannot pay, and who cannot because of them; and by how much each is short.
+
+    Letting the short ones pay no more than they have, before any system is solved, leaves all
+    factors above the greatest allowed ones; so whoever that makes short is short indeed. A
+    default that runs along a chain of n payers takes n cheap sweeps and not n systems.
+    """
+    deficits = _relative_deficits(problem, factors)
+    short = (deficits > threshold) & ~marked
+    further = short
+    while further.any():
+        defaulting = marked | short
+        means = problem.budgets + np.asarray(problem.flows.T @ factors).ravel()
+        paid = means[defaulting] / problem.costs[defaulting]
+        factors = factors.copy()
+        factors[defaulting] = np.minimum(factors[defaulting], paid)
+        now = _relative_deficits(problem, factors)
+        further = (now > threshold) & ~defaulting
+        deficits[further] = now[further]
+        short = short | further
+    return short, deficits
 
 
 def _relative_deficits(problem: Problem, factors: FloatArray) -> FloatArray:

@@ -66,14 +66,14 @@ def conditional_shapley(values: npt.ArrayLike, *, threads: int = 1) -> FloatArra
            [0.25, 0.35, 0.  ]])
     """
     table = _as_table(values)
-    n_parties = party_count(len(table))
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named below
-        own_gains = float(table[-1]) - table[1 << np.arange(n_parties)].astype(np.float64)
-        moments = _pair_moments(table, threads)
-        np.fill_diagonal(moments, 0.0)
-        mean_moments = moments.sum(axis=1, keepdims=True) / (n_parties - 1)
-        flows: FloatArray = moments - mean_moments + own_gains[:, None] / (n_parties - 1)
-    np.fill_diagonal(flows, 0.0)
+    if party_count(len(table)) >= _COMPILED_FROM:
+        # Imported here: small games never wait for numba.
+        from ml.game.kernel import compiled_flows
+
+        flows = compiled_flows(table, threads)
+    else:
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named below
+            flows = flows_of_moments(plain_pair_moments(table), _own_gains(table))
     _require_finite(flows, table)
     return flows
 
@@ -254,13 +254,19 @@ def _blocks(table: npt.NDArray[Any], n_parties: int) -> Any:
         yield block, low_sizes + start.bit_count(), start
 
 
-def _pair_moments(table: npt.NDArray[Any], threads: int) -> FloatArray:
-    if party_count(len(table)) >= _COMPILED_FROM:
-        # Imported here: small games never wait for numba.
-        from ml.game.kernel import compiled_pair_moments
+def flows_of_moments(moments: FloatArray, own_gains: FloatArray) -> FloatArray:
+    """Flows from P[i, j] and v(N) - v(i); in words that numba understands as well."""
+    n_parties = len(own_gains)
+    np.fill_diagonal(moments, 0.0)
+    shares = (own_gains - moments.sum(axis=1)) / (n_parties - 1)
+    flows: FloatArray = moments + shares.reshape((n_parties, 1))
+    np.fill_diagonal(flows, 0.0)
+    return flows
 
-        return compiled_pair_moments(table, threads)
-    return plain_pair_moments(table)
+
+def _own_gains(table: npt.NDArray[Any]) -> FloatArray:
+    singletons = table[1 << np.arange(party_count(len(table)))]
+    return np.asarray(float(table[-1]) - singletons.astype(np.float64))
 
 
 def plain_pair_moments(table: npt.NDArray[Any]) -> FloatArray:

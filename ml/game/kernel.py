@@ -21,11 +21,14 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from ml.game.coalitions import FloatArray, party_count
-from ml.game.flows import pair_weights
+from ml.game.flows import flows_of_moments, pair_weights
 
-__all__ = ["MIN_KERNEL_PARTIES", "compiled_pair_moments"]
+__all__ = ["compiled_flows"]
 
 _SIDE_PARTIES = 6
 _SIDE = 1 << _SIDE_PARTIES
@@ -33,8 +36,11 @@ _BLOCK = _SIDE * _SIDE
 
 _VALUES_A_THREAD = 1 << 20
 
-MIN_KERNEL_PARTIES = 2 * _SIDE_PARTIES + 1
-"""Blocks are taken in twos, so there has to be one high bit at least."""
+_LINE = 8
+"""Values in a cache line."""
+
+_AHEAD = 4 * _SIDE
+"""How far ahead of its use a value is fetched: two pairs of rows, some hundred nanoseconds."""
 
 _U = np.uint64
 _SIDE_U, _BLOCK_U, _ONE, _ZERO = _U(_SIDE), _U(_BLOCK), _U(1), _U(0)
@@ -49,6 +55,28 @@ def _compiled(function: Any) -> Any:
         return numba.njit(nogil=True, cache=True, fastmath=_FAST_MATH)(function)
     except RuntimeError:  # neither the package's folder nor the home can be written
         return numba.njit(nogil=True, fastmath=_FAST_MATH)(function)
+
+
+@intrinsic
+def _prefetch_line(context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element, without waiting and without fear of the end."""
+
+    def generate(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
+        line = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
+        declared = builder.module.declare_intrinsic(
+            "llvm.prefetch",
+            [line.type],
+            ir.FunctionType(ir.VoidType(), [line.type, *[ir.IntType(32)] * 3]),
+        )
+        to_read, keep_near, data_cache = (ir.IntType(32)(number) for number in (0, 3, 1))
+        builder.call(declared, [line, to_read, keep_near, data_cache])
+        return target.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+_prefetch: Any = _prefetch_line  # numba adds the typing context, of which callers know nothing
 
 
 @_compiled
@@ -94,6 +122,11 @@ def _accumulate(  # pragma: no cover
             weight = (sizes[block] + sizes[row]) * _SIDE_U
             value = block * _BLOCK_U + row * _SIDE_U
             cell = row * _SIDE_U
+            # The processor's own guesses stop at each page and wait for two misses.
+            for line in range(2 * _SIDE // _LINE):
+                ahead = value + _U(_AHEAD) + _U(_LINE) * _U(line)
+                _prefetch(values, ahead)
+                _prefetch(values, ahead + _BLOCK_U)
             sum_00 = sum_01 = sum_10 = sum_11 = 0.0
             for index in range(_SIDE):
                 column = _U(index)
@@ -123,12 +156,13 @@ def _accumulate(  # pragma: no cover
             firsts[here, moment] = rows[_U(second) * _SIDE_U]
 
 
-def compiled_pair_moments(table: npt.NDArray[Any], threads: int = 1) -> FloatArray:
-    """P[i, j], the weighted sum over coalitions with both i and j, of v(S) - v(N).
+def compiled_flows(table: npt.NDArray[Any], threads: int = 1) -> FloatArray:
+    """Conditional Shapley values, eq. (5), of a table that has been checked.
 
     Parameters
     ----------
-    table : float64 or float32, shape (2**n,), n >= 13
+    table : float64 or float32, shape (2**n,)
+        From 13 parties on: blocks are taken in twos, so there is one high bit at least.
         Read once, never copied; a memory map is paged in as the pass goes.
     threads : int
         Each takes a run of blocks and sums of its own; numba releases the interpreter. A
@@ -156,8 +190,7 @@ def compiled_pair_moments(table: npt.NDArray[Any], threads: int = 1) -> FloatArr
     sums = work(0)
     for other in others:
         sums += other.result()
-    moments: FloatArray = _assemble(sums, firsts, n_high)
-    return moments
+    return np.asarray(_finish(values, _assemble(sums, firsts, n_high)))
 
 
 @cache
@@ -184,13 +217,13 @@ def _layout(n_parties: int) -> tuple[FloatArray, npt.NDArray[np.uint64]]:
 def _aligned_zeros(length: int) -> FloatArray:
     # On a cache line: a vector that straddles two costs a second load.
     raw = np.zeros(length + 8)
-    start = (-raw.ctypes.data // 8) % 8
+    start = (-raw.__array_interface__["data"][0] // 8) % 8
     return raw[start : start + length]
 
 
 @_compiled
 def _assemble(sums: Any, firsts: Any, n_high: Any) -> Any:  # pragma: no cover
-    """Moments of all pairs from the three marginal sums, in one call.
+    """P[i, j] of all pairs from the three marginal sums.
 
     A dozen numpy calls would do; right after a pass has emptied the caches each of them
     costs ten times its usual time, together a third of a pass over 2**20 values.
@@ -229,3 +262,15 @@ def _assemble(sums: Any, firsts: Any, n_high: Any) -> Any:  # pragma: no cover
         for other in range(party):
             moments[other, party] = moments[party, other]
     return moments
+
+
+_flows_of_moments = _compiled(flows_of_moments)
+
+
+@_compiled
+def _finish(values: Any, moments: Any) -> Any:  # pragma: no cover
+    """Flows of the moments, compiled for the same reason."""
+    own_gains = np.empty(len(moments))
+    for party in range(len(moments)):
+        own_gains[party] = np.float64(values[-1]) - np.float64(values[1 << party])
+    return _flows_of_moments(moments, own_gains)

@@ -24,9 +24,10 @@ def solve_linear_programme(problem: Problem) -> AdjustmentFactors:
     scale = float(costs.max(initial=0.0)) or 1.0
     # A budget above a party's whole cost never binds; clipping keeps infinity out of HiGHS.
     budgets = np.minimum(problem.budgets, costs * problem.caps)
-    # Each row in the measure of its own party: HiGHS's tolerances are absolute.
-    measures = np.where(costs > 0, costs, scale)
+    # Each row in the measure of its own largest entry: HiGHS's tolerances are absolute.
     inflows = sparse.csr_array(problem.flows).T.tocsr()
+    measures = np.maximum(costs, inflows.max(axis=1).toarray().ravel())
+    measures[measures == 0] = scale
     inflows.data /= np.repeat(measures, np.diff(inflows.indptr))
     matrix: Any = sparse.diags_array(costs / measures) - inflows
     result = linprog(

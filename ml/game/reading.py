@@ -31,7 +31,7 @@ def as_floats(
     keep_single : bool
         Leave float32 as it is.
     """
-    if np.ma.is_masked(numbers):
+    if isinstance(numbers, np.ma.MaskedArray) and np.ma.is_masked(numbers):
         raise error(f"{what} have masked entries; expected a number for each. Fill them first.")
     try:
         array = np.asarray(numbers)

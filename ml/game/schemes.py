@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.errors import ValueTableError
+from ml.errors import SchemeError, ValueTableError
 from ml.game.coalitions import FloatArray
 from ml.game.flows import shapley_values
 from ml.game.properties import PropertyCheck, check_properties
@@ -73,6 +73,8 @@ def alpha_beta_scheme(alpha: float, beta: float) -> Scheme:
     (1, 0) is the Shapley value and (n, 1) eq. (7); alpha = n beta balances. Source: Remark 3.6
     as read here: symmetric, linear payoffs that depend on the Shapley value and on v(N).
     """
+    if not np.isfinite([alpha, beta]).all():
+        raise SchemeError(f"alpha is {alpha} and beta {beta}; expected two finite numbers.")
 
     def scheme(table: ValueTable) -> Outcome:
         payoffs = alpha * shapley_values(table.values) - beta * table.grand_value
@@ -89,7 +91,14 @@ def rho_shapley_scheme(rho: float) -> Scheme:
     ----------
     rho : float
         0 gives everybody v(N), 1 rewards in proportion to the Shapley value.
+
+    Raises
+    ------
+    SchemeError
+        If rho is negative or no number: models would be worth more than v(N).
     """
+    if not 0 <= rho < np.inf:
+        raise SchemeError(f"rho is {rho}; expected a number from 0 on, usually 0 to 1.")
 
     def scheme(table: ValueTable) -> Outcome:
         phi = np.maximum(shapley_values(table.values), 0.0)

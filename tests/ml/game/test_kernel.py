@@ -10,24 +10,19 @@ import pytest
 
 from ml.errors import ValueTableError
 from ml.game import conditional_shapley, shapley_values
-from ml.game.flows import plain_pair_moments
-from ml.game.kernel import compiled_pair_moments
+from ml.game.kernel import compiled_flows
 from tests.ml.game.helpers import random_monotone_table
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def off_diagonal(moments):
-    np.fill_diagonal(moments, 0)
-    return moments
-
-
 @pytest.mark.parametrize("n_parties", [13, 14, 15, 17])
-def test_compiled_moments_equal_plain_numpy(n_parties, rng):
+def test_the_compiled_kernel_equals_plain_numpy(n_parties, rng, monkeypatch):
     values = rng.random(2**n_parties)
-    plain = off_diagonal(plain_pair_moments(values))
-    compiled = off_diagonal(compiled_pair_moments(values))
-    np.testing.assert_allclose(compiled, plain, atol=1e-13 * np.abs(plain).max(), rtol=0)
+    values[0] = 0
+    compiled = compiled_flows(values)
+    monkeypatch.setattr("ml.game.flows._COMPILED_FROM", 27)
+    np.testing.assert_allclose(conditional_shapley(values), compiled, atol=1e-14, rtol=0)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])

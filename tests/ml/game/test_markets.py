@@ -40,7 +40,13 @@ def uneven(n, rng):
     return (scale @ random_market(n, 8 * n, rng)).tocsr()
 
 
+def chain(n, rng):
+    """Each pays its neighbours, the next one twice as much: defaults run along all of it."""
+    return sparse.diags_array([np.ones(n - 1), np.full(n - 1, 0.5)], offsets=[1, -1]).tocsr()
+
+
 SHAPES = {
+    "chain": chain,
     "random": lambda n, rng: random_market(n, 10 * n, rng),
     "thin": lambda n, rng: random_market(n, n + n // 3, rng),
     "ring": ring,

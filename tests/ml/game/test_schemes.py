@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.errors import ValueTableError
+from ml.errors import SchemeError, ValueTableError
 from ml.game import (
     SCHEMES,
     ValueTable,
@@ -162,3 +162,23 @@ def test_a_table_too_large_to_compare_is_refused():
     values.flags.writeable = False
     with pytest.raises(ValueTableError, match="26 parties; expected at most 25"):
         compare_schemes(ValueTable(values))
+
+
+@pytest.mark.parametrize("rho", [-0.5, np.nan, np.inf])
+def test_a_rho_that_makes_no_sense_is_refused(rho):
+    with pytest.raises(SchemeError, match=f"rho is {rho}; expected"):
+        rho_shapley_scheme(rho)
+
+
+def test_an_alpha_or_beta_that_is_no_number_is_refused():
+    with pytest.raises(SchemeError, match="alpha is nan and beta 1"):
+        alpha_beta_scheme(np.nan, 1.0)
+
+
+def test_an_omnipotent_party_gains_by_a_replica_because_it_costs_nothing():
+    # Who lacks nothing pays nothing for the second model: App. D's price of a replica is zero.
+    table = family("omnipotent", 4).table()
+    scheme = {"conditional Shapley": conditional_shapley_scheme}
+    check = compare_schemes(table, scheme)[0].properties["replication robustness"]
+    assert check.violation > 0.01
+    assert check.detail == "party 0"
