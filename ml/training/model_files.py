@@ -25,19 +25,25 @@ class ModelFileError(MlError):
     """A file of weights is missing, damaged or of another kind."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put the bytes at the path so that a kill at any moment leaves the old file or the new one."""
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put the bytes at the path so that a kill at any moment leaves the old file or the new one.
+
+    If it is ``durable`` so does a power cut; waiting for the disk takes most of the time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the name, too, must outlive a power cut
@@ -54,12 +60,14 @@ def _content_digest(weights: Weights, facts: dict[str, str]) -> str:
     return total.hexdigest()
 
 
-def write_model(path: Path, weights: Weights, facts: dict[str, str]) -> str:
+def write_model(
+    path: Path, weights: Weights, facts: dict[str, str], *, durable: bool = True
+) -> str:
     """Write weights and facts about them; returns the SHA-256 of the file, in hexadecimal."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     metadata = facts | {DIGEST: _content_digest(tensors, facts)}
     content = serialise(tensors, metadata=metadata)
-    write_atomically(path, content)
+    write_atomically(path, content, durable=durable)
     return hashlib.sha256(content).hexdigest()
 
 
