@@ -93,7 +93,8 @@ def train_rewards(
     Raises
     ------
     RewardError
-        If a target is not between the party's own score and the grand one, with the numbers.
+        If a target is not between the party's own score and the grand one (one validation sample
+        beyond counts as rounding), or the score jumps over it; no file is written then.
     """
     wanted = np.asarray(targets, dtype=np.float64).reshape(-1)
     n_parties = collaboration.n_parties
@@ -124,7 +125,7 @@ def _assign(
     singles = [1 << party for party in range(collaboration.n_parties)]
     # Recalls all of them, and trains again what a pruned cache no longer has.
     train_coalitions(collaboration, workshop.recipe, [*singles, grand], cache=cache)
-    half = workshop.one_sample / 2 + 1e-9
+    one_sample = workshop.one_sample + 1e-9
 
     def models(coalition: int) -> list[Scored]:
         found = _kept_models(collaboration, workshop.recipe, coalition, cache)
@@ -140,22 +141,24 @@ def _assign(
         own_models = models(1 << party)
         own = float(np.mean([model.score for model in own_models]))
         top = float(np.mean([model.score for model in grand_models]))
-        if not own - half <= target <= top + half:
+        # A model that had to be trained again may round to another score, by a sample or so.
+        if not own - one_sample <= target <= top + one_sample:
             name = collaboration.party_names[party]
             raise RewardError(
                 f'Party {party} ("{name}") has target {target:.6f}; expected from its own score '
                 f"{own:.6f} to the grand score {top:.6f}."
             )
-        nearest_grand = min(grand_models, key=lambda model: abs(model.score - target))
-        nearest_own = min(own_models, key=lambda model: abs(model.score - target))
-        if abs(nearest_grand.score - target) <= half:
-            ready[party] = Candidate(nearest_grand, "the grand model itself")
-        elif abs(nearest_own.score - target) <= half:
-            ready[party] = Candidate(nearest_own, "the party's own model itself")
+        there = [(model, "the grand model itself") for model in grand_models]
+        there += [(model, "the party's own model itself") for model in own_models]
+        nearest, made = min(there, key=lambda pair: abs(pair[0].score - target))
+        below = [model for model in own_models if model.score < target]
+        above = [model for model in grand_models if model.score >= target]
+        if abs(nearest.score - target) <= one_sample / 2 or not (below and above):
+            ready[party] = Candidate(nearest, made)
         else:
-            start = max((m for m in own_models if m.score < target), key=lambda m: m.score)
-            above = min((m for m in grand_models if m.score >= target), key=lambda m: m.score)
-            quests.append(Quest(party, target, start, above))
+            start = max(below, key=lambda model: model.score)
+            goal = min(above, key=lambda model: model.score)
+            quests.append(Quest(party, target, start, goal))
     return ready, quests
 
 
