@@ -159,3 +159,13 @@ def test_a_score_that_jumps_over_a_target_is_named_and_no_file_is_written(digits
     with pytest.raises(RewardError, match="The score jumps over it"):
         met(data, quick, np.r_[(scores[0] + scores[3]) / 2 + 0.2, scores[1:3]], tmp_path)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_same_rewards_are_the_same_files(digits, quick, cache, tmp_path):
+    own, grand = own_and_grand(digits, quick, cache)
+    targets = own + 0.6 * (grand - own)
+    first, again = (
+        [r.sha256 for r in train_rewards(digits, quick, targets, tmp_path / k, cache=cache)]
+        for k in "ab"
+    )
+    assert first == again
