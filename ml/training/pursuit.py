@@ -12,11 +12,11 @@ from ml.datasets.collaboration import Collaboration
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.devices import choose_device, to_device
 from ml.training.evaluate import Judge, score_function
-from ml.training.modules import network_for
 from ml.training.networks import stack_weights
 from ml.training.orders import Schedule, Trainee
 from ml.training.recipe import Recipe
 from ml.training.stack import Snapshot, Stack, gathered
+from ml.training.trials import network_for
 
 __all__ = ["Candidate", "Quest", "Workshop", "pursue"]
 

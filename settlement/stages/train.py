@@ -140,7 +140,8 @@ def trainer_of(context: RoundContext, progress: Progress) -> Callable[[np.ndarra
     from ml.engines.spec import make_engine
     from ml.training.cache import ModelCache
     from ml.training.devices import choose_device
-    from ml.training.scores import check_training, train_coalitions
+    from ml.training.scores import train_coalitions
+    from ml.training.trials import check_training
 
     collaboration, recipe = agreed_data(context)
     network = check_training(collaboration, recipe)

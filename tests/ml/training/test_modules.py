@@ -12,14 +12,15 @@ from ml.datasets.collaboration import Collaboration, Samples
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training import check_training, recipe, train_coalitions, train_rewards
+from ml.training.chunks import DeviceMemoryError
 from ml.training.evaluate import accuracy, r2
-from ml.training.footprint import bytes_per_model
-from ml.training.modules import ModuleNetwork, network_for, small_cnn
+from ml.training.footprint import STACK_BYTES_ON_CUDA, bytes_per_model, layout_size
+from ml.training.modules import ModuleNetwork, small_cnn
 from ml.training.networks import TextAverage, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import train_one
-from ml.training.scores import STACK_BYTES_ON_CUDA, DeviceMemoryError, layout_size
 from ml.training.trainer import train_stack
+from ml.training.trials import network_for
 
 sys.path.insert(0, str(Path(__file__).parent))
 
