@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, get_args
 
@@ -55,23 +55,32 @@ class RoundState(IntEnum):
     VOID = 9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTerms:
     """What the contract itself knows of a round's terms; set at its opening, for ever.
 
-    The order of the fields is that of the contract's struct.
+    The order of the fields is that of the contract's struct; the optimistic way needs those that
+    are 0 by default.
     """
 
     terms_hash: bytes
-    asset: str  # token address, or `ETHER`
+    asset: str = ETHER  # token address, or `ETHER`
     unit_scale: int  # wei of the asset a base unit
-    exchange_rate: int  # base units a unit of value
-    bond_wei: int  # ether; 0: no optimistic way
+    exchange_rate: int = 0  # base units a unit of value
+    bond_wei: int = 0  # ether; 0: no optimistic way
     funding_deadline: int
     settlement_deadline: int
-    challenge_window: int  # seconds
-    caps_hash: bytes  # SHA-256 of the wanted values, 8 bytes each; zeros: no caps
+    challenge_window: int = 0  # seconds
+    caps_hash: bytes = bytes(32)  # SHA-256 of the wanted values, 8 bytes each; zeros: no caps
     n_parties: int
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> RoundTerms:
+        """The terms that the contract's struct holds."""
+        from eth_utils.address import to_checksum_address
+
+        named = dict(zip((field.name for field in fields(cls)), values, strict=True))
+        return cls(**named | {"asset": str(to_checksum_address(named["asset"]))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +213,11 @@ EscrowEvent = (
 _RECORDS: dict[str, type[Any]] = {record.__name__: record for record in get_args(EscrowEvent)}
 
 
-def event_of(name: str, fields: dict[str, Any]) -> EscrowEvent:
+def event_of(name: str, found: dict[str, Any]) -> EscrowEvent:
     """The record of a decoded log."""
-    values = dict(fields)
+    values = dict(found)
     if "terms" in values:
-        from eth_utils.address import to_checksum_address
-
-        terms = list(values["terms"])
-        terms[1] = to_checksum_address(terms[1])
-        values["terms"] = RoundTerms(*terms)
+        values["terms"] = RoundTerms.of(values["terms"])
     if "transfers" in values:
         values["transfers"] = decode_transfers(values["transfers"])
     event: EscrowEvent = _RECORDS[name](**values)

@@ -77,13 +77,13 @@ class PartyDesk:
 
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""
-        plan = plan_of(self.folder, self.config)
+        plan = plan_of(self.folder, self.config).plan
         names = self.config.party_names
         return plan_in_words(plan, settlement_typed_data(plan), names, self.party)
 
     def sign(self) -> str:
         """Sign the plan and keep the signature for the settlement; the file's name."""
-        plan = plan_of(self.folder, self.config)
+        plan = plan_of(self.folder, self.config).plan
         with self.folder.lock(), self._context.open_chain() as chain:
             account = chain.account(party_account(self.party))
             signature = sign_typed_data(account, settlement_typed_data(plan))

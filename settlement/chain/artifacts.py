@@ -32,11 +32,16 @@ class ArtifactError(SettlementError):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One compiled contract: its name, its ABI as JSON objects, and its creation code."""
+    """One compiled contract: its name, its ABI as JSON objects, and its code.
+
+    ``bytecode`` creates the contract; ``runtime`` is what then stands at its address, before its
+    immutables.
+    """
 
     name: str
     abi: tuple[dict[str, Any], ...]
     bytecode: bytes
+    runtime: bytes
 
 
 def artifact(name: str = ESCROW) -> Artifact:
@@ -101,21 +106,22 @@ def _compile(folder: Path, source: Path, name: str) -> Artifact:
 
     compiled = compile_files(
         [str(source)],
-        output_formats=["abi", "bytecode"],
+        output_formats=["abi", "bytecode", "bytecode_runtime"],
         paths=[str(_snekmate_folder().parent), str(folder)],
     )
     (output,) = compiled.values()
-    return Artifact(name, tuple(output["abi"]), bytes.fromhex(output["bytecode"][2:]))
+    codes = (bytes.fromhex(output[kind][2:]) for kind in ("bytecode", "bytecode_runtime"))
+    return Artifact(name, tuple(output["abi"]), *codes)
 
 
 def _read(cached: Path, name: str) -> Artifact | None:
     """The kept artefact; None if there is none or it is not whole."""
     try:
         kept = json.loads(cached.read_text())
-        bytecode = bytes.fromhex(kept["bytecode"])
-        if hashlib.sha256(bytecode).hexdigest() != kept["bytecode_sha256"]:
+        bytecode, runtime = bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime"])
+        if hashlib.sha256(bytecode + runtime).hexdigest() != kept["codes_sha256"]:
             return None
-        return Artifact(name, tuple(kept["abi"]), bytecode)
+        return Artifact(name, tuple(kept["abi"]), bytecode, runtime)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -125,7 +131,8 @@ def _write(cached: Path, made: Artifact) -> None:
     content = {
         "abi": made.abi,
         "bytecode": made.bytecode.hex(),
-        "bytecode_sha256": hashlib.sha256(made.bytecode).hexdigest(),
+        "runtime": made.runtime.hex(),
+        "codes_sha256": hashlib.sha256(made.bytecode + made.runtime).hexdigest(),
     }
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)

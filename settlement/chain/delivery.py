@@ -12,7 +12,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
 
 from settlement.chain.errors import (
     DeedsChanged,
@@ -136,8 +138,8 @@ class Delivery:
         if key in self._settled:
             return self._settled[key]
         self._sends.setdefault(key, send)
-        started_s = accepted_s = time.monotonic()
         self._submit(send)
+        started_s = accepted_s = time.monotonic()  # a slow reply to that is no refusal
         for pause_s in waits_s():
             now_s = time.monotonic()
             found = self._rpc.ask("eth_getTransactionReceipt", f"0x{key}")
@@ -159,13 +161,22 @@ class Delivery:
                 )
             waited_s = now_s - started_s
             if waited_s + pause_s > self._patience_s:
-                raise Unconfirmed(
-                    f'"{send["label"]}" (transaction 0x{key}) has not got {self._confirmations} '
-                    f"confirmation(s) after {waited_s:.1f} s; repeat the command to go on waiting. "
-                    "The same bytes are used."
-                )
+                raise Unconfirmed(self._still_waiting(send, waited_s))
             time.sleep(pause_s)
         return None
+
+    def _still_waiting(self, send: Entry, waited_s: float) -> str:
+        """What has become of a send, what it pays, and what its owner can do."""
+        most_wei = TypedTransaction.from_bytes(HexBytes(send["raw"])).as_dict()["maxFeePerGas"]
+        latest = self._rpc.ask("eth_getBlockByNumber", "latest", False)
+        base_fee_wei = quantity(latest.get("baseFeePerGas", "0x0"))
+        return (
+            f'"{send["label"]}" (transaction 0x{send["hash"]}) has not got {self._confirmations} '
+            f"confirmation(s) after {waited_s:.1f} s. It pays up to {most_wei} wei a unit of gas; "
+            f"the base fee is {base_fee_wei} now. Repeat the command to go on waiting with the "
+            f"same bytes. To give them up, use nonce {send['nonce']} of {send['sender']} for any "
+            "other transaction at a higher fee: the next command then signs anew."
+        )
 
     def _submit(self, send: Entry) -> RpcFailed | None:
         """Hand the bytes over; the endpoint's refusal, if the bytes are at fault."""

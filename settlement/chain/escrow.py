@@ -14,14 +14,12 @@ from eth_abi.abi import encode
 
 from settlement.chain.artifacts import artifact
 from settlement.chain.chain import Chain
+from settlement.chain.errors import Reverted
 from settlement.chain.escrow_reader import EscrowError, EscrowReader
-from settlement.chain.records import TransactionReceipt
+from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.typed_data import NO_TABLE, sign_plan
 from settlement.errors import BrokenInvariant, PlanError
-from settlement.events import (
-    ETHER,
-    RoundTerms,
-)
+from settlement.events import ETHER, ChunkNoted, RoundTerms, Settled
 from settlement.posting import Posting
 from settlement.terms import MAX_AMOUNT_UNITS, SettlementPlan
 
@@ -54,53 +52,20 @@ class EscrowClient(EscrowReader):
 
     # Opening and funding
 
-    def open_round(
-        self,
-        account: LocalAccount,
-        *,
-        parties: Sequence[str],
-        terms_hash: bytes,
-        unit_scale: int,
-        funding_deadline: int,
-        settlement_deadline: int,
-        asset: str = ETHER,
-        exchange_rate: int = 0,
-        bond_wei: int = 0,
-        challenge_window: int = 0,
-        caps_hash: bytes = bytes(32),
-    ) -> int:
+    def open_round(self, account: LocalAccount, terms: RoundTerms, parties: Sequence[str]) -> int:
         """Open a round, whose operator the account becomes, and register all parties.
-
-        Parameters
-        ----------
-        asset : str
-            Address of an ERC-20 token; ether by default.
-        exchange_rate, bond_wei, challenge_window, caps_hash
-            What the optimistic way needs; without a bond the round has none.
 
         Returns
         -------
         int
             The round's number in this contract, from 1.
         """
-        terms = RoundTerms(
-            terms_hash,
-            asset,
-            unit_scale,
-            exchange_rate,
-            bond_wei,
-            funding_deadline,
-            settlement_deadline,
-            challenge_window,
-            caps_hash,
-            len(parties),
-        )
-        self._check_parties(parties)
+        self._check_parties(terms, parties)
         first, *others = (
             list(parties[k : k + REGISTER_BATCH]) for k in range(0, len(parties), REGISTER_BATCH)
         )
         receipt = self._send(
-            f"open/{terms_hash.hex()[:16]}",
+            f"open/{terms.terms_hash.hex()[:16]}",
             account,
             600_000 + PARTY_GAS * len(first),
             self.interface.encode("open_round", astuple(terms), first),
@@ -185,7 +150,7 @@ class EscrowClient(EscrowReader):
         *,
         signatures: Sequence[bytes] | None = None,
         table_hash: bytes = NO_TABLE,
-    ) -> TransactionReceipt:
+    ) -> Log:
         """Carry out a plan that all parties sign; any account may bring it.
 
         Parameters
@@ -197,8 +162,8 @@ class EscrowClient(EscrowReader):
 
         Returns
         -------
-        TransactionReceipt
-            Of the transaction with which the plan took effect.
+        Log
+            Of the settlement: names the transaction with which the plan took effect.
 
         Raises
         ------
@@ -221,46 +186,74 @@ class EscrowClient(EscrowReader):
         *,
         table_hash: bytes = NO_TABLE,
     ) -> list[TransactionReceipt]:
-        """Bring all signatures of a plan, in party order, in as many batches as it takes."""
+        """Bring all signatures of a plan, in party order, in as many batches as it takes.
+
+        Returns the receipts of what was sent: nothing for signatures that somebody else brought.
+        """
         round_id = plan.round.round_id
         n_parties = self.terms(round_id).n_parties
         if len(signatures) != n_parties:
             raise PlanError(
                 f"{len(signatures)} signatures for a round of {n_parties} parties; all must sign."
             )
-        batches = [
-            signatures[k : k + SIGNATURE_BATCH] for k in range(0, n_parties, SIGNATURE_BATCH)
-        ]
         name = f"endorse/{round_id}/{plan.plan_id.hex()[:16]}"
-        return [
-            self._send(
-                f"{name}/{k}",
-                account,
-                200_000 + SIGNATURE_GAS * len(batch),
-                self.interface.encode(
-                    "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
-                ),
+        receipts: list[TransactionReceipt] = []
+        n_signed = 0
+        while n_signed < n_parties:
+            batch = signatures[n_signed : n_signed + SIGNATURE_BATCH]
+            data = self.interface.encode(
+                "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
             )
-            for k, batch in enumerate(batches)
-        ]
+            gas = 200_000 + SIGNATURE_GAS * len(batch)
+            try:
+                receipts.append(self._send(f"{name}/{n_signed}", account, gas, data))
+                n_signed += len(batch)
+            except Reverted:
+                # Anyone may bring signatures, and somebody may have been faster with some.
+                digest = self._read("digest", round_id, table_hash, plan.plan_id)
+                n_brought = self._read("endorsements", digest)
+                if n_brought <= n_signed:
+                    raise
+                n_signed = n_brought
+        return receipts
 
-    def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> TransactionReceipt:
-        """Carry out a plan that all have signed, or whose challenge window has closed."""
+    def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> Log:
+        """Carry out a plan that all have signed, or whose challenge window has closed.
+
+        Anyone may: what somebody else has carried out already is not sent.
+
+        Returns
+        -------
+        Log
+            Of the settlement: names the transaction with which the plan took effect.
+        """
         round_id = plan.round.round_id
-        n_parties = self.terms(round_id).n_parties
+        steps = self._steps(plan)
+        for k, (link, (gas, data)) in enumerate(zip(plan.links, steps, strict=True)):
+            last = k == len(steps) - 1
+            label = f"settle/{round_id}" if last else f"settle/{round_id}/chunk/{k}"
+            try:
+                self._send(label, account, gas, data)
+            except Reverted:
+                noted = (e for e in self.events(round_id) if isinstance(e, ChunkNoted | Settled))
+                if link not in (event.plan_id for event in noted):
+                    raise
+        return self.settlement(round_id)
+
+    def _steps(self, plan: SettlementPlan) -> list[tuple[int, bytes]]:
+        """Gas and call data of each transaction that carries a plan out."""
+        round_id = plan.round.round_id
         chunks = plan.chunks
         if len(chunks) == 1:
-            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
+            small = max(self.terms(round_id).n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
             name = "settle" if small else "settle_large"
-            data = self.interface.encode(name, round_id, chunks[0])
             gas = 400_000 + TRANSFER_GAS * len(plan.transfers)
-            return self._send(f"settle/{round_id}", account, gas, data)
+            return [(gas, self.interface.encode(name, round_id, chunks[0]))]
         following = (*plan.links[1:], b"")
-        for k, (chunk, link) in enumerate(zip(chunks, following, strict=True)):
-            label = f"settle/{round_id}" if not link else f"settle/{round_id}/chunk/{k}"
-            data = self.interface.encode("settle_chunk", round_id, chunk, link)
-            receipt = self._send(label, account, MAX_TRANSACTION_GAS, data)
-        return receipt
+        return [
+            (MAX_TRANSACTION_GAS, self.interface.encode("settle_chunk", round_id, chunk, link))
+            for chunk, link in zip(chunks, following, strict=True)
+        ]
 
     # The optimistic way
 
@@ -329,9 +322,12 @@ class EscrowClient(EscrowReader):
 
     # The same rules on this side of the border
 
-    def _check_parties(self, parties: Sequence[str]) -> None:
-        if len(parties) < 2:
-            raise EscrowError(f"A round of {len(parties)} parties; expected 2 or more.")
+    def _check_parties(self, terms: RoundTerms, parties: Sequence[str]) -> None:
+        if not 2 <= len(parties) == terms.n_parties:
+            raise EscrowError(
+                f"A round of {len(parties)} parties on terms for {terms.n_parties}; expected the "
+                "same number, 2 or more."
+            )
         seen: dict[str, int] = {}
         for party, address in enumerate(parties):
             earlier = seen.setdefault(address.lower(), party)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
+from hashlib import sha256
 from typing import Any
 
-from settlement.chain.artifacts import artifact
+from settlement.chain.artifacts import Artifact, artifact
 from settlement.chain.chain import Chain
 from settlement.chain.interface import Interface
+from settlement.chain.records import Log
 from settlement.errors import SettlementError
 from settlement.events import (
     EscrowEvent,
@@ -14,6 +18,7 @@ from settlement.events import (
     RoundLedger,
     RoundState,
     RoundTerms,
+    Settled,
     event_of,
     ledger_of,
 )
@@ -45,11 +50,7 @@ class EscrowReader:
 
     def terms(self, round_id: int) -> RoundTerms:
         """The contract's part of a round's terms."""
-        from eth_utils.address import to_checksum_address
-
-        values = list(self._read("terms", round_id))
-        values[1] = to_checksum_address(values[1])
-        terms = RoundTerms(*values)
+        terms = RoundTerms.of(self._read("terms", round_id))
         if not terms.n_parties:
             raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
         return terms
@@ -71,17 +72,82 @@ class EscrowReader:
 
     def events(self, round_id: int | None = None) -> list[EscrowEvent]:
         """Events of a round, or of all, in order."""
+        return [event for event, _ in self._events_and_logs(round_id)]
+
+    def settlement(self, round_id: int) -> Log:
+        """The log of a round's settlement, which names its transaction, whoever sent it."""
+        for event, log in self._events_and_logs(round_id):
+            if isinstance(event, Settled):
+                return log
+        raise EscrowError(f"Round {round_id} is not settled; carry its plan out first.")
+
+    def _events_and_logs(self, round_id: int | None) -> list[tuple[EscrowEvent, Log]]:
         logs = self.chain.logs(self.address, from_block=self.chain.started_block)
-        decoded = (self.interface.decode_log(log) for log in logs)
+        decoded = ((self.interface.decode_log(log), log) for log in logs)
         return [
-            event_of(*found)
-            for found in decoded
+            (event_of(*found), log)
+            for found, log in decoded
             if found and round_id in (None, found[1].get("round_id"))
         ]
 
     def ledger(self, round_id: int) -> RoundLedger:
         """A round as its logs alone tell it."""
         return ledger_of(self.events(round_id))
+
+    # Before a party trusts it with money
+
+    def check_contract(self) -> None:
+        """Compare the contract's code, and its judge's, with what this package's sources make.
+
+        A contract that only answers like the escrow could keep every deposit. Of what a
+        deployment adds to the code only the judge decides anything: a wrong signing domain
+        makes signatures useless, and the deposits go back.
+
+        Raises
+        ------
+        EscrowError
+            If either is something else.
+        """
+        code = self.chain.code(self.address)
+        self._check_code("the escrow", self.address, code[: len(artifact().runtime)], artifact())
+        judge = self._read("JUDGE")
+        self._check_code("its judge", judge, self.chain.code(judge), artifact("Judge"))
+
+    def _check_code(self, role: str, address: str, code: bytes, expected: Artifact) -> None:
+        if code != expected.runtime:
+            raise EscrowError(
+                f"The contract at {address} is not {role} of this version of fairround: its code "
+                f"has SHA-256 {sha256(code).hexdigest()}; expected "
+                f"{sha256(expected.runtime).hexdigest()}. Deposit nothing there."
+            )
+
+    def check_round(self, round_id: int, terms: RoundTerms, parties: Sequence[str]) -> None:
+        """Compare a round on the chain with what a party agrees to, figure by figure.
+
+        The contract only compares the hash that a deposit names; whoever opened the round chose
+        that hash and everything beside it.
+
+        Raises
+        ------
+        EscrowError
+            With every difference.
+        """
+        found = self.terms(round_id)
+        different = [
+            f"{field.name} is {getattr(found, field.name)}; expected {getattr(terms, field.name)}"
+            for field in fields(terms)
+            if getattr(found, field.name) != getattr(terms, field.name)
+        ]
+        registered = self.ledger(round_id).parties
+        if registered != tuple(parties):
+            different.append(
+                f"its parties are {', '.join(registered)}; expected {', '.join(parties)}"
+            )
+        if different:
+            raise EscrowError(
+                f"Round {round_id} of the escrow {self.address} was not opened as agreed: "
+                f"{'; '.join(different)}. Deposit nothing in it."
+            )
 
     def _read(self, name: str, *arguments: Any) -> Any:
         answer = self.chain.call(self.address, self.interface.encode(name, *arguments))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from settlement.bridge import deposit_units
@@ -12,12 +13,19 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, RoundConfig, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import SettlementError
-from settlement.events import RoundOpened
+from settlement.events import RoundOpened, RoundTerms
 from settlement.posting import hash_of_caps
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
-__all__ = ["TERMS_FILE", "DepositsMissing", "RoundNotOpened", "carry_out", "deposit_alone"]
+__all__ = [
+    "TERMS_FILE",
+    "DepositsMissing",
+    "RoundNotOpened",
+    "carry_out",
+    "deposit_alone",
+    "estimation_terms",
+]
 
 TERMS_FILE = "terms.json"
 
@@ -56,6 +64,8 @@ def deposit_alone(context: RoundContext, party: int) -> int:
     ------
     RoundNotOpened
         If the journal has no escrow yet, or the escrow has no round with these terms.
+    EscrowError
+        If the contract is not the escrow, or the round in it was opened otherwise than agreed.
     """
     config = context.config
     units = deposit_units(config.parties[party].budget_value, config.exchange_rate)
@@ -64,33 +74,55 @@ def deposit_alone(context: RoundContext, party: int) -> int:
         terms_hash = hashlib.sha256(dump_json(_terms(config, chain, data_digest))).digest()
         deployed = chain.receipt("deploy")
         address = deployed.contract_address if deployed else None
-        rounds = []
+        named = []
         if address is not None:
             escrow = EscrowClient(chain, address)
-            opened = (e for e in escrow.events() if isinstance(e, RoundOpened))
-            rounds = [e.round_id for e in opened if e.terms.terms_hash == terms_hash]
-        if not rounds:
+            escrow.check_contract()
+            named = [
+                event
+                for event in escrow.events()
+                if isinstance(event, RoundOpened)
+                and event.terms.terms_hash == terms_hash
+                and event.operator == chain.address(OPERATOR)
+            ]
+        if not named:
             raise RoundNotOpened(
                 f"No round with the terms 0x{terms_hash.hex()} was opened in this folder's escrow "
                 f"({address or 'none is deployed'}). Ask the operator for its folder after "
                 f"`fairround open`, unchanged."
             )
+        round_id = named[0].round_id
+        terms = _round_terms(config, chain, terms_hash)
+        escrow.check_round(round_id, terms, _addresses(config, chain))
         account = chain.account(party_account(party))
         if units:
-            escrow.deposit(rounds[0], party, account, units)
+            escrow.deposit(round_id, party, account, units)
     return units
 
 
-def _optimistic_terms(config: RoundConfig) -> dict[str, Any]:
-    """What the contract must know to recompute a posted allocation; nothing where all sign."""
+def _round_terms(config: RoundConfig, chain: Chain, terms_hash: bytes) -> RoundTerms:
+    """What the contract itself must know of the terms."""
+    funding_deadline = chain.started_at + config.chain.funding_s
+    terms = RoundTerms(
+        terms_hash=terms_hash,
+        unit_scale=config.chain.unit_scale,
+        funding_deadline=funding_deadline,
+        settlement_deadline=funding_deadline + config.chain.settlement_s,
+        n_parties=len(config.parties),
+    )
     if config.chain.settlement != "optimistic":
-        return {}
-    return {
-        "exchange_rate": config.exchange_rate,
-        "bond_wei": config.chain.bond_wei,
-        "challenge_window": config.chain.challenge_window_s,
-        "caps_hash": hash_of_caps(config.caps),
-    }
+        return terms
+    return replace(  # so that it can recompute a posted allocation
+        terms,
+        exchange_rate=config.exchange_rate,
+        bond_wei=config.chain.bond_wei,
+        challenge_window=config.chain.challenge_window_s,
+        caps_hash=hash_of_caps(config.caps),
+    )
+
+
+def _addresses(config: RoundConfig, chain: Chain) -> list[str]:
+    return [chain.address(party_account(party)) for party in range(len(config.parties))]
 
 
 def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int) -> bool:
@@ -115,9 +147,21 @@ def _check_data(config: RoundConfig) -> str | None:
     return collaboration.digest
 
 
+def estimation_terms(config: RoundConfig) -> dict[str, Any] | None:
+    """Which coalitions are sampled, and how; None where all values are known.
+
+    Part of the terms, so that nobody tries several seeds and keeps the one that suits.
+    """
+    return config.values.model_dump(exclude={"given"}) if config.estimates else None
+
+
 def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:
     """What the parties agree to; the escrow holds the SHA-256 of this document."""
     funding_deadline = chain.started_at + config.chain.funding_s
+    posted = {
+        "bond_wei": config.chain.bond_wei,
+        "challenge_window_s": config.chain.challenge_window_s,
+    }
     return {
         "round": config.name,
         "parties": [
@@ -132,7 +176,9 @@ def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[s
         "monotone": config.monotone,
         "caps": list(config.caps),
         "settlement": config.chain.settlement,
+        **(posted if config.chain.settlement == "optimistic" else {}),
         "given_values": list(config.given_values) if config.given_values else None,
+        "estimation": estimation_terms(config),
         "data_sha256": data_digest,
         "recipe_sha256": config.recipe.digest if config.recipe else None,
     }
@@ -145,30 +191,22 @@ def _open_on_chain(
     n_steps = len(deposits) + 2
     context.progress("open", 0, n_steps)
     operator = chain.account(OPERATOR)
-    addresses = [chain.address(party_account(party)) for party in range(len(deposits))]
+    addresses = _addresses(config, chain)
     escrow = EscrowClient.deploy(chain, operator)
     context.progress("open", 1, n_steps)
-    funding_deadline = chain.started_at + config.chain.funding_s
-    settlement_deadline = funding_deadline + config.chain.settlement_s
-    round_id = escrow.open_round(
-        operator,
-        parties=addresses,
-        terms_hash=terms_hash,
-        unit_scale=config.chain.unit_scale,
-        funding_deadline=funding_deadline,
-        settlement_deadline=settlement_deadline,
-        **_optimistic_terms(config),
-    )
+    terms = _round_terms(config, chain, terms_hash)
+    round_id = escrow.open_round(operator, terms, addresses)
     missing = []
     for party, deposit in enumerate(deposits):
         context.progress("open", 2 + party, n_steps)
         if deposit and not _fund(chain, escrow, round_id, party, deposit):
             missing.append(f"{config.parties[party].name} ({deposit} base units)")
-    if missing and chain.timestamp() <= funding_deadline:
+    if missing and chain.timestamp() <= terms.funding_deadline:
         raise DepositsMissing(
             f"Round {round_id} of escrow {escrow.address} waits for deposits of "
-            f"{', '.join(missing)} until {funding_deadline}. Let each run `fairround deposit` in a "
-            f"copy of this folder, or name the terms 0x{terms_hash.hex()}; then open again."
+            f"{', '.join(missing)} until {terms.funding_deadline}. Let each run `fairround "
+            f"deposit` in a copy of this folder, or name the terms 0x{terms_hash.hex()}; then "
+            f"open again."
         )
     locked = list(escrow.ledger(round_id).deposits_units)
     context.progress("open", n_steps, n_steps)
@@ -185,6 +223,6 @@ def _open_on_chain(
         addresses=addresses,
         deposits_units=locked,
         settlement=config.chain.settlement,
-        funding_deadline=funding_deadline,
-        settlement_deadline=settlement_deadline,
+        funding_deadline=terms.funding_deadline,
+        settlement_deadline=terms.settlement_deadline,
     )

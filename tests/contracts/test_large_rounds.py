@@ -8,7 +8,7 @@ from settlement.chain.chain import open_chain
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.spec import ChainSpec
 from settlement.chain.typed_data import sign_plan
-from settlement.events import RoundState
+from settlement.events import RoundState, RoundTerms
 from settlement.netting import net_transfers
 from settlement.terms import NetPosition, SettlementPlan
 
@@ -25,11 +25,14 @@ def whole_round(n_parties):
     now = chain.started_at
     round_id = client.open_round(
         operator,
-        parties=[party.address for party in parties],
-        terms_hash=bytes(range(32)),
-        unit_scale=1,
-        funding_deadline=now + 10**6,
-        settlement_deadline=now + 10**7,
+        RoundTerms(
+            terms_hash=bytes(range(32)),
+            unit_scale=1,
+            funding_deadline=now + 10**6,
+            settlement_deadline=now + 10**7,
+            n_parties=len(parties),
+        ),
+        [party.address for party in parties],
     )
     nets = [0] * n_parties
     for k in range(1, n_parties - 1, 2):

@@ -1,17 +1,24 @@
 """Whole rounds on a real node, by the command line: the same figures, the same safety."""
 
+import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from eth_account import Account
 
+from settlement.chain import open_chain
 from settlement.chain.artifacts import artifact
 from settlement.chain.delivery import log_of
+from settlement.chain.escrow import EscrowClient
 from settlement.chain.interface import Interface
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import write_keystore
+from settlement.config import read_config
+from settlement.stages import open as opening
+from settlement.store import dump_json
 from tests.integration.test_round import kill_when
 from tests.settlement.chain.anvil import (
     CHAIN_ID,
@@ -202,3 +209,24 @@ def test_parties_deposit_sign_and_withdraw_with_their_own_keys_in_copies_of_the_
     assert settlements_on(anvil, folder) == 1
     fairround("report", folder)
     fairround("verify", folder)
+
+
+def test_party_refuses_a_round_that_its_operator_opened_otherwise_under_the_agreed_hash(
+    fairround, on_node, anvil, monkeypatch
+):
+    """The contract compares the hash alone: a thousandfold unit would take a thousandfold."""
+    folder = on_node(anvil.address)
+    config = read_config(folder / "round.toml")
+    for variable, key in KEY_VARIABLES.items():
+        monkeypatch.setenv(variable, key)
+    with open_chain(folder / "chain", config.chain_spec()) as chain:
+        operator = chain.account("operator")
+        escrow = EscrowClient.deploy(chain, operator)
+        terms_hash = hashlib.sha256(dump_json(opening._terms(config, chain, None))).digest()
+        terms = opening._round_terms(config, chain, terms_hash)
+        addresses = opening._addresses(config, chain)
+        escrow.open_round(operator, replace(terms, unit_scale=1_000 * terms.unit_scale), addresses)
+    refusal = fairround("deposit", folder, "--party", "a", code=1).replace("\n", " ")
+    assert f"unit_scale is {1_000 * terms.unit_scale}; expected {terms.unit_scale}" in refusal
+    with open_chain(folder / "chain", config.chain_spec(), read_only=True) as chain:
+        assert chain.labels() == ("deploy/judge", "deploy", f"open/{terms_hash.hex()[:16]}")

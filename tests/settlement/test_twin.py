@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from settlement.errors import BrokenInvariant
 from settlement.events import (
-    ETHER,
     Deposited,
     PartiesRegistered,
     RoundOpened,
@@ -26,7 +25,14 @@ from settlement.twin_ledger import TwinLedger
 
 ESCROW = "0x" + "ee" * 20
 PARTIES = ["0x" + f"{k:02x}" * 20 for k in range(1, 6)]
-TERMS = RoundTerms(b"t" * 32, ETHER, 10, 10**6, 0, 100, 1_000, 0, bytes(32), 5)
+TERMS = RoundTerms(
+    terms_hash=b"t" * 32,
+    unit_scale=10,
+    exchange_rate=10**6,
+    funding_deadline=100,
+    settlement_deadline=1_000,
+    n_parties=5,
+)
 
 
 def funded(units: Sequence[int]) -> EscrowTwin:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +78,47 @@ class Anvil:
     @contextmanager
     def mining(self, every_s: float = 0.02) -> Iterator[None]:
         """Blocks that come by themselves, as on a real chain."""
-        done = threading.Event()
+        with meanwhile(self.mine, every_s):
+            yield
 
-        def mine() -> None:
-            while not done.wait(every_s):
+    @contextmanager
+    def storms(self, deepest: int, seed: int, every_s: float = 0.02) -> Iterator[None]:
+        """Blocks that come by themselves, and up to ``deepest`` of them go again.
+
+        More come than go, and one thread does both: however slow the machine is, the chain gets
+        on, and what was sent early between two storms stays.
+        """
+        chance = random.Random(seed)
+        left = iter(range(deepest + 1))
+
+        def step() -> None:
+            nonlocal left
+            if next(left, None) is None:
+                self.reorganise(chance.randint(1, deepest))
+                left = iter(range(deepest + chance.randint(1, 2 * deepest)))
+            else:
                 self.mine()
 
-        miner = threading.Thread(target=mine)
-        miner.start()
+        with meanwhile(step, every_s):
+            yield
+
+
+@contextmanager
+def meanwhile(step: Callable[[], object], every_s: float) -> Iterator[None]:
+    """Repeat a step in a thread that ends with the block; what fails there fails here."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(every_s):
+            step()
+
+    with ThreadPoolExecutor(1) as pool:
+        repeating = pool.submit(repeat)
         try:
             yield
         finally:
             done.set()
-            miner.join()
+    repeating.result()
 
 
 @contextmanager
@@ -109,24 +139,35 @@ def running_anvil(program: str, **options: object) -> Iterator[Anvil]:
                 break
         else:
             raise RuntimeError(f"{program} ended with {process.wait()} before it listened")
-        # Read on, or the node stops when the pipe is full.
-        reader = threading.Thread(target=process.stdout.read, daemon=True)
-        reader.start()
-        yield Anvil(f"http://{line.split()[-1]}", process)
+        with ThreadPoolExecutor(1) as pool:
+            # Read on, or the node stops when the pipe is full.
+            pool.submit(process.stdout.read)
+            try:
+                yield Anvil(f"http://{line.split()[-1]}", process)
+            finally:
+                _kill(process)  # its end is the end of the reading
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        reader.join()
+        _kill(process)
         process.stdout.close()
 
 
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def anvil_spec(address: str, **changes: Any) -> ChainSpec:
-    """A round on a node, with little patience."""
+    """A round on a node, with more patience than a busy machine needs.
+
+    A test that waits for patience to run out names its own. Lost replies are closed connections,
+    so a long wait for a reply costs nothing where all is well.
+    """
     settings: dict[str, Any] = {
         "accounts": story.ACCOUNTS,
         "provider": address,
         "chain_id": CHAIN_ID,
-        "patience_s": 20.0,
-        "reply_timeout_s": 5.0,
+        "patience_s": 300.0,
+        "reply_timeout_s": 60.0,
     }
     return ChainSpec(**(settings | changes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from settlement.chain import Chain
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.journal import Journal
+from settlement.events import RoundTerms
 from settlement.terms import SettlementPlan, Transfer
 
 PARTIES = ("party/0", "party/1", "party/2")
@@ -24,11 +25,14 @@ def prepare(chain: Chain) -> tuple[EscrowClient, int]:
     funding_deadline = chain.started_at + 3_600
     round_id = escrow.open_round(
         operator,
-        parties=[chain.address(name) for name in PARTIES],
-        terms_hash=TERMS_HASH,
-        unit_scale=UNIT_SCALE,
-        funding_deadline=funding_deadline,
-        settlement_deadline=funding_deadline + 86_400,
+        RoundTerms(
+            terms_hash=TERMS_HASH,
+            unit_scale=UNIT_SCALE,
+            funding_deadline=funding_deadline,
+            settlement_deadline=funding_deadline + 86_400,
+            n_parties=len(PARTIES),
+        ),
+        [chain.address(name) for name in PARTIES],
     )
     for party, units in enumerate(DEPOSITS_UNITS):
         escrow.deposit(round_id, party, chain.account(PARTIES[party]), units)

@@ -6,6 +6,7 @@ Run as ``python -m tests.settlement.chain.soak_driver FOLDER ENDPOINT SEED CONFI
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -16,7 +17,9 @@ from pathlib import Path
 from settlement.chain import json_rpc, open_chain  # noqa: F401  (warm, so that children start at once)
 from tests.settlement.chain import purse
 from tests.settlement.chain.anvil import anvil_spec
+from tests.settlement.chain.crash_driver import die_at
 
+FIRST_WRITES = 9  # a story writes no fewer, so the first life of every round ends before it does
 LONGEST_LIFE_S = 1.0
 MOST_KILLS = 12
 
@@ -24,17 +27,20 @@ MOST_KILLS = 12
 def main(folder: Path, endpoint: str, seed: int, confirmations: int, n_rounds: int) -> None:
     """Several rounds, each begun again until it is told."""
     chance = random.Random(seed)
-    spec = anvil_spec(endpoint, confirmations=confirmations, patience_s=60.0)
+    spec = anvil_spec(endpoint, confirmations=confirmations)
     purse.compiled()
     told = []
     for number in range(n_rounds):
         round_folder = folder / f"round-{number}"
         killed = 0
         while True:
-            life_s = chance.uniform(0.0, LONGEST_LIFE_S) if killed < MOST_KILLS else 300.0
+            life_s = chance.uniform(0.0, LONGEST_LIFE_S) if killed < MOST_KILLS else math.inf
+            last_write = chance.randint(1, FIRST_WRITES)
             child = os.fork()
             if child == 0:
                 try:
+                    if not killed:  # by its own hand: a fast child could outrun its parent
+                        die_at(chance.choice(purse.MOMENTS), last_write)
                     with open_chain(round_folder, spec) as chain:
                         (folder / f"purse-{number}").write_text(purse.tell_the_story(chain))
                 except BaseException as error:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -85,23 +85,22 @@ def test_reorganisation_while_waiting_for_confirmations_is_outlasted(anvil, tmp_
     with open_chain(tmp_path, anvil_spec(anvil.address, confirmations=7)) as chain:
         with anvil.mining():
             purse = tell_the_story(chain)
-        waiting = threading.Thread(
-            target=chain.send,
-            args=("again", chain.account("operator"), purse, encode("settle")),
-            kwargs={"gas": GAS},
-        )
         before = anvil.head()
-        waiting.start()
-        while anvil.head() == before:  # until the bytes have a block
-            pass
-        anvil.mine(depth - 1)
-        lost = anvil.block_hash(before + 1)
-        anvil.reorganise(depth)
-        # Not "one settlement is left": the waiting thread may have sent its bytes again by now.
-        assert anvil.block_hash(before + 1) != lost
-        with anvil.mining():
-            waiting.join()
-        assert chain.receipt("again").succeeded
+        with ThreadPoolExecutor(1) as pool:
+            operator = chain.account("operator")
+            sending = pool.submit(chain.send, "again", operator, purse, encode("settle"), gas=GAS)
+            try:
+                while anvil.head() == before and not sending.done():
+                    pass  # until the bytes have a block
+                anvil.mine(depth - 1)
+                lost = anvil.block_hash(before + 1)
+                anvil.reorganise(depth)
+                # Not "one settlement is left": the bytes may have been sent again by now.
+                assert anvil.block_hash(before + 1) != lost
+            finally:  # also a failed test lets its thread end
+                with anvil.mining():
+                    wait([sending])
+        assert sending.result().succeeded
         assert settlements(chain, purse) == 2
         assert anvil.head() - chain.receipt("again").block_number + 1 >= 7
     assert_each_send_is_on_the_chain(anvil, tmp_path)
@@ -110,22 +109,13 @@ def test_reorganisation_while_waiting_for_confirmations_is_outlasted(anvil, tmp_
 def test_everything_at_once_still_ends_with_one_settlement(anvil, tmp_path):
     """Blocks come and go, replies are lost, the process is started again and again."""
     anvil.mine(8)
-    stop = threading.Event()
-
-    def reorganise() -> None:
-        while not stop.wait(0.15):
-            anvil.reorganise(2)
-
-    with faulty_proxy(anvil.address, lost=0.3, seed=7) as proxy, anvil.mining():
-        trouble = threading.Thread(target=reorganise)
-        trouble.start()
-        try:
-            for _ in range(3):
-                with open_chain(tmp_path, anvil_spec(proxy.address, confirmations=4)) as chain:
-                    purse = tell_the_story(chain)
-        finally:
-            stop.set()
-            trouble.join()
+    with (
+        faulty_proxy(anvil.address, lost=0.3, seed=7) as proxy,
+        anvil.storms(deepest=2, seed=7),
+    ):
+        for _ in range(3):
+            with open_chain(tmp_path, anvil_spec(proxy.address, confirmations=4)) as chain:
+                purse = tell_the_story(chain)
     with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
         assert settlements(chain, purse) == 1
         assert chain.balance(purse) == 140

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from settlement.chain.artifacts import ArtifactError, artifact
 from settlement.chain.chain import open_chain
+from settlement.chain.errors import Reverted
 from settlement.chain.escrow import EscrowClient, EscrowError
 from settlement.chain.interface import Interface, InterfaceError
 from settlement.chain.spec import ChainSpec
 from settlement.chain.typed_data import sign_plan
 from settlement.errors import PlanError
+from settlement.events import RoundTerms
 from settlement.terms import RoundReference, SettlementPlan, Transfer
 
 
@@ -32,11 +35,14 @@ def opened(escrow, parties, terms_hash=b"\x07" * 32):
     now = escrow.chain.started_at
     return escrow.open_round(
         escrow.chain.account("operator"),
-        parties=[party.address for party in parties],
-        terms_hash=terms_hash,
-        unit_scale=10,
-        funding_deadline=now + 1_000,
-        settlement_deadline=now + 2_000,
+        RoundTerms(
+            terms_hash=terms_hash,
+            unit_scale=10,
+            funding_deadline=now + 1_000,
+            settlement_deadline=now + 2_000,
+            n_parties=len(parties),
+        ),
+        [party.address for party in parties],
     )
 
 
@@ -63,7 +69,7 @@ def test_a_round_through_the_client_and_all_of_it_again_sends_nothing(escrow, pa
 
 def test_parties_are_checked_before_anything_is_sent(escrow, parties):
     root = escrow.chain.state_root()
-    with pytest.raises(EscrowError, match="1 parties"):
+    with pytest.raises(EscrowError, match="A round of 1 parties"):
         opened(escrow, parties[:1])
     with pytest.raises(EscrowError, match="Parties 0 and 2 are both"):
         opened(escrow, [parties[0], parties[1], parties[0]])
@@ -120,6 +126,79 @@ def test_a_round_or_proposal_that_is_not_there_is_named(escrow, parties):
         escrow.challenge(round_id, parties[0])
 
 
+def test_signatures_and_settlement_that_somebody_else_brought_are_not_sent_again(escrow, parties):
+    """Anyone may bring them, so a bystander must not be able to stop the operator's client."""
+    round_id = opened(escrow, parties)
+    escrow.deposit(round_id, 1, parties[1], 20)
+    plan = SettlementPlan(escrow.reference(round_id), (Transfer(1, 2, 15),))
+    signatures = [sign_plan(plan, party) for party in parties]
+    operator, bystander = escrow.chain.account("operator"), parties[0]
+
+    def brought(label, name, *arguments):
+        data = escrow.interface.encode(name, *arguments)
+        return escrow.chain.send(label, bystander, escrow.address, data, gas=400_000)
+
+    brought("bystander/0", "endorse", round_id, bytes(32), plan.plan_id, b"".join(signatures[:2]))
+    assert len(escrow.endorse(plan, operator, signatures)) == 1
+    assert escrow.endorse(plan, operator, signatures) == []
+    receipt = brought("bystander/1", "settle", round_id, plan.encode())
+    sent = escrow.chain.labels()
+    settlement = escrow.settle(plan, operator, signatures=signatures)
+    assert settlement.transaction_hash == receipt.transaction_hash
+    assert escrow.chain.labels() == sent
+    other = SettlementPlan(plan.round, (Transfer(1, 2, 14),))
+    with pytest.raises(Reverted, match="escrow: round cannot be settled"):
+        escrow.carry_out(other, operator)
+
+
+def test_a_wrong_signature_is_refused_by_the_escrow_and_not_taken_for_brought(escrow, parties):
+    round_id = opened(escrow, parties)
+    plan = SettlementPlan(escrow.reference(round_id), ())
+    signatures = [sign_plan(plan, party) for party in (parties[0], parties[0], parties[2])]
+    with pytest.raises(Reverted, match="escrow: signer is not next party"):
+        escrow.endorse(plan, parties[0], signatures)
+
+
+def test_contract_is_compared_with_what_the_sources_make(escrow, parties):
+    escrow.check_contract()
+    names = ("Judge", "mocks/Party")
+    impostors = [
+        escrow.chain.send(name, parties[0], None, artifact(name).bytecode, gas=8_000_000)
+        for name in names
+    ]
+    nobody = EscrowClient(escrow.chain, parties[0].address)
+    with pytest.raises(EscrowError, match="is not the escrow of this version"):
+        nobody.check_contract()
+    # The right escrow with a judge that finds no fault in anything.
+    judge = bytes.fromhex(impostors[1].contract_address[2:])
+    creation = artifact().bytecode + bytes(12) + judge
+    made = escrow.chain.send("made", parties[0], None, creation, gas=8_000_000)
+    with pytest.raises(EscrowError, match=r"is not its judge of this version .* Deposit nothing"):
+        EscrowClient(escrow.chain, made.contract_address).check_contract()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unit_scale": 11},
+        {"settlement_deadline": 2**63},
+        {"terms_hash": b"\x08" * 32},
+        {"asset": "0x" + "Ab" * 20},
+        {"bond_wei": 1, "challenge_window": 1},
+    ],
+)
+def test_a_round_that_was_not_opened_as_agreed_is_told_by_every_figure(escrow, parties, changes):
+    round_id = opened(escrow, parties)
+    addresses = [party.address for party in parties]
+    terms = escrow.terms(round_id)
+    escrow.check_round(round_id, terms, addresses)
+    with pytest.raises(EscrowError, match="was not opened as agreed: ") as refusal:
+        escrow.check_round(round_id, replace(terms, **changes), addresses)
+    assert all(f"{name} is " in str(refusal.value) for name in changes)
+    with pytest.raises(EscrowError, match="its parties are"):
+        escrow.check_round(round_id, terms, addresses[::-1])
+
+
 def test_an_address_without_an_escrow_is_named(escrow, parties):
     stranger = EscrowClient(escrow.chain, parties[0].address)
     with pytest.raises(InterfaceError, match="is this an escrow"):
@@ -140,9 +219,9 @@ def test_artifacts_are_kept_and_a_damaged_one_is_made_again(tmp_path, monkeypatc
     (kept,) = tmp_path.rglob("Party-*.json")
     assert artifact("mocks/Party") == made
     content = json.loads(kept.read_text())
-    content["bytecode"] = "00" + content["bytecode"][2:]
-    kept.write_text(json.dumps(content))
-    assert artifact("mocks/Party") == made
+    for code in ("bytecode", "runtime"):
+        kept.write_text(json.dumps(content | {code: "00" + content[code][2:]}))
+        assert artifact("mocks/Party") == made
     kept.write_text("{")
     assert artifact("mocks/Party") == made
 
