@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Measure the stacked trainer beside a plain loop, on the five-party MNIST round of the paper.
 
-    python scripts/bench_training.py [--json] [--parties 5] [--rounds 3] [--threads 1]
+    python scripts/bench_training.py [--json] [--parties 5] [--rounds 7] [--threads 1]
 
 Everything is measured in one run, interleaved: some steps of the stack, some of the loop, again and
-again; the ratio is of the time for one step of one model. ``--whole`` trains everything instead.
+again; the ratio is of the time for one step of one model. ``--whole`` also trains everything to the
+end, scores it and keeps it, as a round does. A CUDA device is measured beside the CPU if there is
+one (``--device cuda`` measures it alone: the whole of ten parties takes a CPU minutes).
 The floor is what the arithmetic and the memory traffic of a step cost at the speed that this
 machine reaches in one large matrix product and one large copy, measured in the same run.
 """
@@ -19,6 +21,7 @@ import platform
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,16 +32,16 @@ import torch
 
 from ml.datasets import data_spec, load
 from ml.datasets.collaboration import Collaboration
-from ml.training import recipe
+from ml.training import recipe, train_coalitions
 from ml.training.devices import to_device
+from ml.training.footprint import layout_size
 from ml.training.graphs import Stepper
-from ml.training.modules import network_for
 from ml.training.narrowing import Narrowing
 from ml.training.networks import Mlp, stack_weights
 from ml.training.orders import Schedule, Trainee
 from ml.training.reference import linear_layers, train_one
 from ml.training.stack import Stack
-from ml.training.trainer import train_stack
+from ml.training.trials import network_for
 
 PAPER = [[0], [1, 2], [0, 1, 2, 3], [3, 4, 5], [6, 7, 8, 9]]
 
@@ -62,7 +65,8 @@ class Bench:
     """One device's measurement of a collaboration's 2^n - 1 models."""
 
     def __init__(self, data: Collaboration, device: torch.device) -> None:
-        self.plan = recipe({})
+        self.plan = recipe({"device": device.type})
+        self.data = data
         self.device = device
         network = network_for(self.plan, data)
         if not isinstance(network, Mlp):
@@ -81,8 +85,7 @@ class Bench:
         self.features = to_device(data.train.features, device)
         self.targets = to_device(data.train.targets, device)
         self.initial = network.initial(0)
-        size = network.best_stack_size(device.type)
-        self.chunk = self.trainees[: min(size, len(self.trainees))]
+        self.chunk = self.trainees[: layout_size(network, self.plan, data, device.type)]
         self.narrowing = Narrowing.of(network, self.features)
 
     @property
@@ -99,7 +102,7 @@ class Bench:
         """A stack of the longest models, ready to step."""
         stack = Stack(self.narrowing.network, self.start(len(self.chunk)), self.plan.learning_rate)
         stepper = Stepper(stack, self.narrowing.features, self.targets)
-        return stepper, Schedule(self.chunk, self.plan.batch_size, self.device, 64)
+        return stepper, Schedule(self.chunk, self.plan.batch_size, self.device)
 
     def plain_loop(self, n_steps: int) -> float:
         """Seconds a step of the sequential trainer."""
@@ -130,10 +133,11 @@ class Bench:
         n_weights = sum(a * b + b for a, b in layers)
         # Adam reads weight, gradient and two moments and writes three of them; inputs come once.
         traffic = 7 * 4 * n_weights + batch * widths[0] * (1 + 4)
-        size = 1024 if self.device.type == "cpu" else 8192
+        # Large enough that starting them does not count, and the copy beyond any cache.
+        size, n_words = (1024, 2**24) if self.device.type == "cpu" else (8192, 2**28)
         square = torch.rand(size, size, device=self.device)
         product_s = best_of(lambda: square @ square, self.device)
-        words = torch.rand(16 * 2**20, device=self.device)
+        words = torch.rand(n_words, device=self.device)
         target = torch.empty_like(words)
         copy_s = best_of(lambda: target.copy_(words), self.device)
         speed, bandwidth = 2 * size**3 / product_s, 2 * words.nbytes / copy_s
@@ -197,24 +201,12 @@ def measure(bench: Bench, rounds: int, steps: int) -> dict[str, object]:
 
 
 def whole(bench: Bench, sequential: bool) -> dict[str, object]:
-    """Train everything to the end, stacked and (if asked) one after the other."""
-    synchronise(bench.device)
-    begin = time.perf_counter()
-    size = len(bench.chunk)
-    for at in range(0, len(bench.trainees), size):
-        chunk = bench.trainees[at : at + size]
-        for _ in train_stack(
-            bench.narrowing.network,
-            bench.start(len(chunk)),
-            chunk,
-            bench.narrowing.features,
-            bench.targets,
-            batch_size=bench.plan.batch_size,
-            learning_rate=bench.plan.learning_rate,
-        ):
-            pass
-    synchronise(bench.device)
-    found: dict[str, object] = {"whole_stacked_s": time.perf_counter() - begin}
+    """Train everything to the end, as a round does and (if asked) one after the other."""
+    coalitions = range(1, bench.data.grand_coalition + 1)
+    with tempfile.TemporaryDirectory() as cache:
+        begin = time.perf_counter()
+        train_coalitions(bench.data, bench.plan, coalitions, cache=Path(cache))
+        found: dict[str, object] = {"whole_stacked_s": time.perf_counter() - begin}
     if sequential:
         begin = time.perf_counter()
         for trainee in bench.trainees:
@@ -249,15 +241,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default=None)
     parser.add_argument("--whole", choices=["stacked", "both"], default=None)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     data = data_for(arguments.parties)
-    devices = [torch.device("cpu")]
-    if torch.cuda.is_available():
-        devices.append(torch.device("cuda"))
+    names = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    if arguments.device:
+        names = [name for name in names if name == arguments.device]
+    if not names:
+        parser.error("no CUDA device was found")
     measured = []
-    for device in devices:
+    for device in map(torch.device, names):
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         bench = Bench(data, device)
         row = measure(bench, arguments.rounds, arguments.steps)
         if arguments.whole:

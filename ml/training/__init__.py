@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ml.training.cards import LoadedModel, Predictions, load_reward
     from ml.training.predict import predict_file
     from ml.training.rewards import RewardModel, train_rewards
-    from ml.training.scores import TrainedScores, check_training, train_coalitions
+    from ml.training.scores import TrainedScores, train_coalitions
+    from ml.training.trials import check_training
 
 #: What needs torch is imported on first use: a check of a configuration does not need it.
 _LATER = {
@@ -25,7 +26,7 @@ _LATER = {
     "Predictions": "cards",
     "RewardModel": "rewards",
     "TrainedScores": "scores",
-    "check_training": "scores",
+    "check_training": "trials",
     "load_reward": "cards",
     "predict_file": "predict",
     "train_coalitions": "scores",

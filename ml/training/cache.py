@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ml.errors import MlError
 from ml.training.model_files import ModelFileError, read_model, write_model
 from ml.training.networks import Weights
 
-__all__ = ["CacheReport", "FinishedModel", "ModelCache"]
+__all__ = ["CacheError", "CacheReport", "FinishedModel", "ModelCache"]
 
 log = logging.getLogger(__name__)
+
+#: A file that is still half written after so long is a killed process's.
+LEFTOVER_AGE_S = 3600
+
+
+class CacheError(MlError):
+    """The cache's folder does not take what has to be kept."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +59,24 @@ class ModelCache:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def put(self, model: FinishedModel) -> None:
-        """Keep a model; when this returns it outlives a kill."""
+        """Keep a model; when this returns it outlives a kill.
+
+        A power cut may leave a damaged file, which `get` notices.
+
+        Raises
+        ------
+        CacheError
+            If the folder cannot be written to, or its disk is full.
+        """
         facts = {"key": model.key, "score": repr(model.score)}
-        write_model(self.path(model.key), model.weights, facts)
+        try:
+            write_model(self.path(model.key), model.weights, facts, durable=False)
+        except OSError as trouble:
+            raise CacheError(
+                f"A finished model of {sum(t.nbytes for t in model.weights.values()):,} bytes "
+                f"cannot be kept in {self.folder}: {trouble}. Make room there or choose another "
+                "folder; what was kept before is not trained again."
+            ) from trouble
 
     def get(self, key: str) -> FinishedModel | None:
         """The model of this key, verified, or None."""
@@ -67,31 +92,42 @@ class ModelCache:
             log.warning("A cached model is damaged and will be trained again: %s", trouble)
             path.unlink(missing_ok=True)
             return None
-        os.utime(path)  # pruning takes what was not used for longest
+        with contextlib.suppress(FileNotFoundError):  # pruned by another process just now
+            os.utime(path)  # pruning takes what was not used for longest
         return model
+
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """Time of last use in ns, size in bytes and path of every model, longest ago first."""
+        found = []
+        for path in self.folder.glob("??/*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):
+                facts = path.stat()
+                found.append((facts.st_mtime_ns, facts.st_size, path))
+        return sorted(found)
 
     def report(self) -> CacheReport:
         """What the folder holds; an absent folder holds nothing."""
-        sizes = [path.stat().st_size for path in self.folder.glob("??/*.safetensors")]
-        return CacheReport(str(self.folder), len(sizes), sum(sizes))
+        files = self._files()
+        return CacheReport(str(self.folder), len(files), sum(size for _, size, _ in files))
 
     def prune(self, max_bytes: int) -> CacheReport:
         """Delete the models used longest ago until the rest is at most ``max_bytes``.
 
         Files that a killed process left half written go too. A round that later needs a deleted
-        model trains it again.
+        model trains it again; one that is running now is not disturbed.
         """
         for leftover in self.folder.glob("??/.*.part"):
-            leftover.unlink(missing_ok=True)
-        files = [(path.stat(), path) for path in self.folder.glob("??/*.safetensors")]
-        files.sort(key=lambda pair: (pair[0].st_mtime_ns, pair[1]))
-        total = sum(facts.st_size for facts, _ in files)
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE_S:
+                    leftover.unlink()
+        files = self._files()
+        total = sum(size for _, size, _ in files)
         n_removed = removed_bytes = 0
-        for facts, path in files:
+        for _, size, path in files:
             if total - removed_bytes <= max_bytes:
                 break
             path.unlink(missing_ok=True)
             n_removed += 1
-            removed_bytes += facts.st_size
+            removed_bytes += size
         left = total - removed_bytes
         return CacheReport(str(self.folder), len(files) - n_removed, left, n_removed, removed_bytes)

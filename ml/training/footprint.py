@@ -1,4 +1,4 @@
-"""How much memory a model in training takes, found without taking any.
+"""How many models fit a stack: the memory that each takes, found without taking any.
 
 A step is carried out on torch's meta device, where tensors have a size and no content.
 """
@@ -17,9 +17,14 @@ from torch.utils._pytree import tree_leaves
 
 from ml.datasets.collaboration import Collaboration
 from ml.training.networks import Network
+from ml.training.recipe import Recipe
 from ml.training.stack import Stack
 
-__all__ = ["bytes_per_model"]
+__all__ = ["bytes_per_model", "layout_size"]
+
+#: What the stacks that are laid out for a CUDA device may take of it; the same for every device,
+#: so that the layout does not depend on who trains.
+STACK_BYTES_ON_CUDA = 8 * 2**30
 
 log = logging.getLogger(__name__)
 
@@ -84,3 +89,16 @@ def bytes_per_model(network: Network, collaboration: Collaboration, batch_size: 
     except Exception as trouble:  # a user's module may do anything
         log.debug("The module's memory cannot be foreseen: %r", trouble)
         return sum(4 * tensor.nbytes for tensor in initial.values())
+
+
+def layout_size(
+    network: Network, recipe: Recipe, collaboration: Collaboration, device_type: str
+) -> int:
+    """How many models train as one stack: the recipe's number, or what suits and fits."""
+    if recipe.stack_size:
+        return recipe.stack_size
+    size = network.best_stack_size(device_type)
+    if device_type != "cuda":
+        return size
+    each = bytes_per_model(network, collaboration, recipe.batch_size)
+    return max(1, min(size, STACK_BYTES_ON_CUDA // each))

@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import inspect
 import json
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from ml.datasets.collaboration import Collaboration
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
-from ml.training.networks import Mlp, Network, TextAverage, Weights, scaled, stack_weights
+from ml.training.networks import Mlp, Network, TextAverage, Weights, scaled
 from ml.training.recipe import NETWORKS, Recipe
 
 __all__ = [
@@ -28,14 +26,8 @@ __all__ = [
     "build_network",
     "code_digest",
     "import_name",
-    "network_for",
     "small_cnn",
 ]
-
-log = logging.getLogger(__name__)
-
-#: Samples on which a network is tried before any training.
-TRIED_SAMPLES = 3
 
 
 class NetworkError(MlError):
@@ -168,59 +160,6 @@ def small_cnn(
     for n_in, n_out in zip((depth * height * width, *hidden), (*hidden, n_outputs), strict=True):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
-
-
-def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
-    """The recipe's network for this data, tried on a few samples of it.
-
-    Raises
-    ------
-    NetworkError
-        If the network does not fit the data, or an import path leads to no module.
-    """
-    network = build_network(recipe, collaboration.preparation)
-    samples = collaboration.train
-    rows = torch.arange(TRIED_SAMPLES) % len(samples)
-    features, targets = (torch.from_numpy(a[rows]) for a in (samples.features, samples.targets))
-    expected = (1, len(rows), max(collaboration.n_classes, 1))
-    try:
-        with torch.random.fork_rng(devices=[]):
-            weights = stack_weights([network.initial(0)])
-            with torch.no_grad():
-                found = tuple(network.outputs(weights, features.unsqueeze(0)).shape)
-            if found == expected:
-                _try_training(network, features, targets)
-    except Exception as trouble:  # whatever the user's code raises is about the user's code
-        shape = tuple(features.shape[1:])
-        raise NetworkError(
-            f"{recipe.network} cannot be trained on samples of shape {shape}: {trouble!r}."
-        ) from trouble
-    if found != expected:
-        raise NetworkError(
-            f"{recipe.network} gives outputs of shape {found[1:]} for {len(rows)} samples; "
-            f"expected {expected[1:]}."
-        )
-    return network
-
-
-def _try_training(network: Network, features: Tensor, targets: Tensor) -> None:
-    """One gradient of a single model and of a pair; a module that no vmap can run is noted."""
-
-    def step(n_models: int) -> None:
-        weights = stack_weights([network.initial(0)] * n_models)
-        gradients = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
-        inputs, truth = (torch.stack([part] * n_models) for part in (features, targets))
-        network.gradients(weights, inputs, truth, torch.ones(truth.shape), gradients)
-
-    step(1)
-    try:
-        step(2)
-    except Exception as trouble:
-        if not isinstance(network, ModuleNetwork):
-            raise
-        log.debug("One model of a stack after the other: %r", trouble)
-        network.one_by_one = True
-        step(2)
 
 
 def build_network(recipe: Recipe, preparation: Preparation) -> Network:

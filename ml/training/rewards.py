@@ -14,30 +14,29 @@ a grand model at or above it. One always exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ml.datasets.collaboration import Collaboration
-from ml.errors import BrokenInvariant, MlError
-from ml.training.brackets import Scored, bisect_weights
-from ml.training.cache import ModelCache
+from ml.errors import MlError
+from ml.training.brackets import Scored
+from ml.training.cache import CacheError, FinishedModel, ModelCache
 from ml.training.cards import write_card
-from ml.training.devices import choose_device, reproducible, to_device
-from ml.training.evaluate import Judge, score_function
+from ml.training.devices import reproducible
+from ml.training.evaluate import Judge
 from ml.training.model_files import write_model
-from ml.training.modules import network_for
-from ml.training.networks import stack_weights
-from ml.training.orders import Schedule, Trainee
+from ml.training.pursuit import Candidate, Quest, Workshop, pursue
 from ml.training.recipe import Recipe
 from ml.training.scores import Progress, model_keys, train_coalitions
-from ml.training.stack import Snapshot, Stack, gathered
 
 __all__ = ["RewardError", "RewardModel", "train_rewards"]
+
+#: How often a model that vanished from the cache is trained again.
+ATTEMPTS = 3
 
 
 class RewardError(MlError):
@@ -60,43 +59,6 @@ class RewardModel:
     file: str
     sha256: str
     made: str
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model that a reward may be, with how it was made."""
-
-    model: Scored
-    made: str
-
-
-@dataclass(frozen=True)
-class Quest:
-    """One party's way to its target: where it starts, and a model at or above the target."""
-
-    party: int
-    target: float
-    start: Scored
-    above: Scored
-
-
-class Workshop:
-    """What all rewards of a round share: data and judge on the device, recipe, tolerance."""
-
-    def __init__(self, collaboration: Collaboration, recipe: Recipe) -> None:
-        self.device = choose_device(recipe.device)
-        self.recipe = recipe
-        self.network = network_for(recipe, collaboration)
-        self.score_of = score_function(recipe, collaboration)
-        self.judge = Judge.on(self.network, self.score_of, collaboration.validation, self.device)
-        self.one_sample = 1 / len(collaboration.validation)
-        self.features = to_device(collaboration.train.features, self.device)
-        self.targets = to_device(collaboration.train.targets, self.device)
-
-    def step(self, stack: Stack, schedule: Schedule, at: int) -> None:
-        """One step of all models of the stack."""
-        rows, shares = schedule.batch(at, len(stack))
-        stack.step(gathered(self.features, rows), gathered(self.targets, rows), shares)
 
 
 def train_rewards(
@@ -131,7 +93,8 @@ def train_rewards(
     Raises
     ------
     RewardError
-        If a target is not between the party's own score and the grand one, with the numbers.
+        If a target is not between the party's own score and the grand one (one validation sample
+        beyond counts as rounding), or the score jumps over it; no file is written then.
     """
     wanted = np.asarray(targets, dtype=np.float64).reshape(-1)
     n_parties = collaboration.n_parties
@@ -145,7 +108,7 @@ def train_rewards(
     report = progress or (lambda done, total: None)
     report(len(finalists), n_parties)
     with reproducible(workshop.device, int(collaboration.digest[:15], 16)):
-        for quest, candidate in _pursue(workshop, quests, collaboration.coalition_indices(grand)):
+        for quest, candidate in pursue(workshop, quests, collaboration.coalition_indices(grand)):
             finalists[quest.party] = candidate
             report(len(finalists), n_parties)
     return _save(workshop, collaboration, wanted, finalists, out)
@@ -162,17 +125,14 @@ def _assign(
     singles = [1 << party for party in range(collaboration.n_parties)]
     # Recalls all of them, and trains again what a pruned cache no longer has.
     train_coalitions(collaboration, workshop.recipe, [*singles, grand], cache=cache)
-    store, half = ModelCache(cache), workshop.one_sample / 2 + 1e-9
+    one_sample = workshop.one_sample + 1e-9
 
     def models(coalition: int) -> list[Scored]:
-        found = []
-        for key in model_keys(collaboration, workshop.recipe, coalition):
-            model = store.get(key)
-            if model is None:
-                raise BrokenInvariant(f"Model {key} vanished from {cache} while it was in use.")
-            weights = {name: t.to(workshop.device) for name, t in model.weights.items()}
-            found.append(Scored(weights, model.score))
-        return found
+        found = _kept_models(collaboration, workshop.recipe, coalition, cache)
+        return [
+            Scored({name: t.to(workshop.device) for name, t in model.weights.items()}, model.score)
+            for model in found
+        ]
 
     grand_models = models(grand)
     ready: dict[int, Candidate] = {}
@@ -181,94 +141,42 @@ def _assign(
         own_models = models(1 << party)
         own = float(np.mean([model.score for model in own_models]))
         top = float(np.mean([model.score for model in grand_models]))
-        if not own - half <= target <= top + half:
+        # A model that had to be trained again may round to another score, by a sample or so.
+        if not own - one_sample <= target <= top + one_sample:
             name = collaboration.party_names[party]
             raise RewardError(
                 f'Party {party} ("{name}") has target {target:.6f}; expected from its own score '
                 f"{own:.6f} to the grand score {top:.6f}."
             )
-        nearest_grand = min(grand_models, key=lambda model: abs(model.score - target))
-        nearest_own = min(own_models, key=lambda model: abs(model.score - target))
-        if abs(nearest_grand.score - target) <= half:
-            ready[party] = Candidate(nearest_grand, "the grand model itself")
-        elif abs(nearest_own.score - target) <= half:
-            ready[party] = Candidate(nearest_own, "the party's own model itself")
+        there = [(model, "the grand model itself") for model in grand_models]
+        there += [(model, "the party's own model itself") for model in own_models]
+        nearest, made = min(there, key=lambda pair: abs(pair[0].score - target))
+        below = [model for model in own_models if model.score < target]
+        above = [model for model in grand_models if model.score >= target]
+        if abs(nearest.score - target) <= one_sample / 2 or not (below and above):
+            ready[party] = Candidate(nearest, made)
         else:
-            start = max((m for m in own_models if m.score < target), key=lambda m: m.score)
-            above = min((m for m in grand_models if m.score >= target), key=lambda m: m.score)
-            quests.append(Quest(party, target, start, above))
+            start = max(below, key=lambda model: model.score)
+            goal = min(above, key=lambda model: model.score)
+            quests.append(Quest(party, target, start, goal))
     return ready, quests
 
 
-def _pursue(
-    workshop: Workshop, quests: list[Quest], rows: NDArray[Any]
-) -> Sequence[tuple[Quest, Candidate]]:
-    """Train all quests in one stack; each is finished as soon as its target is bracketed."""
-    found: list[tuple[Quest, Candidate]] = []
-    if not quests:
-        return found
-    recipe = workshop.recipe
-    trainees = [
-        Trainee.for_epochs(rows, recipe.epochs, recipe.batch_size, f"reward/{quest.party}")
-        for quest in quests
-    ]
-    schedule = Schedule(trainees, recipe.batch_size, workshop.device)
-    weights = stack_weights([quest.start.weights for quest in quests])
-    stack = Stack(workshop.network, weights, recipe.learning_rate)
-    open_quests = dict(enumerate(quests))
-    before = {slot: stack.snapshot(slot) for slot in open_quests}
-    best = {slot: quest.start for slot, quest in open_quests.items()}
-    n_steps = trainees[0].n_steps
-    while open_quests and stack.step_count < n_steps:
-        # Scores move fast at first: look often then.
-        pause = min(n_steps, stack.step_count + (10 if stack.step_count < 500 else 50))
-        while stack.step_count < pause:
-            workshop.step(stack, schedule, stack.step_count)
-        for slot, quest in list(open_quests.items()):
-            now = Scored(stack.model(slot), 0.0)
-            now = Scored(now.weights, workshop.judge.score(now.weights))
-            if now.score < quest.target:
-                before[slot] = stack.snapshot(slot)
-                best[slot] = max(best[slot], now, key=lambda model: model.score)
-                continue
-            solo = Schedule([trainees[slot]], recipe.batch_size, workshop.device, window_steps=64)
-            found.append((quest, _replay(workshop, quest, before[slot], solo, pause)))
-            del open_quests[slot]
-    for slot, quest in open_quests.items():
-        tolerance, score = workshop.one_sample / 2, workshop.judge.score
-        model = bisect_weights(best[slot], quest.above, quest.target, tolerance, score)
-        made = f"on the line from its best of {n_steps} steps to the grand model"
-        found.append((quest, Candidate(model, made)))
-    return found
-
-
-def _replay(
-    workshop: Workshop, quest: Quest, snapshot: Snapshot, schedule: Schedule, until: int
-) -> Candidate:
-    """Go step by step from a snapshot below the target, then bisect the step that crosses it."""
-    stack = Stack(
-        workshop.network,
-        snapshot.weights,
-        workshop.recipe.learning_rate,
-        snapshot.moments,
-        snapshot.step,
+def _kept_models(
+    collaboration: Collaboration, recipe: Recipe, coalition: int, cache: Path
+) -> list[FinishedModel]:
+    """A coalition's models, trained again if somebody prunes the cache at the same time."""
+    store = ModelCache(cache)
+    for _ in range(ATTEMPTS):
+        found = [store.get(key) for key in model_keys(collaboration, recipe, coalition)]
+        kept = [model for model in found if model is not None]
+        if len(kept) == len(found):
+            return kept
+        train_coalitions(collaboration, recipe, [coalition], cache=cache)
+    raise CacheError(
+        f"Models of coalition {coalition} were gone from {cache} {ATTEMPTS} times right after they "
+        "were trained. Stop what is deleting them there, or choose another folder."
     )
-    tolerance, score = workshop.one_sample / 2, workshop.judge.score
-    weights = stack.model(0)
-    below = Scored(weights, score(weights))
-    while True:
-        workshop.step(stack, schedule, stack.step_count)
-        weights = stack.model(0)
-        now = Scored(weights, score(weights))
-        if now.score >= quest.target:
-            made = f"its own model, trained for {stack.step_count} steps on the grand data"
-            model = bisect_weights(below, now, quest.target, tolerance, score)
-            return Candidate(model, made)
-        if stack.step_count >= until:
-            # Alone a model rounds otherwise than in the stack; the grand model is still above.
-            model = bisect_weights(now, quest.above, quest.target, tolerance, score)
-            return Candidate(model, f"on the line from {until} steps to the grand model")
-        below = now
 
 
 def _save(
@@ -284,17 +192,20 @@ def _save(
         holdout_judge = Judge.on(
             workshop.network, workshop.score_of, collaboration.holdout, workshop.device
         ).score
+    scores = {party: workshop.judge.score(c.model.weights) for party, c in finalists.items()}
+    for party, target in enumerate(map(float, targets)):  # all of them before any file is written
+        if abs(scores[party] - target) > workshop.one_sample + 1e-9:
+            name = collaboration.party_names[party]
+            raise RewardError(
+                f'The reward of party {party} ("{name}") scores {scores[party]:.6f}; expected '
+                f"{target:.6f} to within one validation sample ({workshop.one_sample:.6f}). The "
+                "score jumps over it: equal validation samples change together, or the score has "
+                "steps. Take those samples out, add others, or score otherwise."
+            )
     rewards = []
     for party, target in enumerate(map(float, targets)):
-        candidate = finalists[party]
+        candidate, score = finalists[party], scores[party]
         weights, name = candidate.model.weights, collaboration.party_names[party]
-        score = workshop.judge.score(weights)
-        if abs(score - target) > workshop.one_sample + 1e-9:
-            raise RewardError(
-                f'The reward of party {party} ("{name}") scores {score:.6f}; expected '
-                f"{target:.6f} to within one validation sample ({workshop.one_sample:.6f}). Equal "
-                "validation samples change together: take them out or add others."
-            )
         slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "party"
         file = f"{party}-{slug}.safetensors"
         holdout = None if holdout_judge is None else holdout_judge(weights)

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from ml.datasets.collaboration import Collaboration, array_digest
+from ml.datasets.collaboration import Collaboration
 from ml.engines import Engine, LocalEngine
-from ml.errors import MlError
-from ml.training.cache import FinishedModel, ModelCache
-from ml.training.devices import choose_device, reproducible, to_device
-from ml.training.evaluate import Judge, ScoreError, score_function
-from ml.training.footprint import bytes_per_model
-from ml.training.modules import code_digest, network_for
-from ml.training.narrowing import Narrowing
-from ml.training.networks import Network, stack_weights
-from ml.training.orders import Trainee
+from ml.training.cache import ModelCache
+from ml.training.chunks import assignments_of, train_chunk
+from ml.training.devices import choose_device
+from ml.training.footprint import layout_size
 from ml.training.recipe import Recipe
-from ml.training.trainer import train_stack
+from ml.training.trials import check_training
 
-__all__ = [
-    "DeviceMemoryError",
-    "Progress",
-    "TrainedScores",
-    "check_training",
-    "model_keys",
-    "train_coalitions",
-]
-
-#: What the stacks that are laid out for a CUDA device may take of it; the same for every device,
-#: so that the layout does not depend on who trains.
-STACK_BYTES_ON_CUDA = 8 * 2**30
+__all__ = ["Progress", "TrainedScores", "model_keys", "train_coalitions"]
 
 #: Called with steps done and steps in all; a step is one batch of one model.
 Progress = Callable[[int, int], None]
-
-
-class DeviceMemoryError(MlError):
-    """A stack of models does not fit the memory of its device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,117 +53,9 @@ class TrainedScores:
         return np.asarray(self.scores.std(axis=0, ddof=1) / np.sqrt(n_seeds))
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """One model to train: its key in the cache, its seed and its samples."""
-
-    key: str
-    seed: int
-    trainee: Trainee
-
-
 def model_keys(collaboration: Collaboration, recipe: Recipe, coalition: int) -> tuple[str, ...]:
     """Cache keys of a coalition's models, one for each seed of the recipe."""
-    return tuple(a.key for a in _assignments(collaboration, recipe, coalition))
-
-
-def _assignments(
-    collaboration: Collaboration, recipe: Recipe, coalition: int
-) -> tuple[Assignment, ...]:
-    rows = collaboration.coalition_indices(coalition)
-    content = array_digest(rows)
-    code = code_digest(recipe.network) + code_digest(recipe.score)
-    found = []
-    for seed in recipe.seeds:
-        parts = (
-            recipe.model_digest,
-            collaboration.train.digest,
-            collaboration.validation.digest,
-            str(collaboration.n_classes),
-            content,
-            code,
-            str(seed),
-        )
-        trainee = Trainee.for_epochs(rows, recipe.epochs, recipe.batch_size, f"{seed}/{content}")
-        found.append(
-            Assignment(hashlib.sha256("/".join(parts).encode()).hexdigest(), seed, trainee)
-        )
-    return tuple(found)
-
-
-def train_chunk(
-    shared: tuple[Collaboration, Recipe], chunk: Sequence[Assignment]
-) -> Iterator[tuple[int, tuple[FinishedModel, ...]]]:
-    """Train the models of one chunk as a stack: yields steps done and models finished."""
-    collaboration, recipe = shared
-    device = choose_device(recipe.device)
-    network = network_for(recipe, collaboration)
-    score_of = score_function(recipe, collaboration)
-    judge = Judge.on(network, score_of, collaboration.validation, device)
-    features = to_device(collaboration.train.features, device)
-    narrowing = Narrowing.of(network, features)
-    initial = {seed: network.initial(seed) for seed in {assignment.seed for assignment in chunk}}
-    start = stack_weights([initial[assignment.seed] for assignment in chunk])
-    advances = train_stack(
-        narrowing.network,
-        narrowing.shrink({name: tensor.to(device) for name, tensor in start.items()}),
-        [assignment.trainee for assignment in chunk],
-        narrowing.features,
-        to_device(collaboration.train.targets, device),
-        batch_size=recipe.batch_size,
-        learning_rate=recipe.learning_rate,
-    )
-    try:
-        with reproducible(device, int(chunk[0].key[:15], 16)):
-            for advance in advances:
-                finished = []
-                for index, narrow in advance.finished:
-                    weights = narrowing.grow(narrow, initial[chunk[index].seed])
-                    score = judge.score(weights)
-                    # Whoever asked for the model may be on a machine without such a device.
-                    there = {name: tensor.cpu() for name, tensor in weights.items()}
-                    finished.append(FinishedModel(chunk[index].key, score, there))
-                yield advance.n_steps, tuple(finished)
-    except torch.OutOfMemoryError as trouble:
-        raise DeviceMemoryError(
-            f"A stack of {len(chunk)} models does not fit the device's memory ({trouble}). Set "
-            f"training.stack_size below {len(chunk)}."
-        ) from trouble
-
-
-def layout_size(
-    network: Network, recipe: Recipe, collaboration: Collaboration, device_type: str
-) -> int:
-    """How many models train as one stack: the recipe's number, or what suits and fits."""
-    if recipe.stack_size:
-        return recipe.stack_size
-    size = network.best_stack_size(device_type)
-    if device_type != "cuda":
-        return size
-    each = bytes_per_model(network, collaboration, recipe.batch_size)
-    return max(1, min(size, STACK_BYTES_ON_CUDA // each))
-
-
-def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
-    """The recipe's network, after making sure that it and the score fit this data.
-
-    Raises
-    ------
-    NetworkError, ScoreError
-        If they do not; nothing was trained.
-    """
-    network = network_for(recipe, collaboration)
-    score_of = score_function(recipe, collaboration)
-    if ":" in recipe.score:
-        judge = Judge.on(network, score_of, collaboration.validation, torch.device("cpu"))
-        outputs = judge.outputs(network.initial(0))
-        first, again = (score_of(outputs, judge.targets) for _ in range(2))
-        if first != again:
-            raise ScoreError(
-                f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
-                "one score. Leave chance out of it."
-            )
-    return network
+    return tuple(a.key for a in assignments_of(collaboration, recipe, coalition))
 
 
 def train_coalitions(
@@ -225,7 +95,7 @@ def train_coalitions(
     device_type = device_type or choose_device(recipe.device).type
     stack_size = layout_size(network, recipe, collaboration, device_type)
     store = ModelCache(cache)
-    per_coalition = [_assignments(collaboration, recipe, int(c)) for c in asked]
+    per_coalition = [assignments_of(collaboration, recipe, int(c)) for c in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
     # Longest first, so that finished models are the tail of a stack; ties by key, for one layout.
     ordered = sorted(distinct.values(), key=lambda a: (-a.trainee.n_steps, a.key))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ml.game import FlowEstimate, ValueTable, best_coalitions, estimate_flows
 from settlement.agreement import TERMS_FILE
+from settlement.cache import cache_limit_bytes
 from settlement.config import RoundConfig
 from settlement.documents import ValueDocument
 from settlement.errors import BrokenInvariant, SettlementError
@@ -137,11 +138,14 @@ def trainer_of(context: RoundContext, progress: Progress) -> Callable[[np.ndarra
     What is in the cache is recalled instead.
     """
     from ml.engines.spec import make_engine
+    from ml.training.cache import ModelCache
     from ml.training.devices import choose_device
-    from ml.training.scores import check_training, train_coalitions
+    from ml.training.scores import train_coalitions
+    from ml.training.trials import check_training
 
     collaboration, recipe = agreed_data(context)
     network = check_training(collaboration, recipe)
+    ModelCache(model_cache()).prune(cache_limit_bytes())
     stacks = network.best_stack_size(choose_device(recipe.device).type) > 1
 
     def train(coalitions: np.ndarray) -> TrainedScores:

@@ -1,14 +1,20 @@
 """Model rewards meet their targets, and say so when they cannot."""
 
+import dataclasses
 import hashlib
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ml.datasets.collaboration import Samples
 from ml.training import recipe, train_coalitions, train_rewards
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.model_files import ModelFileError, read_model
 from ml.training.rewards import RewardError
+
+sys.path.insert(0, str(Path(__file__).parent))  # for user_code
 
 SEVERAL = {"hidden": [32], "epochs": 8, "batch_size": 32, "learning_rate": 3e-3, "seeds": [0, 1, 2]}
 
@@ -107,3 +113,59 @@ def test_bisection_needs_a_bracket():
     assert abs(found.score - 0.3) <= 1e-4
     with pytest.raises(ValueError, match="do not bracket"):
         bisect_weights(at(0.5), at(1.0), 0.3, 1e-4, lambda weights: 0.0)
+
+
+def with_validation(data, rows):
+    samples = Samples(data.validation.features[rows], data.validation.targets[rows])
+    return dataclasses.replace(data, validation=samples)
+
+
+def met(data, plan, targets, folder):
+    rewards = train_rewards(data, plan, targets, folder / "out", cache=folder / "cache")
+    one_sample = 1 / len(data.validation) + 1e-9
+    return all(abs(r.validation_score - r.target) <= one_sample for r in rewards)
+
+
+@pytest.mark.parametrize("draw", range(4))
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_rewards_meet_their_targets_on_three_validation_samples(
+    digits, quick, tmp_path, draw, share
+):
+    rows = np.random.default_rng(draw).choice(len(digits.validation), 3, replace=False)
+    data = with_validation(digits, rows)
+    scores = train_coalitions(data, quick, [1, 2, 4, 7], cache=tmp_path / "cache").means
+    assert met(data, quick, scores[:3] + share * (scores[3] - scores[:3]), tmp_path)
+
+
+def test_rewards_meet_a_smooth_score_of_the_users_own(digits, tmp_path):
+    table = {"hidden": [32], "epochs": 8, "batch_size": 32, "score": "user_code:likelihood"}
+    plan = recipe(table | {"learning_rate": 3e-3})
+    scores = train_coalitions(digits, plan, [1, 2, 4, 7], cache=tmp_path / "cache").means
+    assert met(digits, plan, (scores[:3] + scores[3]) / 2, tmp_path)
+
+
+def test_untrained_models_are_rewards_where_own_and_grand_score_alike(digits, tmp_path):
+    plan = recipe({"hidden": [8], "epochs": 1, "learning_rate": 1e-9})
+    scores = train_coalitions(digits, plan, [1, 2, 4, 7], cache=tmp_path / "cache").means
+    assert np.ptp(scores) == 0
+    assert met(digits, plan, scores[:3], tmp_path)
+
+
+def test_a_score_that_jumps_over_a_target_is_named_and_no_file_is_written(digits, quick, tmp_path):
+    data = with_validation(digits, np.repeat([5, 7], 4))
+    scores = train_coalitions(data, quick, [1, 2, 4, 7], cache=tmp_path / "cache").means
+    assert set(scores) <= {0.0, 0.5, 1.0}
+    assert scores[3] > scores[0]
+    with pytest.raises(RewardError, match="The score jumps over it"):
+        met(data, quick, np.r_[(scores[0] + scores[3]) / 2 + 0.2, scores[1:3]], tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_rewards_are_the_same_files(digits, quick, cache, tmp_path):
+    own, grand = own_and_grand(digits, quick, cache)
+    targets = own + 0.6 * (grand - own)
+    first, again = (
+        [r.sha256 for r in train_rewards(digits, quick, targets, tmp_path / k, cache=cache)]
+        for k in "ab"
+    )
+    assert first == again

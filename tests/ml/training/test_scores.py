@@ -125,12 +125,19 @@ def test_an_interrupted_run_keeps_what_was_finished(digits, quick, tmp_path):
 
 KILLED = """
 import sys
+import time
 from pathlib import Path
 from ml.datasets import data_spec, load
 from ml.training import recipe, train_coalitions
 spec = data_spec({"source": "digits"}, [{"labels": [k]} for k in range(4)])
 plan = recipe({"hidden": [8], "epochs": 120, "stack_size": 4})
-train_coalitions(load(spec), plan, range(1, 16), cache=Path(sys.argv[1]))
+cache = Path(sys.argv[1])
+
+def hold(done, total):  # from the first model that is kept on: wait to be killed
+    while any(cache.rglob("*.safetensors")):
+        time.sleep(1)
+
+train_coalitions(load(spec), plan, range(1, 16), cache=cache, progress=hold)
 """
 
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from ml.training.evaluate import Judge, accuracy
-from ml.training.modules import network_for
 from ml.training.narrowing import Narrowing
 from ml.training.networks import Mlp, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import linear_layers, train_one
 from ml.training.trainer import train_stack
+from ml.training.trials import network_for
 
 
 def test_stacked_and_sequential_training_agree_after_full_training(digits, quick):

@@ -114,3 +114,10 @@ def broken(outputs: np.ndarray, targets: np.ndarray) -> float:
 
 def chance(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(np.random.default_rng().random())
+
+
+def likelihood(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """Geometric mean of the probabilities of the true classes."""
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(np.exp(logs[np.arange(len(targets)), targets].mean()))

@@ -1,0 +1,96 @@
+"""What is tried before any training: the network on a few samples, a user's score on all."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from ml.datasets.collaboration import Collaboration
+from ml.training.evaluate import Judge, ScoreError, score_function
+from ml.training.modules import ModuleNetwork, NetworkError, build_network
+from ml.training.networks import Network, stack_weights
+from ml.training.recipe import Recipe
+
+__all__ = ["check_training", "network_for"]
+
+log = logging.getLogger(__name__)
+
+#: Samples on which a network is tried.
+TRIED_SAMPLES = 3
+
+
+def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
+    """The recipe's network, after making sure that it and the score fit this data.
+
+    Raises
+    ------
+    NetworkError, ScoreError
+        If they do not; nothing was trained.
+    """
+    network = network_for(recipe, collaboration)
+    score_of = score_function(recipe, collaboration)
+    if ":" in recipe.score:
+        judge = Judge.on(network, score_of, collaboration.validation, torch.device("cpu"))
+        outputs = judge.outputs(network.initial(0))
+        first, again = (score_of(outputs, judge.targets) for _ in range(2))
+        if first != again:
+            raise ScoreError(
+                f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
+                "one score. Leave chance out of it."
+            )
+    return network
+
+
+def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
+    """The recipe's network for this data, tried on a few samples of it.
+
+    Raises
+    ------
+    NetworkError
+        If the network does not fit the data, or an import path leads to no module.
+    """
+    network = build_network(recipe, collaboration.preparation)
+    samples = collaboration.train
+    rows = torch.arange(TRIED_SAMPLES) % len(samples)
+    features, targets = (torch.from_numpy(a[rows]) for a in (samples.features, samples.targets))
+    expected = (1, len(rows), max(collaboration.n_classes, 1))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            weights = stack_weights([network.initial(0)])
+            with torch.no_grad():
+                found = tuple(network.outputs(weights, features.unsqueeze(0)).shape)
+            if found == expected:
+                _try_training(network, features, targets)
+    except Exception as trouble:  # whatever the user's code raises is about the user's code
+        shape = tuple(features.shape[1:])
+        raise NetworkError(
+            f"{recipe.network} cannot be trained on samples of shape {shape}: {trouble!r}."
+        ) from trouble
+    if found != expected:
+        raise NetworkError(
+            f"{recipe.network} gives outputs of shape {found[1:]} for {len(rows)} samples; "
+            f"expected {expected[1:]}."
+        )
+    return network
+
+
+def _try_training(network: Network, features: Tensor, targets: Tensor) -> None:
+    """One gradient of a single model and of a pair; a module that no vmap can run is noted."""
+
+    def step(n_models: int) -> None:
+        weights = stack_weights([network.initial(0)] * n_models)
+        gradients = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+        inputs, truth = (torch.stack([part] * n_models) for part in (features, targets))
+        network.gradients(weights, inputs, truth, torch.ones(truth.shape), gradients)
+
+    step(1)
+    try:
+        step(2)
+    except Exception as trouble:
+        if not isinstance(network, ModuleNetwork):
+            raise
+        log.debug("One model of a stack after the other: %r", trouble)
+        network.one_by_one = True
+        step(2)
