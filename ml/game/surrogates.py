@@ -145,8 +145,10 @@ def _likely_kernels(
     """Weight, length scale and noise of the kernels worth a fit; the weights sum to one.
 
     Weights are restricted likelihoods on some of the samples: few samples leave several length
-    scales possible, and flows that differ between them are that much less certain.
+    scales possible, and flows that differ between them are that much less certain. Many
+    samples settle it, and each fit is dear: then only the most likely one is kept.
     """
+    is_settled = len(values) > _SEARCHED
     n_kept = min(len(values), _SEARCHED)
     kept = np.unique(np.linspace(0, len(values) - 1, n_kept).astype(np.intp))
     bits, values, basis = bits[kept], values[kept], basis[kept]
@@ -173,8 +175,10 @@ def _likely_kernels(
         # Noisy values: both at once, because noise without a nugget looks like a short scale.
         noisy = [(beta, nugget) for beta in _LENGTH_SCALES for nugget in _NUGGETS[1:]]
         found |= {kernel: likelihood(*kernel) for kernel in noisy}
-    most = max(found.values())
-    weights = {kernel: float(np.exp(found[kernel] - most)) for kernel in found}
+    best = max(found, key=lambda kernel: found[kernel])
+    if is_settled:
+        return [(1.0, *best)]
+    weights = {kernel: float(np.exp(found[kernel] - found[best])) for kernel in found}
     likely = {kernel: weight for kernel, weight in weights.items() if weight >= _LEAST_WEIGHT}
     total = sum(likely.values())
     return [(weight / total, *kernel) for kernel, weight in likely.items()]
