@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ml.errors import MlError
+from settlement.documents import ValueDocument
 from settlement.errors import SettlementError
 from settlement.store import STAGES, RoundFolder
 
-__all__ = ["AuditError", "Finding", "audit_round"]
+__all__ = ["AuditError", "Finding", "audit_round", "not_measured"]
 
 TOLERANCE = 1e-9
 """How far a recomputed float may be from a stored one: another machine's rounding, no more."""
@@ -53,13 +54,22 @@ def audit_round(path: Path) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def not_measured(path: Path) -> str | None:
+    """What an audit of a finished round leaves out; None where the values were given."""
+    if ValueDocument.read(RoundFolder(path)).source == "given":
+        return None
+    return (
+        "the data and what was measured on them, the scores of coalitions and of model rewards; "
+        "--retrain K measures again"
+    )
+
+
 def _finding(name: str, check: Callable[[], Any]) -> Finding:
     try:
         check()
-    except (
-        SettlementError,
-        MlError,
-        OSError,
-    ) as error:  # a file that cannot be read proves nothing
+    except (SettlementError, MlError, OSError) as error:
         return Finding(name, str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # Whoever seals a file again may leave keys out, or write words for numbers.
+        return Finding(name, f"figures are not of the form that they were written in: {error!r}")
     return Finding(name, None)

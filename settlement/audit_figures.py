@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
-from settlement.plans import plan_of, table_hash_of
+from settlement.plans import plan_of
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.stages.allocate import allocation_document
 from settlement.stages.context import gas_by_label
-from settlement.stages.open import TERMS_FILE
+from settlement.stages.open import TERMS_FILE, estimation_terms
 from settlement.stages.train import value_document
 from settlement.store import RoundFolder, dump_json
 from settlement.terms import net_positions_of
@@ -51,6 +52,7 @@ def check_terms(folder: RoundFolder) -> None:
         "challenge_window_s": config.chain.challenge_window_s if optimistic else None,
         "caps": list(config.caps),
         "given_values": None if config.given_values is None else list(config.given_values),
+        "estimation": estimation_terms(config),
         "recipe_sha256": config.recipe.digest if config.recipe else None,
         "exchange_rate": config.exchange_rate,
         "unit_scale": config.chain.unit_scale,
@@ -98,8 +100,10 @@ def check_chain(folder: RoundFolder) -> None:
     """Deposits, transfers and withdrawals in the contract's logs are those of the files."""
     opened = OpenedRound.read(folder)
     stored = SettlementDocument.read(folder)
+    stored.check_journal(folder)
     config = read_config(folder.config_path)
-    plan, table_hash = plan_of(folder, config), table_hash_of(folder, config)
+    planned = plan_of(folder, config)
+    plan = planned.plan
     positions = [p.amount_units for p in net_positions_of(plan.transfers, len(opened.parties))]
     due = [d + p for d, p in zip(opened.deposits_units, positions, strict=True)]
     with open_chain(folder.chain_path, config.chain_spec(), read_only=True) as chain:
@@ -109,12 +113,13 @@ def check_chain(folder: RoundFolder) -> None:
     _same(opened, "terms_hash", ledger.terms_hash.hex())
     _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
+    _same(stored, "not_posted", planned.not_posted)
     _same(stored, "plan_id", plan.plan_id.hex())
     _same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
-    if ledger.table_hash != table_hash:
+    if ledger.table_hash != planned.table_hash:
         found = ledger.table_hash.hex() if ledger.table_hash else "none"
         raise AuditError(
-            f"The chain names the value table {found}; the folder's is {table_hash.hex()}."
+            f"The chain names the value table {found}; the folder's is {planned.table_hash.hex()}."
         )
     _same(stored, "net_positions_units", positions)
     # What was not withdrawn when the files were written is still claimed, or was withdrawn since.
@@ -138,14 +143,24 @@ def check_chain(folder: RoundFolder) -> None:
 
 
 def check_rewards(folder: RoundFolder) -> None:
-    """Every reward model is the file that it says, and its score met its target."""
+    """Everybody has the model file that is named, its card agrees, and its score met the target."""
     stored = RewardDocument.read(folder)
     allocation = AllocationDocument.read(folder)
+    trained = ValueDocument.read(folder).source == "trained"
+    expected = list(range(len(allocation.parties))) if trained else []
+    if (found := [entry.party for entry in stored.entries]) != expected:
+        raise AuditError(_disagreement(stored, "parties", found, expected))
     for entry in stored.entries:
-        place = f"reward/{RewardDocument.FILE}: party {entry.party}"
-        found = hashlib.sha256((folder.stage("reward") / entry.file).read_bytes()).hexdigest()
-        if found != entry.sha256:
-            raise AuditError(f"{place}: {entry.file} has SHA-256 {found}, not {entry.sha256}.")
+        name = allocation.parties[entry.party]
+        place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'
+        path = folder.stage("reward") / entry.file
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if sha256 != entry.sha256:
+            raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
+        card = json.loads(path.with_suffix(".json").read_bytes())
+        for key, figure in asdict(entry).items():
+            if card[key] != figure:
+                raise AuditError(f"{place}: {key} is {figure}; its card says {card[key]}.")
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")

@@ -99,18 +99,15 @@ def net_positions(
         If a payoff is not finite, the payoffs do not balance, or one is below its deposit.
     """
     scaled = _scaled(payoffs, deposits_units, exchange_rate)
-    # A payoff may lie below its deposit by float rounding; the deposit wins.
-    floors = [
-        max(math.floor(amount), -deposit)
-        for amount, deposit in zip(scaled, deposits_units, strict=True)
-    ]
+    exact = _balanced(scaled, deposits_units)
+    floors = [math.floor(amount) for amount in exact]
     missing = -sum(floors)
-    remainders = [amount - floor for amount, floor in zip(scaled, floors, strict=True)]
-    by_remainder = sorted(range(len(floors)), key=lambda party: (-remainders[party], party))
-    if not 0 <= missing <= len(floors):
+    if not 0 <= missing < len(floors):
         raise BrokenInvariant(
             f"{missing} base units are missing after rounding {len(floors)} payoffs."
         )
+    remainders = [amount - floor for amount, floor in zip(exact, floors, strict=True)]
+    by_remainder = sorted(range(len(floors)), key=lambda party: (-remainders[party], party))
     for party in by_remainder[:missing]:
         floors[party] += 1
     _check_rounded(floors, scaled, deposits_units, exchange_rate)
@@ -140,6 +137,21 @@ def _scaled(
     return scaled
 
 
+def _balanced(scaled: Sequence[Fraction], deposits_units: Sequence[int]) -> list[Fraction]:
+    """Amounts without the rounding of floats: sum exactly zero, nobody over its deposit.
+
+    What a payoff lies below its deposit is cut off; what then is too much in all comes off who
+    receives most, what is too little goes there. At large exchange rates that is many base units.
+    """
+    amounts = [max(amount, Fraction(-d)) for amount, d in zip(scaled, deposits_units, strict=True)]
+    surplus = sum(amounts, Fraction(0))
+    for party in sorted(range(len(amounts)), key=lambda party: (-amounts[party], party)):
+        taken = min(surplus, amounts[party] + deposits_units[party])
+        amounts[party] -= taken
+        surplus -= taken
+    return amounts
+
+
 def _check_rounded(
     amounts: Sequence[int],
     scaled: Sequence[Fraction],
@@ -148,7 +160,7 @@ def _check_rounded(
 ) -> None:
     if sum(amounts):
         raise BrokenInvariant(f"Net positions sum to {sum(amounts)} base units; expected 0.")
-    limit = 1 + TOLERANCE_VALUE * exchange_rate
+    limit = 1 + (len(amounts) + 1) * TOLERANCE_VALUE * exchange_rate
     for party, (amount, exact, deposit) in enumerate(
         zip(amounts, scaled, deposits_units, strict=True)
     ):

@@ -14,6 +14,7 @@ import numpy as np
 from ml.game import Allocation, ValueTable
 from ml.game import allocate as allocate_game
 from settlement.errors import SettlementError
+from settlement.naming import parties_named
 from settlement.report.tables import text_table
 
 __all__ = ["CalculatorInputError", "calculate", "compare", "readable"]
@@ -48,7 +49,6 @@ def calculate(
         ``NAME=VALUE`` in value units; a party that is not named has no limit.
     monotone
         ``"refuse"``, ``"cover"`` or ``"keep"``: what to do with a table that is not monotone.
-
     method
         ``"clearing"`` or ``"linear-programme"``: whose factors are returned; both are computed.
 
@@ -59,8 +59,9 @@ def calculate(
     parties, values = _read_values(path)
     budget_limits = _limits("budget", budgets, parties)
     cap_limits = _limits("cap", caps, parties)
-    table, violations = _monotone_table(values, monotone)
-    allocation = allocate_game(table, budget_limits, cap_limits, method=method)
+    with parties_named(parties):
+        table, violations = _monotone_table(values, monotone)
+        allocation = allocate_game(table, budget_limits, cap_limits, method=method)
     return _plain(parties, allocation) | {"monotone_violations": violations}
 
 
@@ -69,8 +70,9 @@ def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
     from settlement.comparisons import comparison
 
     parties, values = _read_values(path)
-    table, violations = _monotone_table(values, monotone)
-    return comparison(parties, table) | {"monotone_violations": violations}
+    with parties_named(parties):
+        table, violations = _monotone_table(values, monotone)
+        return comparison(parties, table) | {"monotone_violations": violations}
 
 
 def readable(result: dict[str, Any]) -> str:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ml.game import PROPERTIES, ValueTable, compare_schemes, estimate_flows, family, payoffs
+from ml.game import (
+    PROPERTIES,
+    ValueTable,
+    compare_schemes,
+    estimate_error,
+    estimate_flows,
+    family,
+    payoffs,
+)
 from settlement.report.tables import text_table
 
 __all__ = ["comparison", "comparison_text", "estimate_beside_truth", "estimate_text"]
@@ -57,19 +63,17 @@ def estimate_beside_truth(
     """
     game = family(name, n_parties)
     estimate = estimate_flows(game.evaluate, n_parties, evaluations, seed, method)
-    others = ~np.eye(n_parties, dtype=bool)
-    size = float(np.sqrt(np.mean(game.flows[others] ** 2)))
-    errors = estimate.flows - game.flows
+    error = estimate_error(estimate, game.flows)
     return {
         "family": name,
         "method": method,
         "n_parties": n_parties,
         "n_evaluations": estimate.n_evaluations,
         "n_coalitions": 2**n_parties - 1,
-        "rms_flow": size,
-        "relative_rmse": float(np.sqrt(np.mean(errors[others] ** 2))) / size,
-        "relative_standard_error": float(np.sqrt(np.mean(estimate.standard_errors[others] ** 2)))
-        / size,
+        "rms_flow": error.rms_flow,
+        "relative_rmse": error.relative_rms,
+        "relative_standard_error": error.claimed_rms / error.rms_flow,
+        "share_within_two_errors": error.share_within_two_errors,
         "payoffs_estimated": payoffs(estimate.flows).tolist(),
         "payoffs_true": payoffs(game.flows).tolist(),
     }
@@ -88,6 +92,7 @@ def estimate_text(result: dict[str, Any]) -> str:
         f"{result['n_evaluations']} of {result['n_coalitions']} coalitions evaluated",
         f"flows: root mean square error {result['relative_rmse']:.3%} of the true flows'; "
         f"the estimate's own standard error {result['relative_standard_error']:.3%}",
+        f"{result['share_within_two_errors']:.0%} of the true flows lie within two standard errors",
         "",
         *text_table(["party", "payoff estimated", "payoff true"], rows),
     ]

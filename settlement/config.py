@@ -44,7 +44,6 @@ EXPECTED = {
     "model_type": "expected a table",
     "dict_type": "expected a table",
     "is_instance_of": "expected a number",
-    "string_pattern_mismatch": 'expected a name without "/", "\\", "=" and control characters',
 }
 """What a fault of the schema says, where the schema's own words are not a user's."""
 
@@ -122,6 +121,11 @@ class RoundConfig:
     def caps(self) -> tuple[float | None, ...]:
         """Model value above which each party wants nothing (Remark 4.3), None without a cap."""
         return tuple(None if party.cap is None else float(party.cap) for party in self.parties)
+
+    @property
+    def estimates(self) -> bool:
+        """Whether a sample of coalitions is trained instead of all."""
+        return self.values.method == "estimate"
 
     @property
     def party_names(self) -> tuple[str, ...]:

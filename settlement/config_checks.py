@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ml.errors import Fault
+from ml.errors import Fault, ValueTableError
 from settlement.bridge import BridgeError, deposit_units
 from settlement.chain.spec import IN_PROCESS
 from settlement.config_schema import ConfigFile
+from settlement.naming import with_names
 from settlement.posting_format import MAX_EXACT_PARTIES, MAX_EXCHANGE_RATE
 from settlement.terms import MAX_AMOUNT_UNITS
 
@@ -142,4 +143,19 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
     if given and given[0] != 0:
         message = f"the empty coalition has value {given[0]}; expected 0"
         faults.append(Fault("values.given[0]", message))
+    if not faults and 2 <= n_parties <= MAX_GIVEN_PARTIES:
+        faults += _check_table(file, [float(value) for value in given])
     return faults
+
+
+def _check_table(file: ConfigFile, given: list[float]) -> list[Fault]:
+    """What the stage `train` would say of given values, before anybody locks a deposit."""
+    from ml.game import ValueTable  # numpy; a configuration without values is checked without it
+
+    try:
+        table = ValueTable(given)
+        if file.round.monotone == "refuse":
+            table.require_monotone()
+    except ValueTableError as error:
+        return [Fault("values.given", with_names(str(error), [party.name for party in file.party]))]
+    return []

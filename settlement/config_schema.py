@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from settlement.chain.spec import IN_PROCESS
 from settlement.terms import MAX_AMOUNT_UNITS
@@ -27,7 +27,18 @@ def _budget(budget: object) -> object:
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
 Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\=]+$")]
+
+
+def _name(name: str) -> str:
+    """Also without what turns the text around it or hides in it: names are read before signing."""
+    if not name.isprintable() or name != name.strip() or any(c in name for c in "/\\="):
+        raise ValueError(
+            'expected a name without "/", "\\", "=", spaces at its ends and signs that do not print'
+        )
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
 
 
 class _Table(BaseModel):

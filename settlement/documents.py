@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from settlement.chain.errors import JournalFault
+from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.store import RoundFolder, dump_json
 
 __all__ = [
@@ -168,6 +170,7 @@ class SettlementDocument(Document):
     FILE = "settlement.json"
 
     plan_id: str
+    not_posted: str | None  # why all signed although the terms name the optimistic way
     net_positions_units: list[int]
     transfers: list[dict[str, int]]
     settlement_transaction: str
@@ -175,3 +178,24 @@ class SettlementDocument(Document):
     withdrawn_units: list[int]
     escrow_balance_wei: int
     gas: dict[str, int]  # by label, of the whole round
+    journal_lines: int  # when the round was settled; a party may add its withdrawal later
+    journal_digest: str  # running digest at the last of them
+
+    def check_journal(self, folder: RoundFolder) -> None:
+        """Make sure that the round's journal still begins with what it held when it was settled.
+
+        The running digest of a journal does not show that lines at its end are lost.
+
+        Raises
+        ------
+        JournalFault
+        """
+        path = folder.chain_path / JOURNAL_NAME
+        entries = read_journal(path).entries
+        settled = f"the round was settled with {self.journal_lines} lines"
+        if len(entries) < self.journal_lines:
+            raise JournalFault(path, len(entries), f"it ends here; {settled}. Restore the file.")
+        found = entries[self.journal_lines - 1].digest
+        if found != self.journal_digest:
+            told = f"digest {found}; {settled} and digest {self.journal_digest}."
+            raise JournalFault(path, self.journal_lines, f"{told} Restore the round's own journal.")

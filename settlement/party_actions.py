@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from settlement.chain.escrow import EscrowClient
 from settlement.chain.keys import AskPassword
@@ -13,13 +12,12 @@ from settlement.chain.typed_data import settlement_typed_data
 from settlement.config import RoundConfig, party_account, read_config
 from settlement.documents import OpenedRound, RewardDocument
 from settlement.errors import SettlementError
-from settlement.plans import plan_of, table_hash_of
+from settlement.plans import plan_of
 from settlement.posting import Fault
 from settlement.signatures import write_signature
 from settlement.stages.context import RoundContext
 from settlement.stages.open import deposit_alone
 from settlement.store import RoundFolder
-from settlement.terms import SettlementPlan
 
 __all__ = ["NoReward", "PartyDesk", "UnknownParty", "reward_file"]
 
@@ -80,16 +78,18 @@ class PartyDesk:
     def plan_in_words(self) -> str:
         """What `sign` signs: every transfer, what it means for this party, and the typed data."""
         names = self.config.party_names
-        plan = plan_of(self.folder, self.config)
-        return plan_in_words(plan, self._typed_data(plan), names, self.party)
+        planned = plan_of(self.folder, self.config)
+        typed_data = settlement_typed_data(planned.plan, planned.table_hash)
+        return plan_in_words(planned.plan, typed_data, names, self.party)
 
     def sign(self) -> str:
         """Sign the plan and keep the signature for the settlement; the file's name."""
-        plan = plan_of(self.folder, self.config)
+        planned = plan_of(self.folder, self.config)
+        typed_data = settlement_typed_data(planned.plan, planned.table_hash)
         with self.folder.lock(), self._context.open_chain() as chain:
             account = chain.account(party_account(self.party))
-            signature = sign_typed_data(account, self._typed_data(plan))
-        return write_signature(self.folder, self.party, plan.plan_id, signature)
+            signature = sign_typed_data(account, typed_data)
+        return write_signature(self.folder, self.party, planned.plan.plan_id, signature)
 
     def withdraw(self, recipient: str | None = None) -> int:
         """Take this party's whole claim out of the escrow; base units, 0 if there is nothing.
@@ -124,9 +124,6 @@ class PartyDesk:
                 label = f"challenger/{opened.round_id}"
                 escrow.withdraw_bond(account, account.address, label=label)
         return fault
-
-    def _typed_data(self, plan: SettlementPlan) -> dict[str, Any]:
-        return settlement_typed_data(plan, table_hash_of(self.folder, self.config))
 
     @property
     def _context(self) -> RoundContext:

@@ -3,11 +3,13 @@
 Where all parties sign, payoffs become whole units at the bridge. Where an operator posts the
 allocation instead, the contract must be able to recompute every unit, so the net positions
 are those that follow from the posted whole numbers. Both are within one unit of the exact figures.
+An allocation that cannot be posted loses no round: its plan is the one that all sign.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from settlement.bridge import net_positions
 from settlement.config import RoundConfig
@@ -18,57 +20,75 @@ from settlement.posting import (
     FACTOR_ONE,
     MAX_EXACT_PARTIES,
     Posting,
+    PostingError,
+    check_posting,
+    hash_of_caps,
     net_amounts,
     post_allocation,
 )
 from settlement.store import RoundFolder
 from settlement.terms import NetPosition, RoundReference, SettlementPlan
 
-__all__ = ["plan_of", "posting_of", "table_hash_of"]
+__all__ = ["RoundPlan", "plan_of"]
 
-FACTOR_TOLERANCE = 1e-6
-"""How far a posted factor may be from the float one: the table is rounded to 1e-15 a value."""
+COST_TOLERANCE = 1e-7
+"""How far what a posted factor costs may be from what the float one does, in value units."""
 
 
-def plan_of(folder: RoundFolder, config: RoundConfig) -> SettlementPlan:
+@dataclass(frozen=True)
+class RoundPlan:
+    """What a round settles, and on what the escrow may carry it out.
+
+    ``posting`` is what the operator posts; None if all parties sign the plan. ``not_posted`` says
+    why a round whose terms name the optimistic way is signed all the same; else None.
+    ``table_hash`` names the value table on the chain: of a posting, the hash of the table as the
+    contract reads it; of a plan that all sign, SHA-256 of ``train/values.json``, as ``sha256sum``
+    prints it.
+    """
+
+    plan: SettlementPlan
+    posting: Posting | None
+    not_posted: str | None
+    table_hash: bytes
+
+
+def plan_of(folder: RoundFolder, config: RoundConfig) -> RoundPlan:
     """Net the stored allocation of a round into transfers."""
     opened = OpenedRound.read(folder)
+    allocation = AllocationDocument.read(folder)
+    posting = not_posted = None
     if opened.settlement == "optimistic":
-        amounts = net_amounts(posting_of(folder, config), opened.exchange_rate)
-        positions = tuple(NetPosition(party, amount) for party, amount in enumerate(amounts))
+        try:
+            posting = _posting_of(config, opened, ValueDocument.read(folder), allocation)
+        except PostingError as error:
+            not_posted = str(error)
+    if posting is None:
+        values = folder.stage(ValueDocument.STAGE) / ValueDocument.FILE
+        table_hash = hashlib.sha256(values.read_bytes()).digest()
+        positions = net_positions(allocation.payoffs, opened.deposits_units, opened.exchange_rate)
     else:
-        payoffs = AllocationDocument.read(folder).payoffs
-        positions = net_positions(payoffs, opened.deposits_units, opened.exchange_rate)
+        table_hash = posting.table_hash
+        amounts = net_amounts(posting, opened.exchange_rate)
+        # What the contract would say, before a bond is at stake.
+        caps_hash = hash_of_caps(config.caps)
+        deposits, rate = opened.deposits_units, opened.exchange_rate
+        if fault := check_posting(posting, amounts, deposits, rate, caps_hash):
+            raise BrokenInvariant(f"Our own posting breaks rule {fault.name}; nothing was posted.")
+        positions = tuple(NetPosition(party, amount) for party, amount in enumerate(amounts))
     reference = RoundReference(
         opened.chain_id, opened.escrow, opened.round_id, bytes.fromhex(opened.terms_hash)
     )
-    return SettlementPlan(reference, net_transfers(positions))
+    plan = SettlementPlan(reference, net_transfers(positions))
+    return RoundPlan(plan, posting, not_posted, table_hash)
 
 
-def table_hash_of(folder: RoundFolder, config: RoundConfig) -> bytes:
-    """What names the value table on the chain, whichever way the round settles.
-
-    The optimistic way commits to the table as the contract reads it. Where all sign, nobody but
-    people reads it: SHA-256 of ``train/values.json``, as ``sha256sum`` prints it.
-    """
-    if OpenedRound.read(folder).settlement == "optimistic":
-        return posting_of(folder, config).table_hash
-    path = folder.stage(ValueDocument.STAGE) / ValueDocument.FILE
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def posting_of(folder: RoundFolder, config: RoundConfig) -> Posting:
-    """The stored allocation as whole numbers that the contract can recompute.
-
-    Raises
-    ------
-    PostingError
-        If it cannot be posted; see `settlement.posting`.
-    BrokenInvariant
-        If the posted factors are not the stored ones.
-    """
-    opened, values = OpenedRound.read(folder), ValueDocument.read(folder)
-    allocation = AllocationDocument.read(folder)
+def _posting_of(
+    config: RoundConfig,
+    opened: OpenedRound,
+    values: ValueDocument,
+    allocation: AllocationDocument,
+) -> Posting:
+    """The stored allocation as whole numbers that the contract can recompute."""
     if len(opened.parties) <= MAX_EXACT_PARTIES and values.coalitions is None:
         posting = post_allocation(
             opened.deposits_units, opened.exchange_rate, values=values.values, wanted=config.caps
@@ -81,10 +101,11 @@ def posting_of(folder: RoundFolder, config: RoundConfig) -> Posting:
             grand_value=values.grand_value,
             wanted=config.caps,
         )
-    for party, (posted, stored) in enumerate(
-        zip(posting.factors, allocation.adjustment_factors, strict=True)
+    for party, (posted, stored, flows) in enumerate(
+        zip(posting.factors, allocation.adjustment_factors, allocation.flows, strict=True)
     ):
-        if abs(posted / FACTOR_ONE - stored) > FACTOR_TOLERANCE:
+        # Costs, not factors: where the flows are tiny, rounding the table to 1e-15 moves factors.
+        if abs(posted / FACTOR_ONE - stored) * sum(flows) > COST_TOLERANCE:
             raise BrokenInvariant(
                 f"Party {party} would be posted with factor {posted / FACTOR_ONE}; its factor is "
                 f"{stored}."

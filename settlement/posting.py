@@ -86,7 +86,8 @@ def post_allocation(
     Raises
     ------
     PostingError
-        If the parties are too many, a flow is negative, or a number does not fit its field.
+        If the parties are too many, a flow is negative, a number does not fit its field, or the
+        equations are too ill-conditioned.
     """
     n_parties = len(deposits_units)
     if not 2 <= n_parties <= MAX_POSTED_PARTIES:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from settlement.errors import BrokenInvariant
+from settlement.posting_format import PostingError
 
 __all__ = ["greatest_factors", "visiting_duals"]
 
 REFINEMENTS = 20
 MAX_SWEEPS = 100_000
+MAX_PRODUCTS = 4 * 10**7
+"""Of a walk, so that many parties give up after seconds as well."""
 
 
 def greatest_factors(
@@ -86,16 +88,22 @@ def visiting_duals(
 
 
 def _walk(wish: Callable[[int, Sequence[int]], int], start: list[int]) -> tuple[int, ...]:
-    """Let every entry follow its wish, in place, until all are satisfied."""
-    for _ in range(MAX_SWEEPS):
+    """Let every entry follow its wish, in place, until all are satisfied.
+
+    The steps to go grow with the condition of the equations: money that leaves a party once in a
+    million rounds takes millions of sweeps.
+    """
+    n_sweeps = min(MAX_SWEEPS, MAX_PRODUCTS // len(start) ** 2)
+    for _ in range(n_sweeps):
         content = True
         for i, entry in enumerate(start):
             start[i] = wish(i, start)
             content = content and start[i] == entry
         if content:
             return tuple(start)
-    raise BrokenInvariant(
-        f"The equations of {len(start)} parties have not settled after {MAX_SWEEPS} sweeps."
+    raise PostingError(
+        f"The equations of {len(start)} parties have not settled after {n_sweeps} sweeps: they are "
+        f"too ill-conditioned to be posted. Settle by signatures."
     )
 
 

@@ -17,6 +17,7 @@ from settlement.documents import (
     SettlementDocument,
     ValueDocument,
 )
+from settlement.naming import parties_named
 from settlement.report import REPORT_JSON, REPORT_TEXT
 from settlement.stages.context import Progress, RoundContext
 from settlement.store import STAGES, RoundFolder
@@ -74,12 +75,16 @@ class Round:
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
             self.folder.stage(stage)  # still what was sealed
-            if stage in ("open", "settle"):  # their deeds stand in the journal
+            # What these two did stands in the journal.
+            if stage == "open":
                 read_journal(self.folder.chain_path / JOURNAL_NAME)
+            elif stage == "settle":
+                SettlementDocument.read(self.folder).check_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.stages.{stage}")
-        module.carry_out(self._context)
+        with parties_named(self._context.config.party_names):
+            module.carry_out(self._context)
         return True
 
     def result(self, stage: str) -> Any:

@@ -34,6 +34,9 @@ def folder_source(
         If a part is missing, empty or unreadable, parts do not fit together, one id names two
         samples, or validation has a label that no party has.
     """
+    for name in parties:
+        if Path(name).name != name or name == "..":
+            raise DataError(f'Party "{name}" is no name of a folder below {folder / "parties"}.')
     named = {name: read_part(folder / "parties" / name, target, id_column) for name in parties}
     test_parts = [read_part(folder / "validation", target, id_column)]
     if (folder / "holdout").is_dir():
@@ -58,7 +61,7 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
     """All samples of one folder: table files, or images in a folder for each class."""
     if not folder.is_dir():
         raise DataError(f"{folder} does not exist; expected a folder of samples.")
-    files = sorted(path for path in folder.iterdir() if path.suffix in TABLES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLES)
     if not files:
         return read_images(folder, id_column)
     tables = [read_table(path, target, id_column) for path in files]

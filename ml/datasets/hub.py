@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +17,8 @@ from ml.datasets.spec import DataSpec
 from ml.datasets.text import encode_texts, vocabulary
 
 __all__ = ["huggingface"]
+
+CONNECT_TIMEOUT_S = 5
 
 
 def huggingface(spec: DataSpec) -> Source:
@@ -33,9 +38,12 @@ def huggingface(spec: DataSpec) -> Source:
         if Path(spec.dataset).is_dir():
             found: Any = datasets.load_from_disk(spec.dataset)
         else:
-            found = datasets.load_dataset(spec.dataset, spec.subset or None)
+            found = _from_hub(spec)
     except Exception as trouble:  # the library raises errors of many other libraries
-        raise DataError(f"Data set {spec.dataset} cannot be loaded: {trouble}.") from trouble
+        raise DataError(
+            f"Data set {spec.dataset} cannot be loaded: {str(trouble).rstrip('.')}. Expected a "
+            "name on the hub or a folder that save_to_disk wrote."
+        ) from trouble
     parts = dict(found.items()) if hasattr(found, "items") else {"train": found}
     if "train" not in parts:
         raise DataError(f'{spec.dataset} has splits {", ".join(parts)}; expected "train".')
@@ -56,6 +64,36 @@ def huggingface(spec: DataSpec) -> Source:
         classes=classes,
         vocabulary=tuple(known),
     )
+
+
+def _from_hub(spec: DataSpec) -> Any:
+    """A data set of the hub; without a way there, what an earlier download has left here.
+
+    The library itself tries for half a minute before it says that there is no way.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    kept = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    try:
+        if not _reachable(datasets.config.HF_ENDPOINT):
+            datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+        return datasets.load_dataset(spec.dataset, spec.subset or None)
+    finally:
+        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = kept
+
+
+def _reachable(endpoint: str) -> bool:
+    """Whether somebody listens there, or a proxy stands between."""
+    address = urlsplit(endpoint)
+    if getproxies().get(address.scheme):
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _column(spec: DataSpec, part: Any, name: str) -> Any:

@@ -53,9 +53,10 @@ def _name(value: object) -> str:
             raise DataError(f"Found label {value}; expected a label in every row.")
         if value == int(value):
             return str(int(value))
-    if value is None or value == "":
-        raise DataError("Found an empty label; expected a label in every row.")
-    return str(value)
+    name = "" if value is None else str(value).strip()
+    if name.lower() in ("", "nan") or isinstance(value, list | dict):
+        raise DataError(f"Found label {value!r}; expected a label in every row.")
+    return name
 
 
 def _rank(name: str) -> tuple[int, int, str]:
@@ -64,7 +65,8 @@ def _rank(name: str) -> tuple[int, int, str]:
 
 def _figures(column: NDArray[Any]) -> NDArray[np.float32]:
     try:
-        figures = column.astype(np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused
+            figures = column.astype(np.float32)
     except (ValueError, TypeError) as trouble:
         raise DataError(
             f"The target holds what is no number ({trouble}); regression predicts numbers."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def table_file(spec: DataSpec) -> Source:
     if path.suffix != f".{spec.source}":
         raise DataError(f"{path} is no .{spec.source} file; expected one for this source.")
     table = read_table(path, spec.target, spec.id)
+    twice = [name for name, count in Counter(table.ids).items() if count > 1]
+    if twice:
+        raise DataError(
+            f'{path} has {len(twice)} ids more than once, first "{twice[0]}"; expected one row an '
+            "id."
+        )
     targets, _, classes = as_targets(table.targets, None, spec.task)
     return Source(table.features, targets, len(classes), classes=classes, ids=table.ids)
 

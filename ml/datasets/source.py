@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]
     if not path.is_file():
         raise DataError(f"{path} does not exist; expected an npz archive with {', '.join(names)}.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise DataError(
@@ -63,5 +64,5 @@ def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]
                     f"expected also {', '.join(missing)}."
                 )
             return {name: archive[name] for name in names}
-    except (OSError, ValueError, EOFError) as trouble:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as trouble:
         raise DataError(f"{path} cannot be read as an npz archive: {trouble}.") from trouble

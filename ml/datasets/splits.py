@@ -24,6 +24,8 @@ def stratified_split(
     Figures that are no labels (floating point) are split without strata. Within a label the second
     part gets ``round(share * count)`` rows, but never the last row of a label.
     """
+    if not len(targets):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     if np.issubdtype(targets.dtype, np.floating):
         strata = [np.arange(len(targets))]
     else:
@@ -119,7 +121,12 @@ def _dirichlet(
 
 def _rows_by_id(party: PartyData, ids: tuple[str, ...], n_rows: int) -> Rows:
     """Rows that a file names, one id a line; without ids of the data they are row numbers."""
-    lines = Path(party.ids or "").read_text(encoding="utf-8").split()
+    try:
+        lines = Path(party.ids or "").read_text(encoding="utf-8").split()
+    except (OSError, ValueError) as trouble:
+        raise DataError(
+            f"{party.ids} cannot be read: {trouble}; expected ids as text."
+        ) from trouble
     numbers = {name: row for row, name in enumerate(ids)} if ids else {}
     known = numbers or {str(row): row for row in range(n_rows)}
     strangers = [line for line in lines if line not in known]

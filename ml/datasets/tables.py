@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,27 +35,32 @@ def read_table(path: Path, target: str, id_column: str = "") -> Table:
         If it cannot be read, has no such column, or holds what is no finite number.
     """
     readers = {".csv": read_csv, ".parquet": read_parquet, ".npz": read_npz}
-    if path.suffix not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise DataError(f"{path} is no {', '.join(readers)} file; expected one of them.")
     try:
-        return readers[path.suffix](path, target, id_column)
+        return readers[suffix](path, target, id_column)
     except DataError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as trouble:
+    except (OSError, ValueError, KeyError, EOFError, csv.Error, zipfile.BadZipFile) as trouble:
         raise DataError(f"{path} cannot be read: {trouble}.") from trouble
 
 
 def read_csv(path: Path, target: str, id_column: str = "") -> Table:
     """A csv file with a header; every column but target and id is a feature."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    # Spreadsheets put a mark at the beginning and empty lines at the end.
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
     if len(rows) < 2:
         raise DataError(f"{path} has {len(rows)} lines; expected a header and at least one row.")
-    header = rows[0]
-    for number, row in enumerate(rows[1:], start=2):
+    header = [name.strip() for name in rows[0][1]]
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise DataError(f'{path} has column "{twice[0]}" more than once; name each differently.')
+    for number, row in rows[1:]:
         if len(row) != len(header):
             raise DataError(f"{path} line {number} has {len(row)} cells; expected {len(header)}.")
-    columns = {name: [row[k] for row in rows[1:]] for k, name in enumerate(header)}
+    columns = {name: [row[k].strip() for _, row in rows[1:]] for k, name in enumerate(header)}
     return _table(path, columns, target, id_column)
 
 
@@ -74,7 +81,7 @@ def read_parquet(path: Path, target: str, id_column: str = "") -> Table:
 
 def read_npz(path: Path, target: str, id_column: str = "") -> Table:
     """An archive of the arrays ``features``, the target, and ids if there are any."""
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         for name in ("features", target, *([id_column] if id_column else [])):
             if name not in archive.files:
                 raise DataError(
@@ -82,12 +89,21 @@ def read_npz(path: Path, target: str, id_column: str = "") -> Table:
                 )
         features, targets = archive["features"], archive[target]
         ids = tuple(map(str, archive[id_column])) if id_column else ()
-    if len(features) != len(targets) or (ids and len(ids) != len(targets)):
+    if features.ndim < 2 or 0 in features.shape[1:]:
         raise DataError(
-            f"{path} has {len(features)} features, {len(targets)} targets, {len(ids)} ids."
+            f"{path} has features of shape {features.shape}; expected (samples, columns), or "
+            "images (samples, height, width) with or without channels."
         )
+    if targets.shape != (len(features),) or (ids and len(ids) != len(targets)):
+        raise DataError(
+            f"{path} has features of shape {features.shape}, {target} of shape {targets.shape} and "
+            f"{len(ids)} ids; expected one {target} a sample, and one id if there are ids."
+        )
+    if features.dtype.kind not in "uifb":
+        raise DataError(f"{path} has features of type {features.dtype}; expected real numbers.")
     if features.dtype != np.uint8:
-        features = _finite(path, "features", features.astype(np.float32))
+        with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused
+            features = _finite(path, "features", features.astype(np.float32))
     return Table(features, targets, ids)
 
 
@@ -110,7 +126,8 @@ def _table(path: Path, columns: dict[str, list[Any]], target: str, id_column: st
 def _figures(path: Path, name: str, cells: list[Any]) -> NDArray[np.float32]:
     """One column as finite float32 figures."""
     try:
-        column = np.asarray([np.nan if cell is None else cell for cell in cells], np.float32)
+        with np.errstate(over="ignore"):
+            column = np.asarray([np.nan if cell is None else cell for cell in cells], np.float32)
     except (ValueError, TypeError) as trouble:
         raise DataError(
             f'{path} column "{name}" holds what is no number ({trouble}); turn it into numbers '

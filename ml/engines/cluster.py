@@ -28,9 +28,9 @@ def _carry_out(work: Work, shared: Any, number: int, task: Any, n_threads: int) 
 class RayEngine:
     """Runs tasks on a Ray cluster: a local one, or that of ``address``; needs ``fairround[ray]``.
 
-    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices. One whose worker dies is
-    carried out again, at most ``retries`` times; results that were handed back live in this
-    process, so a lost cluster costs only the tasks under way.
+    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices, and sees no others. One whose
+    worker dies is carried out again, at most ``retries`` times; results that were handed back live
+    in this process, so a lost cluster costs only the tasks under way.
     """
 
     name = "ray"
@@ -48,6 +48,7 @@ class RayEngine:
         self.workers = workers
         self.num_cpus = num_cpus
         self.num_gpus = num_gpus
+        self.device_type: str | None = "cuda" if num_gpus else "cpu"
         self.retries = retries
 
     def run(self, work: Work, shared: Any, tasks: Sequence[Any]) -> Iterator[Any]:
@@ -95,8 +96,6 @@ class RayEngine:
 
     def _ray(self) -> Any:
         try:
-            # Ray otherwise warns that it will stop hiding devices from tasks without any.
-            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
             import ray
         except ImportError as trouble:
             raise EngineError("This engine needs Ray: install fairround[ray].") from trouble
@@ -104,6 +103,9 @@ class RayEngine:
 
     def _connect(self, ray: Any) -> None:
         options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+        # A task that asked for no device must not see those of its machine.
+        variables = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+        options["runtime_env"] = {"env_vars": variables}
         if self.address:
             _require_listener(self.address)
             options["address"] = self.address
@@ -111,7 +113,7 @@ class RayEngine:
             options |= {"include_dashboard": False, "address": "local"}
             # Workers on this machine find what this process finds, a user's own modules too.
             path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-            options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+            variables["PYTHONPATH"] = path
             if self.workers:
                 options["num_cpus"] = self.workers
         try:

@@ -20,10 +20,12 @@ class Engine(Protocol):
     ``work`` yields any number of results for a task; an engine yields them in whatever order they
     come, the results of one task in their own order. What the caller has received is finished for
     good: an engine may lose work under way, never a result that it yielded. Closing the iterator
-    cancels what is left.
+    cancels what is left. ``device_type`` is "cpu" or "cuda" if the engine decides where tasks
+    run, and None if they run on what this machine has.
     """
 
     name: str
+    device_type: str | None
 
     def run(
         self,
@@ -39,6 +41,7 @@ class LocalEngine:
     """One task after the other in this process; results come while a task is under way."""
 
     name = "local"
+    device_type: str | None = None
 
     def run(
         self,

@@ -42,6 +42,7 @@ class ProcessEngine:
     """
 
     name = "processes"
+    device_type: str | None = None
 
     def __init__(self, workers: int | None = None, retries: int = 3) -> None:
         self.workers = workers or os.cpu_count() or 1

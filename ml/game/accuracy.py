@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ml.errors import EstimationError
 from ml.game.estimators import FlowEstimate
+from ml.game.reading import as_floats
 
 __all__ = ["EstimateError", "estimate_error"]
 
@@ -17,6 +18,8 @@ __all__ = ["EstimateError", "estimate_error"]
 class EstimateError:
     """Error of estimated flows against the true ones, and what the estimate itself said."""
 
+    rms_flow: float
+    """Root mean square of the true flows, value units."""
     rms: float
     """Root mean square error of a flow, value units."""
     relative_rms: float
@@ -50,7 +53,7 @@ def estimate_error(estimate: FlowEstimate, true_flows: npt.ArrayLike) -> Estimat
     >>> error.relative_rms < 0.015
     True
     """
-    truth = np.asarray(true_flows, dtype=np.float64)
+    truth = as_floats(true_flows, "True flows", EstimationError)
     if truth.shape != estimate.flows.shape:
         raise EstimationError(
             f"True flows have shape {truth.shape}; expected {estimate.flows.shape}."
@@ -58,10 +61,12 @@ def estimate_error(estimate: FlowEstimate, true_flows: npt.ArrayLike) -> Estimat
     off = ~np.eye(len(truth), dtype=bool)
     misses, claims = np.abs(estimate.flows - truth)[off], estimate.standard_errors[off]
     rms, size = np.sqrt((misses**2).mean()), np.sqrt((truth[off] ** 2).mean())
+    rounding = 1e-12 * max(float(size), np.finfo(np.float64).tiny)
     return EstimateError(
+        rms_flow=float(size),
         rms=float(rms),
         relative_rms=float(rms / size) if size > 0 else float(rms > 0),
         largest=float(misses.max()),
         claimed_rms=float(np.sqrt((claims**2).mean())),
-        share_within_two_errors=float((misses <= 2 * claims + 1e-12).mean()),
+        share_within_two_errors=float((misses <= 2 * claims + rounding).mean()),
     )

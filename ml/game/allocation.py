@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.errors import BrokenInvariant, SolverDisagreement
+from ml.errors import BrokenInvariant, CapError, SolverDisagreement
 from ml.game.certificate import Certificate, check_certificate
 from ml.game.clearing import adjustment_factors, factor_caps
 from ml.game.coalitions import FloatArray
 from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
+from ml.game.problem import checked_budgets
+from ml.game.reading import as_floats
 from ml.game.values import ValueTable
 
 __all__ = ["Allocation", "allocate", "allocate_flows", "check_allocation"]
@@ -161,7 +163,9 @@ def allocate_flows(
     Allocation
         With the checks, and the errors, of `allocate`.
     """
-    wanted = np.full(len(own_values), np.inf) if caps is None else np.array(caps, np.float64)
+    wanted = np.full(len(own_values), np.inf)
+    if caps is not None:
+        wanted = np.array(as_floats(caps, "Caps", CapError))
     limits = factor_caps(own_values, grand_value, wanted)
     solved = adjustment_factors(flows, budgets, limits, method, tolerance=rounding)
     factors = solved.factors
@@ -171,12 +175,11 @@ def allocate_flows(
         second = adjustment_factors(flows, budgets, limits, other, tolerance=rounding)
         solver_gap = _solver_gap(flows, factors, second.factors)
     adjusted = factors[:, None] * flows
-    bounds = np.full(len(factors), np.inf) if budgets is None else np.array(budgets, np.float64)
     allocation = Allocation(
         flows=flows,
         shapley=decompose(flows, own_values).sum(axis=1) if shapley is None else shapley,
         payoffs_unlimited=payoffs(flows),
-        budgets=bounds,
+        budgets=checked_budgets(budgets, len(factors)),
         caps=wanted,
         adjustment_factors=factors,
         adjusted_flows=adjusted,
@@ -223,8 +226,9 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
         np.maximum(flows, 0.0), allocation.budgets, factors, allocation.certificate, limits
     ):
         raise BrokenInvariant(
-            f"Adjustment factors are not proved greatest: duality gap "
-            f"{allocation.certificate.gap}; expected 0."
+            f"Adjustment factors are not proved greatest for every party (duality gap "
+            f"{allocation.certificate.gap:.3g}; expected 0). If they are HiGHS's, it rounds those "
+            "whose costs are far below the largest: use method='clearing'."
         )
 
 

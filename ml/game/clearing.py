@@ -12,6 +12,7 @@ from ml.errors import CapError, FlowsError
 from ml.game.certificate import Certificate
 from ml.game.coalitions import FloatArray
 from ml.game.problem import checked_problem
+from ml.game.reading import as_floats
 
 __all__ = ["AdjustmentFactors", "adjustment_factors", "factor_caps"]
 
@@ -131,8 +132,12 @@ def factor_caps(
     >>> factor_caps([0.2, 0.5, 0.4], 1.0, [0.6, np.inf, np.inf]).round(6).tolist()
     [0.5, 1.0, 1.0]
     """
-    own = np.asarray(own_values, dtype=np.float64)
-    wanted = np.asarray(wanted_values, dtype=np.float64)
+    own = as_floats(own_values, "Own values", CapError)
+    wanted = as_floats(wanted_values, "Caps", CapError)
+    if not (np.isfinite(own).all() and np.isfinite(grand_value)):
+        raise CapError(
+            f"Own values {own} or v(N) {grand_value} are no numbers; expected finite ones."
+        )
     if wanted.shape != own.shape:
         raise CapError(f"Caps have shape {wanted.shape}; expected {own.shape}, one a party.")
     for party in np.flatnonzero(~(wanted >= own)):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ml.errors import EstimationError
 from ml.game.coalitions import FloatArray, describe_coalition
 from ml.game.permutations import flows_by_permutations, permutation_coalitions
+from ml.game.reading import as_floats
 from ml.game.sampling import stratified_order
 from ml.game.size_means import flows_by_size, on_row_sums
 from ml.game.surrogates import fit_gaussian_process, fit_quadratic
@@ -121,7 +122,9 @@ def estimate_flows(
     Notes
     -----
     One coalition informs all n (n - 1) flows. Estimates approach eq. (5) and equal it when
-    every coalition was evaluated (but for ``permutation``).
+    every coalition was evaluated (but for ``permutation``). Standard errors come from the
+    sample alone: parts of it that happen to show no variance borrow from the rest, and a
+    sample in which nothing but size matters is as uncertain as an event that it may have missed.
 
     Examples
     --------
@@ -198,7 +201,7 @@ def _wanted(n_parties: int, evaluations: int, seed: int, method: str) -> list[in
 
 
 def _ask(evaluate: Evaluate, batch: list[int]) -> list[float]:
-    answer = np.asarray(evaluate(np.array(batch, dtype=np.uint64)), dtype=np.float64)
+    answer = as_floats(evaluate(np.array(batch, dtype=np.uint64)), "Values", EstimationError)
     if answer.shape != (len(batch),):
         raise EstimationError(
             f"evaluate() returned shape {answer.shape} for {len(batch)} coalitions; "
@@ -232,13 +235,21 @@ def _flows_and_errors(
 ) -> tuple[FloatArray, FloatArray]:
     if method == "permutation":
         return flows_by_permutations(known, bits.shape[1], seed)
-    if method == "stratified" or len(values) < _SAMPLES_A_PARTY * bits.shape[1]:
+    too_few = len(values) < _SAMPLES_A_PARTY * bits.shape[1]
+    if method == "stratified" or too_few or not _varies_within_sizes(bits, values):
         return flows_by_size(bits, values)
     fit = (
         fit_quadratic(bits, values) if method == "quadratic" else fit_gaussian_process(bits, values)
     )
-    rest, errors = flows_by_size(bits, fit.residuals, fit.n_parameters)
+    rest, errors = flows_by_size(bits, fit.residuals, fit.left_out)
     if fit.standard_errors is not None and errors.any():
         # A process says what it does not know; the means by size know when nothing is left.
         errors = fit.standard_errors
     return fit.flows + rest, errors
+
+
+def _varies_within_sizes(bits: FloatArray, values: FloatArray) -> bool:
+    """Whether more than size matters in the sample: if not, a surrogate would fit it exactly."""
+    sizes = bits.sum(axis=1)
+    ranges = [np.ptp(values[sizes == size]) for size in np.unique(sizes)]
+    return bool(max(ranges) > 1e-12 * np.abs(values).max())

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ml.errors import FlowsError, ValueTableError
 from ml.game.coalitions import FloatArray, describe_coalition, membership, party_count
+from ml.game.reading import as_floats
 
 __all__ = ["conditional_shapley", "decompose", "payoffs", "shapley_values"]
 
@@ -44,7 +45,8 @@ def conditional_shapley(values: npt.ArrayLike, *, threads: int = 1) -> FloatArra
     ------
     ValueTableError
         If the length is not a power of two, n is not between 2 and 26, the empty coalition
-        has a value, or an entry is not a finite number.
+        has a value, an entry is not a finite number, sums overflow (values above 1e300), or
+        the values are not real numbers at all (text, complex, masked).
 
     Notes
     -----
@@ -65,16 +67,14 @@ def conditional_shapley(values: npt.ArrayLike, *, threads: int = 1) -> FloatArra
     """
     table = _as_table(values)
     n_parties = party_count(len(table))
-    if table[0] != 0:
-        raise ValueTableError(f"Empty coalition has value {float(table[0])}; expected 0.")
-    own_gains = float(table[-1]) - np.asarray(table[1 << np.arange(n_parties)], dtype=np.float64)
-    moments = _pair_moments(table, threads)
-    np.fill_diagonal(moments, 0.0)
-    mean_moments = moments.sum(axis=1, keepdims=True) / (n_parties - 1)
-    flows: FloatArray = moments - mean_moments + own_gains[:, None] / (n_parties - 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named below
+        own_gains = float(table[-1]) - table[1 << np.arange(n_parties)].astype(np.float64)
+        moments = _pair_moments(table, threads)
+        np.fill_diagonal(moments, 0.0)
+        mean_moments = moments.sum(axis=1, keepdims=True) / (n_parties - 1)
+        flows: FloatArray = moments - mean_moments + own_gains[:, None] / (n_parties - 1)
     np.fill_diagonal(flows, 0.0)
-    if not np.isfinite(flows).all():
-        _raise_not_finite(table)
+    _require_finite(flows, table)
     return flows
 
 
@@ -90,6 +90,11 @@ def shapley_values(values: npt.ArrayLike) -> FloatArray:
     float64, shape (n,)
         Sums to v(N), in value units.
 
+    Raises
+    ------
+    ValueTableError
+        As for `conditional_shapley`.
+
     Notes
     -----
     Source: Sec. 3.1. `decompose` gets the same from the flows, eq. (6); that the two agree is
@@ -101,8 +106,7 @@ def shapley_values(values: npt.ArrayLike) -> FloatArray:
     array([0.2, 0.4, 0.4])
     """
     table = _as_table(values)
-    n_parties = party_count(len(table))
-    n = n_parties
+    n = party_count(len(table))
     joined = np.zeros(n + 1)  # weight of v(S) in phi_i for i in S, by size
     without = np.zeros(n + 1)  # weight of v(S) in phi_i for i not in S, by size
     for size in range(1, n + 1):
@@ -110,14 +114,17 @@ def shapley_values(values: npt.ArrayLike) -> FloatArray:
         without[size] = 0.0 if size == n else 1 / ((n - size) * comb(n, size))
     firsts = np.zeros(n)
     total = 0.0
-    for block, sizes, start in _blocks(table, n):
-        weighted = (joined + without)[sizes] * block
-        low = membership(min(n, _BLOCK_PARTIES))
-        firsts[: low.shape[1]] += weighted @ low
-        high = [i for i in range(low.shape[1], n) if start >> i & 1]
-        firsts[high] += weighted.sum()
-        total += float(without[sizes] @ block)
-    return np.asarray(firsts - total)
+    low = membership(min(n, _BLOCK_PARTIES))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for block, sizes, start in _blocks(table, n):
+            weighted = (joined + without)[sizes] * block
+            firsts[: low.shape[1]] += weighted @ low
+            high = [i for i in range(low.shape[1], n) if start >> i & 1]
+            firsts[high] += weighted.sum()
+            total += float(without[sizes] @ block)
+        shapley: FloatArray = firsts - total
+    _require_finite(shapley, table)
+    return shapley
 
 
 def payoffs(flows: npt.ArrayLike) -> FloatArray:
@@ -142,7 +149,7 @@ def payoffs(flows: npt.ArrayLike) -> FloatArray:
     >>> payoffs([[0.0, 0.35, 0.45], [0.15, 0.0, 0.35], [0.25, 0.35, 0.0]]).round(2)
     array([-0.4,  0.2,  0.2])
     """
-    matrix = np.asarray(flows, dtype=np.float64)
+    matrix = as_floats(flows, "Flows", FlowsError)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise FlowsError(f"Flows have shape {matrix.shape}; expected (n, n), payer by payee.")
     return np.asarray(matrix.sum(axis=0) - matrix.sum(axis=1))
@@ -174,9 +181,9 @@ def decompose(flows: npt.ArrayLike, own_values: npt.ArrayLike) -> FloatArray:
     >>> decompose(flows, [0.2, 0.5, 0.4]).sum(axis=1).round(3)
     array([0.2, 0.4, 0.4])
     """
-    matrix = np.asarray(flows, dtype=np.float64)
-    own = np.asarray(own_values, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape != (len(own), len(own)):
+    matrix = as_floats(flows, "Flows", FlowsError)
+    own = as_floats(own_values, "Own values", FlowsError)
+    if own.ndim != 1 or matrix.shape != (len(own), len(own)):
         raise FlowsError(
             f"Flows have shape {matrix.shape} and own values {own.shape}; expected (n, n) and (n,)."
         )
@@ -215,12 +222,28 @@ def permutation_flow(values: npt.NDArray[Any], payer: int, payee: int) -> Any:
 
 
 def _as_table(values: npt.ArrayLike) -> npt.NDArray[Any]:
-    table = np.asarray(values)
-    if table.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-        table = table.astype(np.float64)
+    table = as_floats(values, "Values", ValueTableError, keep_single=True)
     if table.ndim != 1:
         raise ValueTableError(f"Value table has shape {table.shape}; expected (2**n,).")
+    party_count(len(table))
+    if table[0] != 0:
+        raise ValueTableError(f"Empty coalition has value {float(table[0])}; expected 0.")
     return table
+
+
+def _require_finite(results: FloatArray, table: npt.NDArray[Any]) -> None:
+    """Name the value that made a result NaN or infinite: cheaper than a check of all values."""
+    if np.isfinite(results).all():
+        return
+    for start in range(0, len(table), 1 << 20):
+        bad = np.flatnonzero(~np.isfinite(table[start : start + (1 << 20)]))
+        if len(bad):
+            coalition = start + int(bad[0])
+            raise ValueTableError(
+                f"Value of coalition {coalition} {describe_coalition(coalition)} is "
+                f"{float(table[coalition])}; expected a finite number. Train it again."
+            )
+    raise ValueTableError("Sums overflow float64; expected values below 1e300. Rescale the table.")
 
 
 def _blocks(table: npt.NDArray[Any], n_parties: int) -> Any:
@@ -237,8 +260,7 @@ def _pair_moments(table: npt.NDArray[Any], threads: int) -> FloatArray:
         from ml.game.kernel import compiled_pair_moments
 
         return compiled_pair_moments(table, threads)
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named later
-        return plain_pair_moments(table)
+    return plain_pair_moments(table)
 
 
 def plain_pair_moments(table: npt.NDArray[Any]) -> FloatArray:
@@ -261,15 +283,3 @@ def plain_pair_moments(table: npt.NDArray[Any]) -> FloatArray:
             moments[np.ix_(high, high)] += weighted.sum()
     moments[:n_low, :n_low] = (low * column_sums[:, None]).T @ low
     return moments
-
-
-def _raise_not_finite(table: npt.NDArray[Any]) -> None:
-    for start in range(0, len(table), 1 << 20):
-        bad = np.flatnonzero(~np.isfinite(table[start : start + (1 << 20)]))
-        if len(bad):
-            coalition = start + int(bad[0])
-            raise ValueTableError(
-                f"Value of coalition {coalition} {describe_coalition(coalition)} is "
-                f"{float(table[coalition])}; expected a finite number. Train it again."
-            )
-    raise ValueTableError("Flows overflow float64; expected values below 1e300. Rescale the table.")

@@ -24,11 +24,15 @@ def solve_linear_programme(problem: Problem) -> AdjustmentFactors:
     scale = float(costs.max(initial=0.0)) or 1.0
     # A budget above a party's whole cost never binds; clipping keeps infinity out of HiGHS.
     budgets = np.minimum(problem.budgets, costs * problem.caps)
-    matrix: Any = (sparse.diags(costs) - sparse.csr_matrix(problem.flows).T) / scale
+    # Each row in the measure of its own party: HiGHS's tolerances are absolute.
+    measures = np.where(costs > 0, costs, scale)
+    inflows = sparse.csr_array(problem.flows).T.tocsr()
+    inflows.data /= np.repeat(measures, np.diff(inflows.indptr))
+    matrix: Any = sparse.diags_array(costs / measures) - inflows
     result = linprog(
         -costs / scale,
         A_ub=matrix.tocsc() if hasattr(problem.flows, "tocsr") else matrix.toarray(),
-        b_ub=budgets / scale,
+        b_ub=budgets / measures,
         bounds=np.column_stack([np.zeros(len(costs)), problem.caps]),
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
@@ -40,7 +44,7 @@ def solve_linear_programme(problem: Problem) -> AdjustmentFactors:
         )
     factors = np.clip(result.x, 0.0, problem.caps)
     factors[costs == 0] = problem.caps[costs == 0]
-    duals = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0)
+    duals = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0) * (scale / measures)
     # Where clipping bound in place of the real budget the cap binds as well: no dual needed.
     duals[np.isinf(problem.budgets)] = 0.0
     certificate: Certificate = certificate_of(problem, factors, duals)

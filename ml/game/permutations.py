@@ -8,12 +8,16 @@ from itertools import islice
 import numpy as np
 
 from ml.game.coalitions import FloatArray
+from ml.game.size_means import unseen_variance
 
 __all__ = ["flows_by_permutations", "permutation_coalitions", "permutation_order"]
 
 
 _ORDERS_A_COALITION = 20
 """Where all coalitions are known orders never run out; this many are enough."""
+
+_BORROWED = 4
+"""Orders of other payers that count in the spread of a payer's marginals, beside its own."""
 
 
 def permutation_order(
@@ -64,6 +68,12 @@ def flows_by_permutations(
         counts[payer] += 1
     # Payers by turn: all have the same number of orders, or one more.
     means = sums / counts[:, None]
-    spread = np.maximum(squares / counts[:, None] - means**2, 0.0)
-    errors = np.sqrt(spread / np.maximum(counts - 1, 1)[:, None])
+    deviations = np.maximum(squares - counts[:, None] * means**2, 0.0)
+    # A few orders more each, in which the marginals deviate as they do for the other payers:
+    # orders that happen to agree are not taken for exact.
+    unseen = unseen_variance(np.array(list(known.values())), int(counts.sum()))
+    of_payee = (deviations.sum(axis=0) + unseen) / ((counts - 1).sum() + 1)
+    spread = (deviations + _BORROWED * of_payee) / (counts - 1 + _BORROWED)[:, None]
+    errors = np.sqrt(spread / counts[:, None])
+    np.fill_diagonal(errors, 0.0)
     return means, errors

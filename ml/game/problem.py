@@ -9,11 +9,15 @@ import numpy as np
 
 from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
 from ml.game.coalitions import FloatArray
+from ml.game.reading import as_floats
 
 __all__ = ["Problem", "checked_budgets", "checked_problem"]
 
 _ROUNDING = 1e-13
 """Negative flows up to this share of the largest flow are rounding, and count as zero."""
+
+_LARGEST_SUM = 1e304
+"""Of all flows; beyond it sums may overflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +48,7 @@ def checked_budgets(budgets: Any, n_parties: int) -> FloatArray:
     """Budgets as float64 (n,), or a `BudgetError` that names the first bad one."""
     if budgets is None:
         return np.full(n_parties, np.inf)
-    try:
-        array = np.array(budgets, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BudgetError(f"Budgets cannot be read as numbers: {error}.") from None
+    array = np.array(as_floats(budgets, "Budgets", BudgetError))
     if array.shape != (n_parties,):
         raise BudgetError(f"Budgets have shape {array.shape}; expected ({n_parties},).")
     for party in np.flatnonzero(~(array >= 0)):
@@ -59,7 +60,7 @@ def checked_budgets(budgets: Any, n_parties: int) -> FloatArray:
 
 
 def _checked_caps(caps: Any, n_parties: int) -> FloatArray:
-    array = np.array(caps, dtype=np.float64)
+    array = np.array(as_floats(caps, "Caps", CapError))
     if array.shape != (n_parties,):
         raise CapError(f"Caps have shape {array.shape}; expected ({n_parties},), one a party.")
     for party in np.flatnonzero(~((array >= 0) & (array <= 1))):
@@ -70,9 +71,10 @@ def _checked_caps(caps: Any, n_parties: int) -> FloatArray:
 
 
 def _checked_flows(flows: Any, tolerance: float | None) -> Any:
+    if tolerance is not None and not tolerance >= 0:
+        raise FlowsError(f"Tolerance is {tolerance}; expected a number from 0 on.")
     is_sparse = hasattr(flows, "tocsr")
-    matrix: Any
-    matrix = flows.tocsr().astype(np.float64) if is_sparse else np.array(flows, dtype=np.float64)
+    matrix: Any = _as_csr(flows) if is_sparse else np.array(as_floats(flows, "Flows", FlowsError))
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
         raise FlowsError(
             f"Flows have shape {matrix.shape}; expected (n, n) with at least 2 parties."
@@ -89,10 +91,24 @@ def _checked_flows(flows: Any, tolerance: float | None) -> Any:
     allowed = _ROUNDING * largest if tolerance is None else tolerance
     if entries.min(initial=0.0) < -allowed:
         _raise_negative(matrix, is_sparse)
+    if largest > _LARGEST_SUM / matrix.shape[0] ** 2:
+        raise FlowsError(
+            f"Largest flow is {largest:.3g}; expected at most "
+            f"{_LARGEST_SUM / matrix.shape[0] ** 2:.3g} for {matrix.shape[0]} parties, or sums "
+            "overflow. Choose a larger unit of value."
+        )
     # A negative rounding error is a zero; so is a whole row that is nothing but rounding.
     np.maximum(entries, 0.0, out=entries)
     if tolerance is not None:
         entries[entries <= tolerance] = 0.0
+    return matrix
+
+
+def _as_csr(flows: Any) -> Any:
+    if flows.dtype.kind not in "fiub":
+        raise FlowsError(f"Flows are of type {flows.dtype}; expected real numbers.")
+    matrix = flows.tocsr().astype(np.float64)  # a copy
+    matrix.sum_duplicates()  # entries of one place may be negative each on its own
     return matrix
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ml.errors import ValueTableError
 from ml.game.coalitions import FloatArray, describe_coalition, party_count
+from ml.game.reading import as_floats
 from ml.game.values import ValueTable
 
 __all__ = ["SeededTables", "with_error"]
@@ -32,7 +33,7 @@ class SeededTables:
     values: FloatArray
 
     def __init__(self, values: npt.ArrayLike) -> None:
-        array = np.array(values, dtype=np.float64)
+        array = np.array(as_floats(values, "Values", ValueTableError))
         if array.ndim != 2 or len(array) < 2:
             raise ValueTableError(
                 f"Seeded tables have shape {array.shape}; expected (seeds, 2**n), 2 seeds or more. "

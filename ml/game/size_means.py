@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from ml.game.coalitions import FloatArray
 
-__all__ = ["flows_by_size", "on_row_sums"]
+__all__ = ["flows_by_size", "on_row_sums", "unseen_variance"]
 
 
 def flows_by_size(
-    bits: FloatArray, values: FloatArray, lost_degrees: int = 0
+    bits: FloatArray, values: FloatArray, left_out: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Flows and standard errors from values of sampled coalitions, stratified by size.
 
@@ -23,8 +23,9 @@ def flows_by_size(
         Distinct coalitions; the grand one and the singletons must be among them.
     values : float64, shape (samples,)
         Their values, or what a surrogate leaves of them.
-    lost_degrees : int
-        Parameters of the surrogate that were fitted to the same samples.
+    left_out : float64, shape (samples,), optional
+        How far a surrogate would have missed each sample had it not been fitted to it; NaN
+        where that cannot be known. The errors are then judged by these.
 
     Returns
     -------
@@ -35,9 +36,11 @@ def flows_by_size(
     Notes
     -----
     F_ij = (v(N) - v(i)) / (n - 1) + sum over sizes s = 2 .. n - 1 of
-    (m_s(i, j) - m_s(i)) / (n - s), where m_s is the mean over the sampled coalitions of that
-    size that hold i and j, or i. Errors: the difference of two means of a finite population
-    drawn without replacement.
+    (m_s(i, j) - m_s(i)) / (n - s), where m_s is the mean over the coalitions of that size that
+    hold i and j, or i. Of those that hold i the share (s - 1) / (n - 1) holds j too, so the
+    difference is (n - s) / (n - 1) times that of the means with j and without. Each of the two
+    is a sample of its own, drawn without replacement, and that gives the errors. Where one of
+    the two was never drawn the difference is taken to be zero, as uncertain as one draw.
     """
     n_parties = bits.shape[1]
     sizes = bits.sum(axis=1).astype(np.intp)
@@ -45,14 +48,12 @@ def flows_by_size(
     grand = float(values[sizes == n_parties][0])
     flows = np.zeros((n_parties, n_parties))
     variances = np.zeros((n_parties, n_parties))
-    n_inner = int(((sizes > 1) & (sizes < n_parties)).sum())
-    inflation = n_inner / max(n_inner - lost_degrees, 1) if n_inner else 1.0
-    spreads = _spreads(sizes, values, n_parties)
+    spreads = _spreads(sizes, values, left_out)
     for size in range(2, n_parties):
         inside, mine = bits[sizes == size], values[sizes == size]
-        share, variance = _one_size(inside, mine, size, spreads[size] * inflation)
-        flows += share / (n_parties - size)
-        variances += variance / (n_parties - size) ** 2
+        difference, terms = _with_less_without(inside, mine, size)
+        flows += difference / (n_parties - 1)
+        variances += spreads[size] * terms / (n_parties - 1) ** 2
     flows += ((grand - own) / (n_parties - 1))[:, None]
     np.fill_diagonal(variances, 0.0)
     return on_row_sums(flows, grand - own), np.sqrt(variances)
@@ -68,35 +69,61 @@ def on_row_sums(flows: FloatArray, row_sums: FloatArray) -> FloatArray:
     return flows
 
 
-def _spreads(sizes: npt.NDArray[np.intp], values: FloatArray, n_parties: int) -> FloatArray:
-    """Variance of the values of each size, shape (n + 1,).
+def unseen_variance(values: FloatArray, n_drawn: int) -> float:
+    """Variance by the rule of succession, if what was not seen in any draw may yet come.
 
-    A size with less than two samples says nothing of its own; it is taken to vary as much as
-    the others do on average, or as all samples do if no size has two.
+    An event that k draws did not show has chance 1 / (k + 2); it is taken to be as large as
+    the range of all values.
     """
-    spreads = np.full(n_parties + 1, np.nan)
+    chance = 1 / (n_drawn + 2)
+    return float(np.ptp(values)) ** 2 * chance * (1 - chance)
+
+
+def _spreads(
+    sizes: npt.NDArray[np.intp], values: FloatArray, left_out: FloatArray | None
+) -> FloatArray:
+    """Variance of the values of each size, shape (n + 1,), none too sure of itself.
+
+    Each size counts one sample more, which deviates as those of the sizes near it do, and these
+    one more of the variance that a sample like none before would have. So a size that happens
+    to show no variance, or was not drawn, is not taken for exact.
+    """
+    n_parties = int(sizes.max())
+    squares, counts = np.zeros(n_parties + 1), np.zeros(n_parties + 1)
     for size in range(2, n_parties):
-        if (sizes == size).sum() > 1:
-            spreads[size] = values[sizes == size].var(ddof=1)
-    known = spreads[~np.isnan(spreads)]
-    spreads[np.isnan(spreads)] = known.mean() if len(known) else values.var(ddof=1)
-    return spreads
+        if left_out is None:
+            mine = values[sizes == size]
+            counts[size] = max(len(mine) - 1, 0)
+            squares[size] = mine.var() * len(mine) if len(mine) else 0.0
+        else:
+            known = left_out[sizes == size]
+            known = known[~np.isnan(known)]
+            squares[size], counts[size] = known @ known, len(known)
+    n_drawn = int(((sizes > 1) & (sizes < n_parties)).sum())
+    unseen = unseen_variance(values, n_drawn)
+    if squares.sum() <= 1e-24 * unseen:  # rounding: no size has shown any variance
+        return np.full(n_parties + 1, unseen)
+    places = np.arange(n_parties + 1)
+    nearness = 0.5 ** np.abs(places[:, None] - places)
+    nearby = (nearness @ squares + unseen) / (nearness @ counts + 1)
+    return np.asarray((squares + nearby) / (counts + 1))
 
 
-def _one_size(
-    bits: FloatArray, values: FloatArray, size: int, spread: float
+def _with_less_without(
+    bits: FloatArray, values: FloatArray, size: int
 ) -> tuple[FloatArray, FloatArray]:
+    """Mean value with i and j less that with i and not j, and its variance terms, (n, n)."""
     n_parties = bits.shape[1]
     together = bits.T @ bits  # (n, n) coalitions with both
     sums = (bits * values[:, None]).T @ bits
-    alone, alone_sums = np.diag(together), np.diag(sums)
-    overall = values.mean() if len(values) else 0.0
-    mean_of = np.where(alone > 0, alone_sums / np.maximum(alone, 1), overall)
-    pair_mean = np.where(together > 0, sums / np.maximum(together, 1), mean_of[:, None])
-    share = pair_mean - mean_of[:, None]
-    apart = alone[:, None] - together
-    with_both, with_one = comb(n_parties - 2, size - 2), comb(n_parties - 2, size - 1)
-    of_both = np.maximum(1 - together / with_both, 0.0) / np.maximum(together, 1)
-    of_one = np.maximum(1 - apart / with_one, 0.0) / np.maximum(apart, 1)
-    p = np.where(alone[:, None] > 0, together / np.maximum(alone[:, None], 1), 0.0)
-    return share, (1 - p) ** 2 * spread * (of_both + of_one)
+    apart = np.diag(together)[:, None] - together
+    apart_sums = np.diag(sums)[:, None] - sums
+    difference = sums / np.maximum(together, 1) - apart_sums / np.maximum(apart, 1)
+    difference[(together == 0) | (apart == 0)] = 0.0
+    terms = np.zeros_like(together)
+    for count, most in (
+        (together, comb(n_parties - 2, size - 2)),
+        (apart, comb(n_parties - 2, size - 1)),
+    ):
+        terms += np.maximum(1 - count / most, 0.0) / np.maximum(count, 1)
+    return difference, terms

@@ -19,6 +19,8 @@ _SAMPLES_A_TERM = 2.5
 
 _LENGTH_SCALES = (0.3, 0.45, 0.6, 0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.985)
 _NUGGETS = (1e-8, 1e-4, 1e-2)
+_LEAST_WEIGHT = 0.02
+"""A kernel that is this much less likely than the best one is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,8 @@ class SurrogateFit:
     flows: FloatArray
     residuals: FloatArray
     """Value less surrogate at each sample."""
-    n_parameters: int
+    left_out: FloatArray | None = None
+    """The same had the surrogate not been fitted to that sample; NaN where it would not know."""
     standard_errors: FloatArray | None = None
     """The surrogate's own opinion of its flows' errors, if it has one."""
 
@@ -49,7 +52,7 @@ def fit_quadratic(bits: FloatArray, values: FloatArray) -> SurrogateFit:
     with_pairs = len(values) >= _SAMPLES_A_TERM * (n_linear + len(first))
     if with_pairs:
         design = np.hstack([design, bits[:, first] * bits[:, second]])
-    weights = _least_squares(design, values)
+    weights, leverages = _least_squares(design, values)
     sizes, parties = weights[:n_parties], weights[n_parties:n_linear]
     pairs = np.zeros((n_parties, n_parties))
     if with_pairs:
@@ -57,9 +60,11 @@ def fit_quadratic(bits: FloatArray, values: FloatArray) -> SurrogateFit:
         pairs += pairs.T
     flows = parties + pairs + (pairs.sum(axis=0) - pairs) / 2
     flows = flows + (sizes[-1] - sizes[0]) / (n_parties - 1)
-    # The sizes and the pairs each hold the parties' terms once more.
-    n_parameters = len(weights) - 1 - (1 if with_pairs else 0)
-    return SurrogateFit(flows, values - design @ weights, n_parameters)
+    residuals = values - design @ weights
+    # What a fit leaves of its own samples flatters it, by their leverage.
+    free = 1 - leverages
+    left_out = np.where(free > 1e-6, residuals / np.maximum(free, 1e-6), np.nan)
+    return SurrogateFit(flows, residuals, left_out=left_out)
 
 
 def fit_gaussian_process(bits: FloatArray, values: FloatArray) -> SurrogateFit:
@@ -68,7 +73,7 @@ def fit_gaussian_process(bits: FloatArray, values: FloatArray) -> SurrogateFit:
     Notes
     -----
     The kernel is beta**d, d the number of parties in which two coalitions differ, 0 < beta < 1;
-    beta and the noise are those of greatest likelihood. A flow is a mean of differences
+    flows are averaged over beta and the noise by their likelihood. A flow is a mean of differences
     v(C + j) - v(C) over C that hold i, in which each other party is in with chance t, t uniform;
     so the flow of the kernel seen from coalition T is (1 - beta) times sign times an integral
     that depends on T's size only, whatever n. The same functional, applied twice, gives the
@@ -77,7 +82,22 @@ def fit_gaussian_process(bits: FloatArray, values: FloatArray) -> SurrogateFit:
     n_parties = bits.shape[1]
     # The last party's term is the sizes' minus the others'.
     basis = _size_and_party_terms(bits)[:, :-1]
-    beta, nugget = _most_likely(bits, values, basis)
+    flows = np.zeros((n_parties, n_parties))
+    squares, residuals = np.zeros_like(flows), np.zeros_like(values)
+    for weight, beta, nugget in _likely_kernels(bits, values, basis):
+        given, variances, rest = _fit_kernel(bits, values, basis, beta, nugget)
+        flows += weight * given
+        squares += weight * (variances + given**2)
+        residuals += weight * rest
+    errors = np.sqrt(np.maximum(squares - flows**2, 0.0))
+    return SurrogateFit(flows, residuals, standard_errors=errors)
+
+
+def _fit_kernel(
+    bits: FloatArray, values: FloatArray, basis: FloatArray, beta: float, nugget: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Flows, their posterior variances, and the residuals if the kernel were known."""
+    n_parties = bits.shape[1]
     lower = _lower(_kernel(bits, beta, nugget))
     solved = _forward(lower, np.column_stack([values, basis]))
     target, terms = solved[:, 0], solved[:, 1:]
@@ -85,13 +105,14 @@ def fit_gaussian_process(bits: FloatArray, values: FloatArray) -> SurrogateFit:
     weights = np.linalg.solve(triangle, orthogonal.T @ target)
     rest = target - terms @ weights
     alpha = _backward(lower, rest)
-    variance = float(rest @ rest) / max(len(values) - basis.shape[1], 1)
+    # The scale of the process is known from few samples only: Student's variance, not Gauss's.
+    free = max(len(values) - basis.shape[1] - 2, 1)
+    variance = float(rest @ rest) / free
     seen = _flows_of_kernel(bits, beta)  # (samples, n, n)
     sizes, parties = weights[:n_parties], np.append(weights[n_parties:], 0.0)
     flows = np.tensordot(alpha, seen, 1) + parties + (sizes[-1] - sizes[0]) / (n_parties - 1)
-    residuals = nugget * alpha
-    errors = np.sqrt(variance * _posterior(lower, orthogonal, triangle, seen, beta, n_parties))
-    return SurrogateFit(flows, residuals, basis.shape[1], errors)
+    variances = variance * _posterior(lower, orthogonal, triangle, seen, beta, n_parties)
+    return flows, variances, nugget * alpha
 
 
 def _size_and_party_terms(bits: FloatArray) -> FloatArray:
@@ -101,11 +122,13 @@ def _size_and_party_terms(bits: FloatArray) -> FloatArray:
     return np.hstack([by_size, bits])
 
 
-def _least_squares(design: FloatArray, values: FloatArray) -> FloatArray:
+def _least_squares(design: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Weights of the terms, and of each sample the leverage: its share in its own fit."""
     gram = design.T @ design
     # The terms overlap by design; a ridge far below the noise picks one of the equal fits.
     gram[np.diag_indices_from(gram)] += 1e-10 * np.trace(gram) / len(gram)
-    return np.asarray(np.linalg.solve(gram, design.T @ values))
+    solved = np.linalg.solve(gram, np.column_stack([design.T @ values, design.T]))
+    return np.asarray(solved[:, 0]), np.einsum("st,ts->s", design, solved[:, 1:])
 
 
 def _kernel(bits: FloatArray, beta: float, nugget: float) -> FloatArray:
@@ -116,14 +139,20 @@ def _kernel(bits: FloatArray, beta: float, nugget: float) -> FloatArray:
     return np.asarray(kernel)
 
 
-def _most_likely(bits: FloatArray, values: FloatArray, basis: FloatArray) -> tuple[float, float]:
-    """Length scale and noise of greatest restricted likelihood, on some of the samples."""
+def _likely_kernels(
+    bits: FloatArray, values: FloatArray, basis: FloatArray
+) -> list[tuple[float, float, float]]:
+    """Weight, length scale and noise of the kernels worth a fit; the weights sum to one.
+
+    Weights are restricted likelihoods on some of the samples: few samples leave several length
+    scales possible, and flows that differ between them are that much less certain.
+    """
     n_kept = min(len(values), _SEARCHED)
     kept = np.unique(np.linspace(0, len(values) - 1, n_kept).astype(np.intp))
     bits, values, basis = bits[kept], values[kept], basis[kept]
     free = len(values) - np.linalg.matrix_rank(basis)
     if free < 2:
-        return _LENGTH_SCALES[-1], _NUGGETS[0]
+        return [(1.0, _LENGTH_SCALES[-1], _NUGGETS[0])]
 
     def likelihood(beta: float, nugget: float) -> float:
         lower = _lower(_kernel(bits, beta, nugget))
@@ -138,12 +167,17 @@ def _most_likely(bits: FloatArray, values: FloatArray, basis: FloatArray) -> tup
             - np.log(pivots[pivots > 1e-12]).sum()
         )
 
-    beta = max(_LENGTH_SCALES, key=lambda beta: likelihood(beta, _NUGGETS[0]))
-    if likelihood(beta, _NUGGETS[1]) <= likelihood(beta, _NUGGETS[0]):
-        return beta, _NUGGETS[0]
-    # Noisy values: both at once, because noise without a nugget looks like a short scale.
-    noisy = [(scale, nugget) for scale in _LENGTH_SCALES for nugget in _NUGGETS[1:]]
-    return max(noisy, key=lambda pair: likelihood(*pair))
+    found = {(beta, _NUGGETS[0]): likelihood(beta, _NUGGETS[0]) for beta in _LENGTH_SCALES}
+    best = max(found, key=lambda kernel: found[kernel])
+    if likelihood(best[0], _NUGGETS[1]) > found[best]:
+        # Noisy values: both at once, because noise without a nugget looks like a short scale.
+        noisy = [(beta, nugget) for beta in _LENGTH_SCALES for nugget in _NUGGETS[1:]]
+        found |= {kernel: likelihood(*kernel) for kernel in noisy}
+    most = max(found.values())
+    weights = {kernel: float(np.exp(found[kernel] - most)) for kernel in found}
+    likely = {kernel: weight for kernel, weight in weights.items() if weight >= _LEAST_WEIGHT}
+    total = sum(likely.values())
+    return [(weight / total, *kernel) for kernel, weight in likely.items()]
 
 
 def _flows_of_kernel(bits: FloatArray, beta: float) -> FloatArray:

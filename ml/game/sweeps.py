@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from ml.game.clearing import adjustment_factors
 from ml.game.coalitions import FloatArray
 from ml.game.elimination import eliminate
 from ml.game.problem import Problem, checked_problem
+from ml.game.reading import as_floats
 
 __all__ = ["BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"]
 
@@ -66,9 +68,9 @@ def allocate_many(
     array([[0.75, 1.  , 1.  ],
            [1.  , 1.  , 1.  ]])
     """
-    problem = checked_problem(flows, None, caps)
+    problem = _dense_problem(flows, None, caps)
     n_parties = len(problem.costs)
-    batch = np.array(budgets_batch, dtype=np.float64)
+    batch = as_floats(budgets_batch, "Budgets", BudgetError)
     if batch.ndim != 2 or batch.shape[1] != n_parties:
         raise BudgetError(f"Budgets have shape {batch.shape}; expected (batch, {n_parties}).")
     if not (batch >= 0).all():
@@ -84,6 +86,12 @@ def allocate_many(
     gaps = np.concatenate([part[1] for part in parts])
     costs = factors * problem.costs
     return ManyAllocations(factors, factors @ problem.flows - costs, costs, gaps)
+
+
+def _dense_problem(flows: Any, budgets: Any, caps: Any) -> Problem:
+    if hasattr(flows, "tocsr"):
+        raise FlowsError("Flows are sparse; expected a dense array. Call toarray() first.")
+    return checked_problem(flows, budgets, caps)
 
 
 def _solve(problem: Problem, budgets: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -193,9 +201,7 @@ def budget_sensitivity(
     >>> prices.model_values[0].round(6), prices.payoffs[0].round(4)
     (array([1., 0., 0.]), array([-1.    ,  0.4375,  0.5625]))
     """
-    problem = checked_problem(flows, budgets, caps)
-    if hasattr(problem.flows, "tocsr"):
-        raise FlowsError("Flows are sparse; expected a dense array. Call toarray() first.")
+    problem = _dense_problem(flows, budgets, caps)
     factors = adjustment_factors(flows, budgets, caps).factors
     n_parties = len(factors)
     near = 1e-12

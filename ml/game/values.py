@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ml.errors import NotMonotoneError, ValueTableError
 from ml.game.coalitions import describe_coalition, party_count
+from ml.game.reading import as_floats
 
 if TYPE_CHECKING:
     from ml.game.covers import Cover
@@ -18,6 +19,7 @@ __all__ = ["BrokenEdge", "MonotonicityReport", "ValueTable"]
 
 _LISTED_EDGES = 1000
 _LEAST_GRAIN = 1e-300  # below it floating point loses digits and quotients overflow
+_LARGEST_VALUE = 1e300  # above it sums overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,9 @@ class ValueTable:
     ------
     ValueTableError
         If the length is not 2**n, n is not between 2 and 26, the empty coalition has a
-        value, an entry is negative, infinite or not a number, or all are so small
-        (below 1e-300) that floating point has no digits left for them.
+        value, an entry is negative, infinite or not a number, the largest is so small (below
+        1e-300) that floating point has no digits left or so large (above 1e300) that sums
+        overflow, or the values are not real numbers at all (text, complex, masked).
 
     Notes
     -----
@@ -157,12 +160,7 @@ class ValueTable:
 
 
 def _checked_values(values: object) -> npt.NDArray[Any]:
-    try:
-        array = np.asarray(values)
-        if array.dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueTableError(f"Value table cannot be read as numbers: {error}.") from None
+    array = as_floats(values, "Values", ValueTableError, keep_single=True)
     if array.ndim != 1:
         raise ValueTableError(
             f"Value table has shape {array.shape}; expected (2**n,). Flatten it by bitmask."
@@ -195,8 +193,8 @@ def _check_numbers(array: npt.NDArray[Any], n_parties: int) -> None:
             f"Empty coalition has value {float(array[0])}; expected 0. "
             "Subtract the score of a model without data, or set it to 0."
         )
-    if 0 < largest < _LEAST_GRAIN:
+    if largest > 0 and not _LEAST_GRAIN <= largest <= _LARGEST_VALUE:
         raise ValueTableError(
-            f"Largest value is {largest}; expected at least {_LEAST_GRAIN}, or 0 for all. "
-            "Choose a smaller unit of value."
+            f"Largest value is {largest}; expected {_LEAST_GRAIN} to {_LARGEST_VALUE}, or 0 for "
+            "all. Choose another unit of value."
         )

@@ -1,16 +1,18 @@
-"""The device that a recipe runs on."""
+"""The device that a recipe runs on, and how it computes."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["choose_device", "to_device"]
+__all__ = ["choose_device", "reproducible", "to_device"]
 
 log = logging.getLogger(__name__)
 
@@ -28,3 +30,17 @@ def choose_device(wanted: str) -> torch.device:
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """An array as a tensor on the device; shared memory that may not be written to is copied."""
     return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
+
+
+@contextmanager
+def reproducible(device: torch.device, seed: int) -> Iterator[None]:
+    """Within it, dropout and the like follow the seed, and convolutions are in full float32.
+
+    CPU and CUDA share cached models, so that the shorter floats that cuDNN takes by itself would
+    not do. Torch's own random numbers go on afterwards as if nothing had been drawn.
+    """
+    cards = [torch.cuda.current_device()] if device.type == "cuda" else []
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with torch.random.fork_rng(devices=cards), exact:
+        torch.manual_seed(seed)
+        yield

@@ -63,7 +63,10 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
         raise ScoreError(f"{name} is a {type(function).__name__}; expected a function.")
 
     def checked(outputs: Tensor, targets: Tensor) -> float:
-        found = function(outputs.cpu().numpy(), targets.cpu().numpy())
+        try:
+            found = function(outputs.cpu().numpy(), targets.cpu().numpy())
+        except Exception as trouble:  # whatever the user's code raises is about the user's code
+            raise ScoreError(f"{name} failed: {trouble!r}.") from trouble
         try:
             value = float(found)
         except (TypeError, ValueError) as trouble:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.func import functional_call, vmap
 from ml.datasets.collaboration import Collaboration
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
-from ml.training.networks import Mlp, Network, TextAverage, Weights, scaled
+from ml.training.networks import Mlp, Network, TextAverage, Weights, scaled, stack_weights
 from ml.training.recipe import NETWORKS, Recipe
 
 __all__ = [
@@ -30,6 +31,11 @@ __all__ = [
     "network_for",
     "small_cnn",
 ]
+
+log = logging.getLogger(__name__)
+
+#: Samples on which a network is tried before any training.
+TRIED_SAMPLES = 3
 
 
 class NetworkError(MlError):
@@ -68,12 +74,14 @@ def code_digest(path: str) -> str:
 class ModuleNetwork(Network):
     """A module without state of its own, run for a whole stack by `torch.vmap`.
 
+    What vmap cannot run, such as an LSTM, runs for one model after the other (``one_by_one``).
     ``shaped`` turns inputs as the data hold them into what the module's forward expects. On a CPU a
     stack gains such a module nothing, so one model is trained at a time there, each in a process
     of its own if the engine has several.
     """
 
     stacks_on_cpu = 1
+    one_by_one = False
 
     def __init__(
         self,
@@ -85,22 +93,30 @@ class ModuleNetwork(Network):
         self.make = make
         self.shaped = shaped
         self.regression = regression
-        self.module = make()
+        self.module = self._made(0)
         if dict(self.module.named_buffers()):
             raise NetworkError(
                 f"{type(self.module).__name__} keeps buffers "
                 f"({', '.join(name for name, _ in self.module.named_buffers())}), which a stack of "
                 "models cannot share; use GroupNorm or LayerNorm in place of BatchNorm."
             )
-        if not dict(self.module.named_parameters()):
-            raise NetworkError(f"{type(self.module).__name__} has no parameters to train.")
+        kinds = {tensor.dtype for tensor in self.module.parameters()}
+        name = type(self.module).__name__
+        if not kinds:
+            raise NetworkError(f"{name} has no parameters to train.")
+        if kinds != {torch.float32}:
+            found = ", ".join(sorted(map(str, kinds)))
+            raise NetworkError(f"{name} has parameters of {found}; expected torch.float32.")
 
     def initial(self, seed: int) -> Weights:
         """The weights that the module makes when torch's own generator starts at the seed."""
+        parameters = self._made(seed).named_parameters()
+        return {name: tensor.detach().clone() for name, tensor in parameters}
+
+    def _made(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = self.make()
-        return {name: tensor.detach().clone() for name, tensor in module.named_parameters()}
+            return self.make()
 
     def outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
         """Outputs (models, batch, outputs) with dropout off."""
@@ -117,9 +133,11 @@ class ModuleNetwork(Network):
             found: Tensor = functional_call(self.module, own, (self.shaped(rows),))
             return found
 
-        if len(inputs) == 1:  # without vmap a single model is faster
-            single = {name: tensor[0] for name, tensor in weights.items()}
-            return one(single, inputs[0]).unsqueeze(0)
+        if len(inputs) == 1 or self.one_by_one:  # without vmap a single model is faster
+            models = [
+                {name: tensor[k] for name, tensor in weights.items()} for k in range(len(inputs))
+            ]
+            return torch.stack([one(own, rows) for own, rows in zip(models, inputs, strict=True)])
         stacked: Tensor = vmap(one, randomness="different")(weights, inputs)
         return stacked
 
@@ -153,7 +171,7 @@ def small_cnn(
 
 
 def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
-    """The recipe's network for this data, tried on two samples of it.
+    """The recipe's network for this data, tried on a few samples of it.
 
     Raises
     ------
@@ -161,22 +179,48 @@ def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
         If the network does not fit the data, or an import path leads to no module.
     """
     network = build_network(recipe, collaboration.preparation)
-    n_outputs = max(collaboration.n_classes, 1)
-    weights = {name: tensor.unsqueeze(0) for name, tensor in network.initial(0).items()}
-    rows = torch.from_numpy(collaboration.train.features[:2].copy()).unsqueeze(0)
+    samples = collaboration.train
+    rows = torch.arange(TRIED_SAMPLES) % len(samples)
+    features, targets = (torch.from_numpy(a[rows]) for a in (samples.features, samples.targets))
+    expected = (1, len(rows), max(collaboration.n_classes, 1))
     try:
-        with torch.no_grad():
-            shape = tuple(network.outputs(weights, rows).shape)
-    except (RuntimeError, TypeError, ValueError, IndexError) as trouble:
+        with torch.random.fork_rng(devices=[]):
+            weights = stack_weights([network.initial(0)])
+            with torch.no_grad():
+                found = tuple(network.outputs(weights, features.unsqueeze(0)).shape)
+            if found == expected:
+                _try_training(network, features, targets)
+    except Exception as trouble:  # whatever the user's code raises is about the user's code
+        shape = tuple(features.shape[1:])
         raise NetworkError(
-            f"{recipe.network} cannot read samples of shape {tuple(rows.shape[2:])}: {trouble}."
+            f"{recipe.network} cannot be trained on samples of shape {shape}: {trouble!r}."
         ) from trouble
-    if shape != (1, rows.shape[1], n_outputs):
+    if found != expected:
         raise NetworkError(
-            f"{recipe.network} gives outputs of shape {shape[1:]} for {rows.shape[1]} samples; "
-            f"expected {(rows.shape[1], n_outputs)}."
+            f"{recipe.network} gives outputs of shape {found[1:]} for {len(rows)} samples; "
+            f"expected {expected[1:]}."
         )
     return network
+
+
+def _try_training(network: Network, features: Tensor, targets: Tensor) -> None:
+    """One gradient of a single model and of a pair; a module that no vmap can run is noted."""
+
+    def step(n_models: int) -> None:
+        weights = stack_weights([network.initial(0)] * n_models)
+        gradients = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+        inputs, truth = (torch.stack([part] * n_models) for part in (features, targets))
+        network.gradients(weights, inputs, truth, torch.ones(truth.shape), gradients)
+
+    step(1)
+    try:
+        step(2)
+    except Exception as trouble:
+        if not isinstance(network, ModuleNetwork):
+            raise
+        log.debug("One model of a stack after the other: %r", trouble)
+        network.one_by_one = True
+        step(2)
 
 
 def build_network(recipe: Recipe, preparation: Preparation) -> Network:

@@ -67,12 +67,14 @@ class Schedule:
         trainees: list[Trainee],
         batch_size: int,
         device: torch.device,
-        window_steps: int = 128,
+        window_steps: int | None = None,
     ) -> None:
         self.trainees = trainees
         self.batch_size = batch_size
         self.device = device
         self.rows = [torch.from_numpy(t.rows.astype(np.int64)).to(device) for t in trainees]
+        # Filling a window launches a few kernels for each model, which long windows make rare.
+        window_steps = window_steps or (512 if device.type == "cuda" else 128)
         self.window_steps = min(window_steps, max(t.n_steps for t in trainees))
         shape = (self.window_steps, len(trainees), batch_size)
         self.window_rows = torch.zeros(shape, dtype=torch.int64, device=device)
@@ -117,8 +119,8 @@ class Schedule:
             return known[1]
         rows = self.rows[model]
         order = sample_order(self.trainees[model].order_key, epoch, len(rows), self.device)
-        padded = torch.zeros(steps_per_epoch * self.batch_size, dtype=torch.int64)
-        padded = padded.to(self.device)
+        length = steps_per_epoch * self.batch_size
+        padded = torch.zeros(length, dtype=torch.int64, device=self.device)
         padded[: len(rows)] = rows[order]
         shaped = padded.view(steps_per_epoch, self.batch_size)
         self._epochs[model] = (epoch, shaped)

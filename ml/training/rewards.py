@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ml.datasets.collaboration import Collaboration
@@ -28,7 +27,7 @@ from ml.errors import BrokenInvariant, MlError
 from ml.training.brackets import Scored, bisect_weights
 from ml.training.cache import ModelCache
 from ml.training.cards import write_card
-from ml.training.devices import choose_device
+from ml.training.devices import choose_device, reproducible, to_device
 from ml.training.evaluate import Judge, score_function
 from ml.training.model_files import write_model
 from ml.training.modules import network_for
@@ -91,13 +90,13 @@ class Workshop:
         self.score_of = score_function(recipe, collaboration)
         self.judge = Judge.on(self.network, self.score_of, collaboration.validation, self.device)
         self.one_sample = 1 / len(collaboration.validation)
-        self.features = torch.from_numpy(collaboration.train.features).to(self.device)
-        self.targets = torch.from_numpy(collaboration.train.targets).to(self.device)
+        self.features = to_device(collaboration.train.features, self.device)
+        self.targets = to_device(collaboration.train.targets, self.device)
 
     def step(self, stack: Stack, schedule: Schedule, at: int) -> None:
         """One step of all models of the stack."""
         rows, shares = schedule.batch(at, len(stack))
-        stack.step(gathered(self.features, rows), self.targets[rows], shares)
+        stack.step(gathered(self.features, rows), gathered(self.targets, rows), shares)
 
 
 def train_rewards(
@@ -145,9 +144,10 @@ def train_rewards(
     finalists, quests = _assign(workshop, collaboration, wanted, grand, cache)
     report = progress or (lambda done, total: None)
     report(len(finalists), n_parties)
-    for quest, candidate in _pursue(workshop, quests, collaboration.coalition_indices(grand)):
-        finalists[quest.party] = candidate
-        report(len(finalists), n_parties)
+    with reproducible(workshop.device, int(collaboration.digest[:15], 16)):
+        for quest, candidate in _pursue(workshop, quests, collaboration.coalition_indices(grand)):
+            finalists[quest.party] = candidate
+            report(len(finalists), n_parties)
     return _save(workshop, collaboration, wanted, finalists, out)
 
 

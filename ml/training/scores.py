@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ml.datasets.collaboration import Collaboration, array_digest
 from ml.engines import Engine, LocalEngine
+from ml.errors import MlError
 from ml.training.cache import FinishedModel, ModelCache
-from ml.training.devices import choose_device, to_device
-from ml.training.evaluate import Judge, score_function
+from ml.training.devices import choose_device, reproducible, to_device
+from ml.training.evaluate import Judge, ScoreError, score_function
+from ml.training.footprint import bytes_per_model
 from ml.training.modules import code_digest, network_for
 from ml.training.narrowing import Narrowing
 from ml.training.networks import Network, stack_weights
@@ -22,10 +25,25 @@ from ml.training.orders import Trainee
 from ml.training.recipe import Recipe
 from ml.training.trainer import train_stack
 
-__all__ = ["Progress", "TrainedScores", "check_training", "model_keys", "train_coalitions"]
+__all__ = [
+    "DeviceMemoryError",
+    "Progress",
+    "TrainedScores",
+    "check_training",
+    "model_keys",
+    "train_coalitions",
+]
+
+#: What the stacks that are laid out for a CUDA device may take of it; the same for every device,
+#: so that the layout does not depend on who trains.
+STACK_BYTES_ON_CUDA = 8 * 2**30
 
 #: Called with steps done and steps in all; a step is one batch of one model.
 Progress = Callable[[int, int], None]
+
+
+class DeviceMemoryError(MlError):
+    """A stack of models does not fit the memory of its device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +135,35 @@ def train_chunk(
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
     )
-    for advance in advances:
-        finished = []
-        for index, narrow in advance.finished:
-            weights = narrowing.grow(narrow, initial[chunk[index].seed])
-            finished.append(FinishedModel(chunk[index].key, judge.score(weights), weights))
-        yield advance.n_steps, tuple(finished)
+    try:
+        with reproducible(device, int(chunk[0].key[:15], 16)):
+            for advance in advances:
+                finished = []
+                for index, narrow in advance.finished:
+                    weights = narrowing.grow(narrow, initial[chunk[index].seed])
+                    score = judge.score(weights)
+                    # Whoever asked for the model may be on a machine without such a device.
+                    there = {name: tensor.cpu() for name, tensor in weights.items()}
+                    finished.append(FinishedModel(chunk[index].key, score, there))
+                yield advance.n_steps, tuple(finished)
+    except torch.OutOfMemoryError as trouble:
+        raise DeviceMemoryError(
+            f"A stack of {len(chunk)} models does not fit the device's memory ({trouble}). Set "
+            f"training.stack_size below {len(chunk)}."
+        ) from trouble
+
+
+def layout_size(
+    network: Network, recipe: Recipe, collaboration: Collaboration, device_type: str
+) -> int:
+    """How many models train as one stack: the recipe's number, or what suits and fits."""
+    if recipe.stack_size:
+        return recipe.stack_size
+    size = network.best_stack_size(device_type)
+    if device_type != "cuda":
+        return size
+    each = bytes_per_model(network, collaboration, recipe.batch_size)
+    return max(1, min(size, STACK_BYTES_ON_CUDA // each))
 
 
 def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
@@ -134,7 +175,16 @@ def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
         If they do not; nothing was trained.
     """
     network = network_for(recipe, collaboration)
-    score_function(recipe, collaboration)
+    score_of = score_function(recipe, collaboration)
+    if ":" in recipe.score:
+        judge = Judge.on(network, score_of, collaboration.validation, torch.device("cpu"))
+        outputs = judge.outputs(network.initial(0))
+        first, again = (score_of(outputs, judge.targets) for _ in range(2))
+        if first != again:
+            raise ScoreError(
+                f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
+                "one score. Leave chance out of it."
+            )
     return network
 
 
@@ -165,10 +215,15 @@ def train_coalitions(
     ------
     CollaborationError
         If a coalition is empty or has members beyond the last party.
+    DeviceMemoryError
+        If a stack is too large for its device; what was finished is kept.
     """
     asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
     network = check_training(collaboration, recipe)
-    stack_size = recipe.stack_size or network.best_stack_size(choose_device(recipe.device).type)
+    runner: Engine = engine or LocalEngine()
+    device_type = runner.device_type if recipe.device != "cpu" else "cpu"
+    device_type = device_type or choose_device(recipe.device).type
+    stack_size = layout_size(network, recipe, collaboration, device_type)
     store = ModelCache(cache)
     per_coalition = [_assignments(collaboration, recipe, int(c)) for c in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
@@ -188,9 +243,7 @@ def train_coalitions(
     done = total - sum(a.trainee.n_steps for chunk in chunks for a in chunk)
     if progress is not None:
         progress(done, total)
-    running = (engine or LocalEngine()).run(
-        train_chunk, (collaboration, recipe), [chunk for chunk in chunks if chunk]
-    )
+    running = runner.run(train_chunk, (collaboration, recipe), [chunk for chunk in chunks if chunk])
     try:
         for n_steps, finished in running:
             for model in finished:
@@ -210,5 +263,5 @@ def train_coalitions(
         scores=np.array(by_seed, dtype=np.float64).reshape(len(asked), len(recipe.seeds)).T,
         n_trained=len(distinct) - n_recalled,
         n_recalled=n_recalled,
-        device=choose_device(recipe.device).type,
+        device=device_type,
     )

@@ -95,7 +95,7 @@ class Stack:
         return Snapshot(copied(self.weights), (copied(first), copied(second)), self.step_count)
 
 
-def gathered(features: Tensor, rows: Tensor) -> Tensor:
-    """Features of rows (models, batch) as (models, batch, ...)."""
-    flat = features.index_select(0, rows.flatten())
-    return flat.view(*rows.shape, *features.shape[1:])
+def gathered(table: Tensor, rows: Tensor) -> Tensor:
+    """Features or targets of rows (models, batch) as (models, batch, ...)."""
+    flat = table.index_select(0, rows.flatten())
+    return flat.view(*rows.shape, *table.shape[1:])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ml.training.graphs import Stepper
+from ml.training.graphs import Recorder, Stepper
 from ml.training.networks import Network, Weights
 from ml.training.orders import Schedule, Trainee
 from ml.training.stack import Stack
@@ -34,6 +34,7 @@ def train_stack(
     *,
     batch_size: int,
     learning_rate: float,
+    recorder: Recorder | None = None,
 ) -> Iterator[Advance]:
     """Train every trainee; a finished one is yielded, by its index, as soon as it is done.
 
@@ -45,30 +46,33 @@ def train_stack(
         Longest first, so that finished models are the tail of the stack.
     features, targets : tensors (samples, ...)
         The training data that the trainees' rows point into, on the device of the weights.
+    recorder : optional
+        What records the step for replays; see `Stepper` for what it is otherwise.
     """
     lengths = [trainee.n_steps for trainee in trainees]
     if lengths != sorted(lengths, reverse=True):
         raise ValueError("The stack's trainees must come longest first.")
-    device = features.device
     stack = Stack(network, {name: t.clone() for name, t in weights.items()}, learning_rate)
-    stepper = Stepper(stack, features, targets)
-    window_steps = 512 if device.type == "cuda" else 128
-    schedule = Schedule(trainees, batch_size, device, window_steps)
+    stepper = Stepper(stack, features, targets, recorder)
+    schedule = Schedule(trainees, batch_size, features.device)
     alive, step = len(trainees), 0
-    while alive:
-        until = lengths[alive - 1]
-        while step < until:
-            pause = min(until, step + STEPS_BETWEEN_REPORTS)
-            done = alive * (pause - step)
-            for now in range(step, pause):
-                stepper.step(*schedule.batch(now, len(stack)))
-            step = pause
-            if step < until:
-                yield Advance(done)
-        n_left = sum(length > step for length in lengths)
-        finished = [(index, stack.model(index)) for index in range(n_left, alive)]
-        alive = n_left
-        if alive and not stepper.keeps_width(alive):
-            stack.keep(alive)
-            stepper.forget()
-        yield Advance(done, tuple(finished))
+    try:
+        while alive:
+            until = lengths[alive - 1]
+            while step < until:
+                pause = min(until, step + STEPS_BETWEEN_REPORTS)
+                done = alive * (pause - step)
+                for now in range(step, pause):
+                    stepper.step(*schedule.batch(now, len(stack)))
+                step = pause
+                if step < until:
+                    yield Advance(done)
+            n_left = sum(length > step for length in lengths)
+            finished = [(index, stack.model(index)) for index in range(n_left, alive)]
+            alive = n_left
+            if alive and not stepper.keeps_width(alive):
+                stack.keep(alive)
+                stepper.forget()
+            yield Advance(done, tuple(finished))
+    finally:
+        stepper.forget()

@@ -34,11 +34,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: its number (from 1), what kind of thing it records, and the fields of that."""
+    """One line: its number (from 1), what kind of thing it records, and the fields of that.
+
+    ``digest`` is the running digest, hex: it commits to this line and all before it.
+    """
 
     line: int
     kind: str
     fields: dict[str, Any]
+    digest: str
 
     def __getitem__(self, key: str) -> Any:
         return self.fields[key]
@@ -106,7 +110,7 @@ def _parse_line(path: Path | None, number: int, line: bytes, before: bytes) -> t
         raise JournalFault(path, number, "its own line number is another; restore the file.")
     if kind not in (FIRST_KINDS if number == 1 else KINDS - FIRST_KINDS):
         raise JournalFault(path, number, f"kind {kind!r} has no place on this line.")
-    return Entry(number, kind, content), digest
+    return Entry(number, kind, content, digest.hex()), digest
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
@@ -185,7 +189,7 @@ class Journal:
                 # Half a line may be there; whatever came after it would be read as part of it.
                 self.close()
                 raise
-        entry = Entry(number, kind, fields)
+        entry = Entry(number, kind, fields, digest.hex())
         self._entries.append(entry)
         self._last_digest = digest
         return entry

@@ -11,7 +11,7 @@ from requests import HTTPError, RequestException
 from web3.providers.rpc import HTTPProvider
 
 from settlement.chain.errors import ChainSpecError, ProviderUnreachable, RpcFailed
-from settlement.chain.spec import FROM_ENVIRONMENT
+from settlement.chain.spec import FROM_ENVIRONMENT, is_endpoint
 
 __all__ = ["RpcClient", "endpoint_address", "waits_s"]
 
@@ -34,8 +34,8 @@ def endpoint_address(provider: str) -> str:
         return provider
     name = provider.removeprefix(FROM_ENVIRONMENT)
     found = os.environ.get(name, "")
-    if not found.startswith(("http://", "https://")):
-        what = "no http:// or https:// address" if found else "nothing"
+    if not is_endpoint(found):
+        what = "no http:// or https:// address of a host" if found else "nothing"
         raise ChainSpecError(
             [("chain.provider", f"the environment variable {name} holds {what}; set it.")]
         )

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from settlement.chain.errors import ChainSpecError
 
-__all__ = ["IN_PROCESS", "ChainSpec"]
+__all__ = ["IN_PROCESS", "ChainSpec", "is_endpoint"]
 
 IN_PROCESS = "in-process"
 FROM_ENVIRONMENT = "env:"
@@ -18,6 +19,22 @@ GWEI = 10**9
 MIN_BLOCK_GAS = 5_000
 MAX_BLOCK_GAS = 2**63 - 1
 SEED_BYTES = 32
+
+
+def is_endpoint(address: str) -> bool:
+    """Whether this is an http or https address that names a host.
+
+    Examples
+    --------
+    >>> is_endpoint("http://127.0.0.1:8545"), is_endpoint("http://"), is_endpoint("http://h:99999")
+    (True, False, False)
+    """
+    try:
+        parts = urlsplit(address)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no number of a port, or brackets that do not close
+        return False
+    return named and parts.scheme in ("http", "https") and not re.search(r"\s", address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +110,12 @@ class ChainSpec:
                 faults.append(
                     ("chain_id", f'the "{IN_PROCESS}" provider has its own; leave it out.')
                 )
-        elif not self.provider.startswith(("http://", "https://", FROM_ENVIRONMENT)):
+        elif not (self.provider.startswith(FROM_ENVIRONMENT) or is_endpoint(self.provider)):
             faults.append(
                 (
                     "provider",
-                    f'found "{self.provider}"; expected "{IN_PROCESS}", an address that begins '
-                    f'with http:// or https://, or "{FROM_ENVIRONMENT}NAME".',
+                    f'found "{self.provider}"; expected "{IN_PROCESS}", an address such as '
+                    f'http://127.0.0.1:8545 or https://host, or "{FROM_ENVIRONMENT}NAME".',
                 )
             )
         elif self.chain_id is None:

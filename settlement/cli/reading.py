@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from settlement.cli.printing import as_json, print_json, round_folder
-
-if TYPE_CHECKING:
-    from settlement.audit import Finding
+from settlement.cli.printing import as_json, print_json, progress_bars, round_folder
 
 __all__ = ["list_rounds", "show", "verify"]
 
@@ -46,45 +42,31 @@ def show(folder: Path, json_: bool) -> None:
 def verify(folder: Path, retrain: int | None, json_: bool) -> None:
     """Recompute the finished round in DIR from its value table and the chain's logs alone.
 
-    Names every file or figure that does not agree, and then exits 1. With --retrain, trains K
-    random coalitions again and says how likely so many would find forged entries.
+    Names every file or figure that does not agree, and then exits 1. With --retrain, also hashes
+    the data again, trains K random coalitions again, says how likely so many would find forged
+    entries, and scores every model reward again.
     """
-    from settlement.audit import audit_round
+    from settlement.audit import audit_round, not_measured
 
     findings = audit_round(folder)
     if retrain and all(finding.trouble is None for finding in findings):
-        findings += _retrain(folder, retrain)
+        from settlement.retraining import measure_again
+
+        with progress_bars() as progress:
+            findings += measure_again(folder, retrain, progress=progress)
     agrees = all(finding.trouble is None for finding in findings)
+    left_out = not_measured(folder) if agrees and not retrain else None
     if json_:
         rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
-        print_json({"agrees": agrees, "findings": rows})
+        print_json({"agrees": agrees, "findings": rows, "not_checked": left_out})
     else:
         for finding in findings:
             mark = "ok   " if finding.trouble is None else "WRONG"
             click.echo(f"{mark} {finding.check}" + (f": {finding.trouble}" * bool(finding.trouble)))
+        if left_out:
+            click.echo(f"not checked: {left_out}")
     if not agrees:
         raise click.exceptions.Exit(1)
-
-
-def _retrain(folder: Path, n_coalitions: int) -> tuple[Finding, ...]:
-    from settlement.audit import Finding
-    from settlement.documents import ValueDocument
-    from settlement.retraining import detection_probability, retrain_sample
-    from settlement.store import RoundFolder
-
-    done = retrain_sample(folder, n_coalitions)
-    stored = ValueDocument.read(RoundFolder(folder))
-    n_entries = len(stored.coalitions or stored.values[1:])
-    chances = ", ".join(
-        f"{share:.0%} forged: {detection_probability(n_entries, share, n_coalitions):.3f}"
-        for share in (0.05, 0.1, 0.25)
-    )
-    check = (
-        f"{n_coalitions} of {n_entries} coalitions trained again, scores within "
-        f"{max(done.differences):.4f} (chance to find one if {chances})"
-    )
-    forged = f"scores of coalitions {list(done.forged)} are others" if done.forged else None
-    return (Finding(check, forged),)
 
 
 @click.command("list")

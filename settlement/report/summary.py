@@ -77,6 +77,7 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "parties": parties,
         "transfers": settlement.transfers,
         "plan_id": settlement.plan_id,
+        "not_posted": settlement.not_posted,
         "escrow": opened.escrow,
         "escrow_balance_wei": settlement.escrow_balance_wei,
         "settlement_block": settlement.settlement_block,
@@ -99,12 +100,15 @@ def summary_text(summary: dict[str, Any]) -> str:
     if trained:
         header += ["reward's score", "on holdout"]
     lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
-    lines += ["", "transfers (base units)"]
     transfers = [
         [names[t["debtor"]], "->", names[t["creditor"]], f"{t['amount_units']:,}"]
         for t in summary["transfers"]
     ]
-    lines += ["  " + line for line in text_table(["debtor", "", "creditor", "amount"], transfers)]
+    if transfers:
+        table = text_table(["debtor", "", "creditor", "amount"], transfers)
+        lines += ["", "transfers (base units)", *("  " + line for line in table)]
+    else:
+        lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary), ""]
     return "\n".join(lines)
 
@@ -131,7 +135,10 @@ def _score(score: float | None) -> str:
 def _chain_lines(summary: dict[str, Any]) -> list[str]:
     gas = summary["gas"]
     settling = sum(used for label, used in gas.items() if label.startswith(SETTLING))
+    not_posted = summary["not_posted"]
+    signed = f"settled by signatures: the allocation could not be posted. {not_posted}"
     return [
+        *([signed] if not_posted else []),
         f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
         f"plan {summary['plan_id'][:16]}...",
         f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "

@@ -12,14 +12,20 @@ from ml.game import (
     allocate,
     allocate_estimate,
     allocate_seeds,
+    describe_coalition,
 )
 from settlement.bridge import budgets_of_deposits
 from settlement.config import RoundConfig
 from settlement.documents import AllocationDocument, OpenedRound, ValueDocument
+from settlement.errors import SettlementError
 from settlement.stages.context import RoundContext
 from settlement.stages.train import estimate_of
 
-__all__ = ["allocation_document", "carry_out"]
+__all__ = ["OtherSample", "allocation_document", "carry_out"]
+
+
+class OtherSample(SettlementError):
+    """The coalitions that were trained are not those that the estimator draws."""
 
 
 def carry_out(context: RoundContext) -> None:
@@ -62,10 +68,22 @@ def _estimated(
     known = dict(zip(values.coalitions or [], values.values, strict=True))
 
     def recall(coalitions: np.ndarray) -> np.ndarray:
+        if missing := [c for c in coalitions.tolist() if c not in known]:
+            raise OtherSample(_other_sample(values, missing[0], "is not in it"))
         return np.array([known[coalition] for coalition in coalitions.tolist()])
 
-    estimated = allocate_estimate(estimate_of(config, recall, len(known)), budgets, caps)
+    estimate = estimate_of(config, recall)
+    if more := sorted(known.keys() - set(estimate.coalitions.tolist())):
+        raise OtherSample(_other_sample(values, more[0], "is in it"))
+    estimated = allocate_estimate(estimate, budgets, caps)
     return _document(opened, estimated.allocation, estimated)
+
+
+def _other_sample(values: ValueDocument, coalition: int, found: str) -> str:
+    return (
+        f"{values.STAGE}/{values.FILE} holds another sample of coalitions than the estimation of "
+        f"the terms asks for: {describe_coalition(coalition, values.parties)} {found}."
+    )
 
 
 def _document(

@@ -19,7 +19,14 @@ from settlement.posting import hash_of_caps
 from settlement.stages.context import RoundContext
 from settlement.store import dump_json
 
-__all__ = ["TERMS_FILE", "DepositsMissing", "RoundNotOpened", "carry_out", "deposit_alone"]
+__all__ = [
+    "TERMS_FILE",
+    "DepositsMissing",
+    "RoundNotOpened",
+    "carry_out",
+    "deposit_alone",
+    "estimation_terms",
+]
 
 TERMS_FILE = "terms.json"
 
@@ -141,6 +148,14 @@ def _check_data(config: RoundConfig) -> str | None:
     return collaboration.digest
 
 
+def estimation_terms(config: RoundConfig) -> dict[str, Any] | None:
+    """Which coalitions are sampled, and how; None where all values are known.
+
+    Part of the terms, so that nobody tries several seeds and keeps the one that suits.
+    """
+    return config.values.model_dump(exclude={"given"}) if config.estimates else None
+
+
 def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[str, Any]:
     """What the parties agree to; the escrow holds the SHA-256 of this document."""
     funding_deadline = chain.started_at + config.chain.funding_s
@@ -164,6 +179,7 @@ def _terms(config: RoundConfig, chain: Chain, data_digest: str | None) -> dict[s
         "settlement": config.chain.settlement,
         **(posted if config.chain.settlement == "optimistic" else {}),
         "given_values": list(config.given_values) if config.given_values else None,
+        "estimation": estimation_terms(config),
         "data_sha256": data_digest,
         "recipe_sha256": config.recipe.digest if config.recipe else None,
     }

@@ -8,25 +8,23 @@ from settlement.chain.escrow import EscrowClient
 from settlement.config import party_account
 from settlement.documents import OpenedRound, SettlementDocument
 from settlement.errors import BrokenInvariant
-from settlement.plans import plan_of
+from settlement.plans import RoundPlan, plan_of
 from settlement.stages.context import RoundContext, gas_by_label
 from settlement.stages.ways import settle_optimistically, settle_unanimously
-from settlement.terms import SettlementPlan, net_positions_of
+from settlement.terms import net_positions_of
 
 __all__ = ["carry_out"]
-
-WAYS = {"unanimous": settle_unanimously, "optimistic": settle_optimistically}
 
 
 def carry_out(context: RoundContext) -> None:
     """Execute the plan, all or nothing; then every party withdraws what is its own."""
     opened = OpenedRound.read(context.folder)
-    plan = plan_of(context.folder, context.config)
+    planned = plan_of(context.folder, context.config)
     with (
         context.folder.write_stage("settle", inputs=["open", "train", "allocate"]) as folder,
         context.open_chain() as chain,
     ):
-        _settle_on_chain(context, chain, opened, plan).write(folder)
+        _settle_on_chain(context, chain, opened, planned).write(folder)
 
 
 def _withdraw(chain: Chain, escrow: EscrowClient, opened: OpenedRound, party: int) -> None:
@@ -41,13 +39,16 @@ def _withdraw(chain: Chain, escrow: EscrowClient, opened: OpenedRound, party: in
 
 
 def _settle_on_chain(
-    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+    context: RoundContext, chain: Chain, opened: OpenedRound, planned: RoundPlan
 ) -> SettlementDocument:
-    n_parties = len(opened.parties)
+    plan, n_parties = planned.plan, len(opened.parties)
     n_steps = n_parties + 1
     context.progress("settle", 0, n_steps)
     escrow = EscrowClient(chain, opened.escrow)
-    settlement = WAYS[opened.settlement](context, chain, opened, plan)
+    if planned.posting is None:
+        settlement = settle_unanimously(context, chain, opened, planned)
+    else:
+        settlement = settle_optimistically(chain, opened, plan, planned.posting)
     context.progress("settle", 1, n_steps)
     positions = net_positions_of(plan.transfers, n_parties)
     for party in range(n_parties):
@@ -62,6 +63,7 @@ def _settle_on_chain(
         )
     return SettlementDocument(
         plan_id=plan.plan_id.hex(),
+        not_posted=planned.not_posted,
         net_positions_units=[position.amount_units for position in positions],
         transfers=[
             {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
@@ -72,4 +74,6 @@ def _settle_on_chain(
         withdrawn_units=list(ledger.withdrawn_units),
         escrow_balance_wei=left,
         gas=gas_by_label(chain),
+        journal_lines=len(chain.journal.entries),
+        journal_digest=chain.journal.digest,
     )

@@ -40,10 +40,10 @@ def carry_out(context: RoundContext) -> None:
     config = context.config
     if config.given_values is not None:
         document = value_document(config, np.array([config.given_values]), source="given")
-    elif config.values.method == "exact":
-        document = _train_all(context)
-    else:
+    elif config.estimates:
         document = _train_sample(context)
+    else:
+        document = _train_all(context)
     with context.folder.write_stage("train", inputs=["open"]) as folder:
         document.write(folder)
 
@@ -183,17 +183,13 @@ def _train_sample(context: RoundContext) -> ValueDocument:
     return value_document(context.config, scores, coalitions=coalitions, device=batches[-1].device)
 
 
-def estimate_of(
-    config: RoundConfig,
-    evaluate: Callable[[np.ndarray], np.ndarray],
-    evaluations: int | None = None,
-) -> FlowEstimate:
+def estimate_of(config: RoundConfig, evaluate: Callable[[np.ndarray], np.ndarray]) -> FlowEstimate:
     """The round's estimate of its flows; the same coalitions whoever asks."""
     values = config.values
     return estimate_flows(
         evaluate,
         len(config.parties),
-        evaluations or values.evaluations,
+        values.evaluations,
         values.seed,
         values.estimator,
     )

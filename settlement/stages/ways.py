@@ -10,8 +10,8 @@ from settlement.config import OPERATOR, party_account
 from settlement.documents import OpenedRound
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.events import Challenged, Proposed
-from settlement.plans import posting_of, table_hash_of
-from settlement.posting import Fault
+from settlement.plans import RoundPlan
+from settlement.posting import Fault, Posting
 from settlement.signatures import collect_signatures
 from settlement.stages.context import RoundContext
 from settlement.terms import SettlementPlan
@@ -28,9 +28,12 @@ class ProposalDisproved(SettlementError):
 
 
 def settle_unanimously(
-    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+    context: RoundContext, chain: Chain, opened: OpenedRound, planned: RoundPlan
 ) -> Log:
     """What all parties have signed settles at once: no deadline has to pass.
+
+    The contract takes such a plan whatever way the terms name, so this is also the way on for an
+    allocation that cannot be posted.
 
     Raises
     ------
@@ -38,24 +41,29 @@ def settle_unanimously(
         If a party has not signed and its key is not at hand.
     """
     accounts = [party_account(party) for party in range(len(opened.parties))]
-    table_hash = table_hash_of(context.folder, context.config)
-    typed_data = settlement_typed_data(plan, table_hash)
+    typed_data = settlement_typed_data(planned.plan, planned.table_hash)
     found = collect_signatures(context.folder, chain, typed_data, opened.addresses, accounts)
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):
         names = zip(opened.parties, found, strict=True)
         missing = ", ".join(name for name, signature in names if signature is None)
+        why = f" It cannot be posted instead: {planned.not_posted}" if planned.not_posted else ""
         raise SignaturesMissing(
             f"{len(signatures)} of {len(found)} parties have signed the plan; missing: {missing}. "
-            f"Let each run `fairround sign {context.folder.path} --party NAME`, then settle again."
+            f"Let each run `fairround sign {context.folder.path} --party NAME`, then settle "
+            f"again.{why}"
         )
     escrow = EscrowClient(chain, opened.escrow)
-    operator = chain.account(OPERATOR)
-    return escrow.settle(plan, operator, signatures=signatures, table_hash=table_hash)
+    return escrow.settle(
+        planned.plan,
+        chain.account(OPERATOR),
+        signatures=signatures,
+        table_hash=planned.table_hash,
+    )
 
 
 def settle_optimistically(
-    context: RoundContext, chain: Chain, opened: OpenedRound, plan: SettlementPlan
+    chain: Chain, opened: OpenedRound, plan: SettlementPlan, posting: Posting
 ) -> Log:
     """Post table, allocation and plan with a bond; carry out what nobody disproves in time.
 
@@ -69,7 +77,6 @@ def settle_optimistically(
         If the chain found a posted figure wrong.
     """
     escrow, operator = EscrowClient(chain, opened.escrow), chain.account(OPERATOR)
-    posting = posting_of(context.folder, context.config)
     _refuse_disproved(escrow, opened)
     if f"propose/{opened.round_id}" not in chain.labels():
         chain.advance_to(opened.funding_deadline + 1)  # deposits can change no more

@@ -9,7 +9,7 @@ from settlement.chain.chain import open_chain
 from settlement.chain.escrow import EscrowClient
 from settlement.config import OPERATOR, read_config
 from settlement.documents import OpenedRound
-from settlement.plans import plan_of, posting_of
+from settlement.plans import plan_of
 from settlement.store import RoundFolder
 
 
@@ -29,6 +29,35 @@ def test_an_honest_posting_settles_after_its_window(fairround, optimistic):
     assert [p["withdrawn_units"] for p in result["parties"]] == [0, 1_112_500, 1_087_500]
     assert result["escrow_balance_wei"] == 0
     assert any("propose" in label for label in result["gas"])
+    fairround("verify", optimistic)
+
+
+ILL_CONDITIONED = """
+[round]
+name = "two parties pay almost only each other"
+[values]
+given = [0.0, 0.1, 0.1, 0.9, 1e-9, 0.100000001, 0.100000001, 0.900000001]
+[chain]
+settlement = "optimistic"
+[[party]]
+name = "a"
+budget = 0
+[[party]]
+name = "b"
+budget = 0
+[[party]]
+name = "c"
+cap = 0
+"""
+
+
+def test_an_allocation_that_cannot_be_posted_settles_by_signatures(fairround, optimistic):
+    (optimistic / "round.toml").write_text(ILL_CONDITIONED)
+    result = json.loads(fairround("run", optimistic, "--json"))
+    assert "Dual value" in result["not_posted"]
+    assert not any("propose" in label for label in result["gas"])
+    assert [p["withdrawn_units"] for p in result["parties"]] == [0, 0, 1_000_000]
+    assert "could not be posted. Dual value" in fairround("show", optimistic)
     fairround("verify", optimistic)
 
 
@@ -65,12 +94,12 @@ def propose(path, change):
     folder = RoundFolder(path)
     config = read_config(folder.config_path)
     opened = OpenedRound.read(folder)
-    posting = posting_of(folder, config)
+    planned = plan_of(folder, config)
     with open_chain(folder.chain_path, config.chain_spec()) as chain:
         escrow, operator = EscrowClient(chain, opened.escrow), chain.account(OPERATOR)
         chain.advance_to(opened.funding_deadline + 1)
-        escrow.commit_table(opened.round_id, operator, posting.table_hash)
-        escrow.propose(plan_of(folder, config), operator, change(posting))
+        escrow.commit_table(opened.round_id, operator, planned.posting.table_hash)
+        escrow.propose(planned.plan, operator, change(planned.posting))
 
 
 def test_a_vanished_operator_keeps_nobody_from_its_deposit(fairround, optimistic):

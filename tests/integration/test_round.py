@@ -91,6 +91,20 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
     fairround("verify", three_parties)
 
 
+@pytest.mark.parametrize("n_lost", [1, 2])
+def test_a_finished_round_misses_the_last_lines_of_its_journal(fairround, three_parties, n_lost):
+    """Not even a lost receipt, which a replay would write again."""
+    fairround("run", three_parties)
+    journal = three_parties / "chain" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-n_lost]))
+    told = f"journal.jsonl, line {len(lines) - n_lost}: it ends here"
+    assert told in fairround("verify", three_parties, code=1)
+    assert told in fairround("run", three_parties, code=1)
+    journal.write_bytes(b"".join(lines))
+    fairround("verify", three_parties)
+
+
 def test_a_stage_refuses_a_tampered_file_of_an_earlier_one(fairround, three_parties):
     for stage in STAGES[:2]:
         fairround(stage, three_parties)
@@ -271,14 +285,75 @@ def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
     assert {path: after[path] for path in before} == before
 
 
-def test_retraining_finds_a_forged_score(fairround, digits):
-    """A forger who also rewrites all that follows from the score is found by training alone."""
-    fairround("open", digits)
-    fairround("train", digits)
-    document = json.loads((digits / "train" / "values.json").read_text())
-    assert retraining.retrain_sample(digits, 7).forged == ()
-    document["scores"][0][5] -= 0.05
-    shutil.rmtree(digits / "train")
-    with RoundFolder(digits).write_stage("train", inputs=["open"]) as folder:
-        (folder / "values.json").write_bytes(dump_json(document))
-    assert retraining.retrain_sample(digits, 7).forged == (5,)
+def forge(folder, stage, inputs, change):
+    """What a forger does who seals the files of a stage again."""
+    old = {path.name: path.read_bytes() for path in (folder / stage).iterdir()}
+    del old["seal.json"]
+    shutil.rmtree(folder / stage)
+    with RoundFolder(folder).write_stage(stage, inputs=inputs) as new:
+        for name, content in old.items():
+            (new / name).write_bytes(content)
+        change(new)
+
+
+def test_measuring_again_finds_forged_scores_and_models(fairround, digits):
+    """A forger who also seals all that follows again is found by measuring alone."""
+    edit(digits, "epochs = 30", "epochs = 10")
+    fairround("run", digits)
+    assert "not checked: the data" in fairround("verify", digits)
+    confirmed = fairround("verify", digits, "--retrain", "7")
+    assert "ok    7 of 7 coalitions trained again, scores within 0.0" in confirmed
+    assert "ok    3 model rewards scored again" in confirmed
+    assert "not checked" not in confirmed
+
+    def swap(reward):
+        """High gets low's model under the card and the name of its own."""
+        names = [json.loads((reward / "rewards.json").read_text())["rewards"][k] for k in (0, 2)]
+        source, target = (entry["file"] for entry in names)
+        (reward / target).write_bytes((reward / source).read_bytes())
+        for path in (reward / "rewards.json", (reward / target).with_suffix(".json")):
+            path.write_text(path.read_text().replace(names[1]["sha256"], names[0]["sha256"]))
+
+    forge(digits, "reward", ["open", "train", "allocate"], swap)
+    data, scores, rewards = retraining.measure_again(digits, 1)
+    assert data.trouble is None
+    assert scores.trouble is None
+    assert "reward/2-high.safetensors of high: It scores 0." in rewards.trouble
+
+    def lower(train):
+        document = json.loads((train / "values.json").read_text())
+        document["scores"][0][5] -= 0.05
+        (train / "values.json").write_bytes(dump_json(document))
+
+    forge(digits, "train", ["open"], lower)
+    forge(digits, "allocate", ["open", "train"], lambda new: None)
+    forge(digits, "reward", ["open", "train", "allocate"], lambda new: None)
+    _, scores, _ = retraining.measure_again(digits, 7)
+    assert scores.trouble.startswith("train/values.json: {low, high} scores 0.")
+
+
+def test_verify_names_other_data_and_a_model_reward_that_is_missing(fairround, digits):
+    edit(digits, "epochs = 30", "epochs = 3")
+    fairround("run", digits)
+    config = digits / "round.toml"
+    agreed = config.read_text()
+    edit(digits, "holdout_share = 0.5", "holdout_share = 0.4")
+    message = fairround("verify", digits, "--retrain", "1", code=1)
+    assert "WRONG files of open: round.toml" in message
+    for stage in STAGES:  # sealed again with the other data
+        inputs = STAGES[: STAGES.index(stage)]
+        forge(digits, stage, inputs, lambda new: None)
+    fairround("verify", digits)  # the terms hold the data's hash alone
+    message = fairround("verify", digits, "--retrain", "1", code=1)
+    assert "WRONG data: The data has SHA-256" in message
+    config.write_text(agreed)
+
+    def lose(reward):
+        document = json.loads((reward / "rewards.json").read_text())
+        (reward / document["rewards"].pop()["file"]).unlink()
+        (reward / "rewards.json").write_bytes(dump_json(document))
+
+    for stage in STAGES:
+        inputs = STAGES[: STAGES.index(stage)]
+        forge(digits, stage, inputs, lose if stage == "reward" else lambda new: None)
+    assert "parties is [0, 1]" in fairround("verify", digits, code=1)

@@ -1,3 +1,4 @@
+import math
 from decimal import Decimal
 from fractions import Fraction
 
@@ -37,6 +38,18 @@ def test_net_positions_are_within_one_unit_of_the_exact_figure(case):
     payoffs, deposits = case
     for position, payoff in zip(net_positions(payoffs, deposits, NU), payoffs, strict=True):
         assert abs(position.amount_units - Fraction(payoff) * NU) <= 1 + Fraction(1, 1000)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12), st.sampled_from([1, 10**15, 2**63 - 1]))
+def test_any_exchange_rate_settles_payoffs_that_balance_up_to_float_rounding(payoffs, rate):
+    """At the finest rates the rounding of one float is a thousand base units."""
+    payoffs = [*payoffs, -sum(payoffs)]
+    deposits = [max(0, math.ceil(-payoff * rate)) for payoff in payoffs]
+    amounts = [p.amount_units for p in net_positions(payoffs, deposits, rate)]
+    assert sum(amounts) == 0
+    for amount, deposit, payoff in zip(amounts, deposits, payoffs, strict=True):
+        assert amount >= -deposit
+        assert abs(amount - Fraction(payoff) * rate) <= len(payoffs) + rate / 10**14
 
 
 def test_a_payoff_below_its_deposit_by_float_rounding_pays_the_deposit():

@@ -154,6 +154,13 @@ def test_what_cannot_be_posted_is_refused_with_numbers(options, message):
         post_allocation([5, 5], NU, **options)
 
 
+def test_equations_that_money_hardly_leaves_are_refused_not_walked_for_ever():
+    """Two parties pay each other 0.8 and the third, which is capped, a few 1e-12."""
+    values = [0, 1.2e-5, 0.2, 0.9999992, 5.6e-12, 1.2000007e-5, 0.20000001, 1]
+    with pytest.raises(PostingError, match="settled after 100000 sweeps"):
+        post_allocation([0, 0, 10], NU, values=values, wanted=[None, None, 0])
+
+
 @pytest.mark.parametrize(("n_parties", "rate"), [(1, NU), (65, NU), (3, 0), (3, 2**48 + 1)])
 def test_rounds_that_the_contract_does_not_take_are_refused(n_parties, rate):
     with pytest.raises(PostingError, match="expected"):

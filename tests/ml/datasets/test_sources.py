@@ -1,7 +1,9 @@
 """Every source, from small files made here; what cannot be used is a named error."""
 
 import gzip
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,12 +51,39 @@ def test_csv_is_scaled_and_split_by_shares(tmp_path):
         ("s,tall,2,1", '"height" holds what is no number'),
         ("s,nan,2,1", "NaN or infinite, first in row 2"),
         ("s,inf,2,1", "NaN or infinite, first in row 2"),
-        ("s,1,2,", "empty label"),
+        ("s,1,2,", "Found label ''; expected a label"),
+        ("s,1,2,NaN", "Found label 'NaN'; expected a label"),
+        ("s0,1,2,1,5", "line 4 has 5 cells"),
+        ("s" * 140_000 + ",1,2,1", "field larger than field limit"),
     ],
 )
 def test_csv_faults_are_named_with_their_place(tmp_path, bad, message):
+    path = write_csv(tmp_path / "all.csv", bad=bad)
     with pytest.raises(DataError, match=message):
-        load_csv(write_csv(tmp_path / "all.csv", bad=bad))
+        load_csv(path)
+
+
+def test_a_spreadsheets_csv_is_read_as_it_is_meant(tmp_path):
+    path = write_csv(tmp_path / "all.csv")
+    plain = load_csv(path).digest
+    text = path.read_text().replace(",", " , ").replace("\n", "\r\n")
+    path.write_text("\ufeff" + text + "\r\n\r\n", newline="")
+    assert load_csv(path).digest == plain
+
+
+def test_columns_and_ids_that_are_there_twice_are_refused(tmp_path):
+    path = write_csv(tmp_path / "all.csv")
+    text = path.read_text()
+    path.write_text(text.replace("height,width", "width,width"))
+    with pytest.raises(DataError, match='column "width" more than once'):
+        load_csv(path)
+    path.write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(DataError, match=r"has 1 ids more than once, first \"s.*0\""):
+        load_csv(path)
+    (tmp_path / "ids").write_bytes(b"\xff\xfe")
+    table = {"source": "csv", "path": str(write_csv(path)), "split": "ids"}
+    with pytest.raises(DataError, match="expected ids as text"):
+        load(data_spec(table | {"id": "id"}, [{"ids": str(tmp_path / "ids")}] * 2))
 
 
 def test_a_missing_column_lists_those_there_are(tmp_path):
@@ -120,6 +149,55 @@ def test_a_folder_of_archives_keeps_its_own_holdout(tmp_path):
     found = load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
     assert (len(found.train), len(found.validation), len(found.holdout)) == (40, 20, 20)
     assert found.train.features.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"target": np.zeros((20, 3), int)}, r"target of shape \(20, 3\)"),
+        ({"target": np.zeros(19, int)}, r"target of shape \(19,\)"),
+        ({"features": np.zeros((20, 4), complex)}, "type complex128; expected real numbers"),
+        ({"features": np.full((20, 4), "x")}, "type <U1; expected real numbers"),
+        ({"features": np.zeros(20)}, r"features of shape \(20,\)"),
+        ({"features": np.zeros((20, 0))}, r"features of shape \(20, 0\)"),
+        ({"features": np.uint8(3)}, r"features of shape \(\)"),
+        ({"features": np.full((20, 4), 1e300)}, "80 values that are NaN or infinite"),
+        ({"features": np.array([{}] * 20)}, "cannot be read: Object arrays"),
+        (b"PK\x03\x04 and no more", "cannot be read: File is not a zip file"),
+    ],
+)
+def test_archives_that_hold_no_samples_are_named(tmp_path, bad, message):
+    for part in ("parties/a", "parties/b", "validation"):
+        archive(tmp_path / part / "rows.npz")
+    path = tmp_path / "parties" / "a" / "rows.npz"
+    if isinstance(bad, bytes):
+        path.write_bytes(bad)
+    else:
+        whole = {"features": np.zeros((20, 4), np.uint8), "target": np.resize([0, 1], 20)}
+        np.savez(path, **(whole | bad))
+    with pytest.raises(DataError, match=rf"rows.npz.*{message}"):
+        load(data_spec({"source": "folder", "path": str(tmp_path)}, SHARES))
+
+
+@pytest.mark.parametrize("name", ["../a", "..", "a/b"])
+def test_a_party_whose_name_leads_elsewhere_is_refused(tmp_path, name):
+    table = {"source": "folder", "path": str(tmp_path)}
+    with pytest.raises(DataError, match="is no name of a folder"):
+        load(data_spec(table, [{"name": name}, {"name": "b"}]))
+
+
+def test_an_empty_party_and_an_empty_validation_are_named(tmp_path):
+    for part in ("parties/a", "parties/b", "validation"):
+        archive(tmp_path / part / "rows.npz")
+    table = {"source": "folder", "path": str(tmp_path)}
+    for part, message in (
+        ("parties/b", r"Party 1 \(\"b\"\) holds no"),
+        ("validation", "Validation"),
+    ):
+        archive(tmp_path / part / "rows.npz", rows=0)
+        with pytest.raises(DataError, match=message):
+            load(data_spec(table, SHARES))
+        archive(tmp_path / part / "rows.npz")
 
 
 def test_a_label_that_only_validation_has_is_refused(tmp_path):
@@ -191,6 +269,20 @@ def test_fashion_mnist_is_read_from_its_official_files(tmp_path, packed):
         load(data_spec(table, SHARES))
 
 
+#: Where Debian's package dataset-fashion-mnist puts the official files.
+FASHION_MNIST = os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist")
+
+
+@pytest.mark.skipif(not Path(FASHION_MNIST).is_dir(), reason="no official files of Fashion-MNIST")
+def test_the_official_fashion_mnist_has_its_70000_images():
+    table = {"source": "fashion-mnist", "path": FASHION_MNIST, "holdout_share": 0}
+    found = load(data_spec(table, [{"labels": [0, 1, 2, 3, 4]}, {"labels": [5, 6, 7, 8, 9]}]))
+    assert found.train.features.shape == (60_000, 28, 28)
+    assert np.bincount(found.train.targets).tolist() == [6000] * 10
+    assert np.bincount(found.validation.targets).tolist() == [1000] * 10
+    assert found.train.features.mean() == pytest.approx(72.94035)
+
+
 def test_cifar10_is_read_from_its_binary_files(tmp_path):
     table = {"source": "cifar10", "path": str(tmp_path), "split": "shares"}
     with pytest.raises(DataError, match=r"data_batch_1.bin does not exist.*cifar-10-binary"):
@@ -203,6 +295,18 @@ def test_cifar10_is_read_from_its_binary_files(tmp_path):
     found = load(data_spec(table, SHARES))
     assert found.train.features.shape == (100, 32, 32, 3)
     assert np.array_equal(found.train.features[3], images[3].transpose(1, 2, 0))
+    record = bytearray([7])  # label, then the red plane, the green and the blue, row by row
+    record += bytes(row for row in range(32) for _ in range(32))
+    record += bytes(column for _ in range(32) for column in range(32))
+    record += bytes([200]) * 1024
+    (tmp_path / "test_batch.bin").write_bytes(record * 4)
+    found = load(data_spec(table | {"holdout_share": 0}, SHARES))
+    assert found.validation.targets.tolist() == [7] * 4
+    for row, column in ((0, 0), (0, 31), (31, 0), (5, 9)):
+        assert found.validation.features[2, row, column].tolist() == [row, column, 200]
+    (tmp_path / "test_batch.bin").write_bytes(record[:1].replace(b"\7", b"\12") + record[1:])
+    with pytest.raises(DataError, match="has a label 10; expected labels 0 to 9"):
+        load(data_spec(table, SHARES))
     (tmp_path / "test_batch.bin").write_bytes(b"12345")
     with pytest.raises(DataError, match="has 5 bytes; expected a multiple of 3,073"):
         load(data_spec(table, SHARES))
@@ -238,6 +342,20 @@ def test_paths_must_exist_and_belong_to_the_source(tmp_path):
     write_csv(tmp_path / "all.csv")
     spec = data_spec({"source": "csv", "path": "all.csv"}, SHARES, base=tmp_path)
     assert spec.path == str(tmp_path / "all.csv")
+
+
+def test_a_hub_that_cannot_be_reached_is_a_named_error_and_nothing_stays_changed(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    from huggingface_hub import constants
+
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", "http://127.0.0.1:1")
+    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    table = {"source": "huggingface", "dataset": "nobody/nothing"}
+    with pytest.raises(DataError, match=r"nobody/nothing cannot be loaded.*Offline"):
+        load(data_spec(table, SHARES))
+    assert before == (datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE)
 
 
 def test_huggingface_reads_columns_and_texts_from_a_saved_data_set(tmp_path):

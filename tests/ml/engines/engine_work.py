@@ -35,6 +35,10 @@ def fail(shared: int, task: int) -> Iterator[int]:
     raise KeyError(f"task {task}")
 
 
+def devices(shared: int, task: int) -> Iterator[str | None]:
+    yield os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
 class Announced:
     """Tells in a file that a task was started and by which process, then does the work.
 
@@ -59,6 +63,7 @@ class Announcing:
 
     def __init__(self, engine, folder: str) -> None:
         self.engine, self.folder = engine, folder
+        self.device_type = engine.device_type
 
     def run(self, work, shared, tasks) -> Iterator:
         yield from self.engine.run(Announced(work, self.folder), shared, tasks)

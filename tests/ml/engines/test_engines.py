@@ -119,6 +119,17 @@ def test_ray_hands_an_error_of_the_work_on():
         list(RayEngine(workers=1).run(engine_work.fail, 0, [7]))
 
 
+def test_a_ray_task_without_a_device_sees_none(monkeypatch):
+    pytest.importorskip("ray")
+    from ml.engines.cluster import RayEngine
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    engine = RayEngine(workers=1)
+    assert engine.device_type == "cpu"
+    assert RayEngine(num_gpus=0.5).device_type == "cuda"
+    assert list(engine.run(engine_work.devices, 0, [1])) == [""]
+
+
 def test_a_cluster_that_is_not_there_is_a_named_error():
     pytest.importorskip("ray")
     from ml.engines.cluster import RayEngine

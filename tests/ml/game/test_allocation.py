@@ -79,7 +79,7 @@ def test_negative_flows_are_refused_with_the_way_out():
         ([-0.1, 0, 0], "Budget of party 0 is -0.1"),
         ([0, np.nan, 0], "Budget of party 1 is nan"),
         ([0, 0], r"shape \(2,\); expected \(3,\)"),
-        (["a", 0, 0], "cannot be read"),
+        (["a", 0, 0], "expected real numbers"),
     ],
 )
 def test_bad_budgets_are_refused(three_parties, budgets, message):

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
-from ml.game import adjustment_factors, check_certificate, conditional_shapley, factor_caps
+from ml.game import (
+    adjustment_factors,
+    allocate_many,
+    check_certificate,
+    conditional_shapley,
+    factor_caps,
+)
 from tests.ml.game.helpers import exact_factors, random_monotone_table
 
 INF = np.inf
@@ -124,6 +131,46 @@ def test_a_fixed_point_that_is_not_the_greatest_is_refused():
     assert check_certificate(THREE, np.zeros(3), result.factors, result.certificate)
 
 
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32), n_parties=st.integers(2, 6))
+def test_flows_over_twelve_orders_of_magnitude_are_right_and_certified(seed, n_parties):
+    flows, rng = random_flows(seed, n_parties, 0.2)
+    flows *= 10.0 ** rng.uniform(-12, 0, (n_parties, n_parties))
+    budgets = rng.choice([0.0, 0.0, 1.0]) * 10.0 ** rng.uniform(-12, 0, n_parties)
+    exact = np.array([float(f) for f in exact_factors(*fractions_of(flows, budgets))])
+    result = adjustment_factors(flows, budgets)
+    np.testing.assert_allclose(result.factors, exact, atol=1e-12)
+    np.testing.assert_allclose(allocate_many(flows, budgets[None]).factors[0], exact, atol=1e-12)
+    assert check_certificate(flows, budgets, result.factors, result.certificate)
+    costs = flows.sum(axis=1)
+    for party in np.flatnonzero((exact > 1e-3) & (costs > 0)):
+        # However small its costs are beside the others', its factor counts.
+        wrong = exact.copy()
+        wrong[party] *= 0.999
+        assert not check_certificate(flows, budgets, wrong, result.certificate)
+
+
+def test_a_small_market_beside_a_large_one_is_judged_by_its_own_measure():
+    flows = np.zeros((6, 6))
+    flows[:3, :3], flows[3:, 3:] = THREE, 1e-12 * THREE
+    result = adjustment_factors(flows, np.zeros(6))
+    halved = result.factors * [1, 1, 1, 0.5, 0.5, 0.5]
+    assert check_certificate(flows, np.zeros(6), result.factors, result.certificate)
+    assert not check_certificate(flows, np.zeros(6), halved, result.certificate)
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array])
+def test_nothing_is_certified_on_flows_that_are_negative_or_no_numbers(form):
+    budgets = [0.2, INF, INF]
+    result = adjustment_factors(THREE, budgets)
+    for wrong, accepted in ((-1e-17, True), (-1e-6, False), (np.nan, False), (INF, False)):
+        flows = THREE.copy()
+        flows[0, 0] = wrong
+        assert accepted == check_certificate(
+            form(flows), budgets, result.factors, result.certificate
+        )
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_thousand_parties_are_right_and_certified(share):
     rng = np.random.default_rng(7)
@@ -159,6 +206,12 @@ def test_a_wanted_value_below_the_own_model_is_refused():
         (np.zeros((2, 3)), FlowsError, r"shape \(2, 3\)"),
         (np.eye(3), FlowsError, "Party 0 pays itself 1"),
         (THREE * np.nan, FlowsError, "NaN"),
+        (THREE * 1e304, FlowsError, r"4.5e\+303; expected at most 1.11e\+303 for 3 parties"),
+        (THREE + 1j, FlowsError, "complex128; expected real numbers"),
+        (sparse.csr_array(THREE + 1j), FlowsError, "complex128; expected real numbers"),
+        ([["a", "b"], ["c", "d"]], FlowsError, "expected real numbers"),
+        ([[0, 1], [2]], FlowsError, "cannot be read as numbers"),
+        (np.ma.masked_equal(THREE, 0.35), FlowsError, "masked entries"),
         (THREE - 0.2 * (1 - np.eye(3)), NegativeFlowError, r"party 1 to party 0 is -0\.05"),
     ],
 )
@@ -174,11 +227,52 @@ def test_bad_budgets_caps_and_methods_are_refused():
         adjustment_factors(THREE, None, [0, 1, 1.5])
     with pytest.raises(CapError, match=r"\(2,\); expected \(3,\)"):
         adjustment_factors(THREE, None, [0, 1])
+    with pytest.raises(CapError, match="expected real numbers"):
+        adjustment_factors(THREE, None, ["a", "b", "c"])
     with pytest.raises(FlowsError, match="'simplex'; expected"):
         adjustment_factors(THREE, None, method="simplex")
+    for tolerance in (-1.0, np.nan):
+        with pytest.raises(FlowsError, match=f"Tolerance is {tolerance}"):
+            adjustment_factors(THREE, None, tolerance=tolerance)
 
 
 def test_rounding_below_zero_is_no_negative_flow():
     flows = THREE.copy()
     flows[0, 1] = -1e-17
     assert adjustment_factors(flows, None).factors.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("form", ["coo", "csr", "csc", "lil", "dok"])
+def test_sparse_flows_of_any_form_clear_like_dense_ones(form):
+    # The flow of 0.35 in two entries, one of them negative, and a zero that is written out.
+    entries = (
+        [0.45, -0.1, 0.45, 0.15, 0.35, 0.25, 0.35, 0.0],
+        ([0, 0, 0, 1, 1, 2, 2, 2], [1, 1, 2, 0, 2, 0, 1, 2]),
+    )
+    flows = sparse.coo_array(entries, shape=(3, 3)).asformat(form)
+    result = adjustment_factors(flows, [0.2, INF, INF])
+    np.testing.assert_allclose(result.factors, [0.75, 1, 1], atol=1e-15)
+    assert check_certificate(flows, [0.2, INF, INF], result.factors, result.certificate)
+
+
+def test_unsummed_entries_are_one_flow_and_stay_as_they_were():
+    given = np.array([0.45, -0.1, 0.45, 0.15, 0.35, 0.25, 0.35])
+    flows = sparse.csr_array((given.copy(), [1, 1, 2, 0, 2, 0, 1], [0, 3, 5, 7]), shape=(3, 3))
+    result = adjustment_factors(flows, [0.2, INF, INF])
+    assert result.factors == pytest.approx([0.75, 1, 1])
+    assert check_certificate(flows, [0.2, INF, INF], result.factors, result.certificate)
+    np.testing.assert_array_equal(flows.data, given)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-300, 1e300])
+@pytest.mark.parametrize("method", ["clearing", "linear-programme"])
+def test_the_unit_of_value_does_not_matter(unit, method):
+    budgets = np.array([0.2, INF, INF]) * unit
+    result = adjustment_factors(THREE * unit, budgets, method=method)
+    np.testing.assert_allclose(result.factors, [0.75, 1, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("budget", [5e-324, 1e-310, 1e-18])
+def test_next_to_no_budget_is_no_budget(budget):
+    found = adjustment_factors(THREE, np.full(3, budget)).factors
+    np.testing.assert_allclose(found, adjustment_factors(THREE, np.zeros(3)).factors, atol=1e-15)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.errors import FlowsError, ValueTableError
-from ml.game import conditional_shapley, decompose, payoffs, shapley_values
+from ml.game import ValueTable, conditional_shapley, decompose, payoffs, shapley_values
 from ml.game.flows import permutation_flow
 from tests.ml.game.helpers import exact_flows, exact_shapley, random_monotone_table
 
@@ -119,6 +119,68 @@ def test_values_that_are_no_numbers_are_refused(bad, rng):
 def test_an_empty_coalition_with_a_value_is_refused():
     with pytest.raises(ValueTableError, match=r"Empty coalition has value 0\.1"):
         conditional_shapley([0.1, 0.2, 0.3, 0.4])
+
+
+FORMS = {
+    "big-endian": lambda values: values.astype(">f8"),
+    "big-endian single": lambda values: values.astype(">f4"),
+    "strided": lambda values: np.repeat(values, 2)[::2],
+    "integer": lambda values: values.astype(np.int64),
+    "unsigned": lambda values: values.astype(np.uint16),
+    "object": lambda values: values.astype(object),
+    "list": lambda values: values.tolist(),
+    "read-only": lambda values: np.frombuffer(values.tobytes()),
+    "nothing masked": np.ma.masked_array,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("n_parties", [3, 13])
+def test_tables_of_any_form_have_the_same_flows(form, n_parties, rng):
+    values = np.round(1000 * random_monotone_table(n_parties, rng))
+    formed = FORMS[form](values)
+    np.testing.assert_array_equal(conditional_shapley(formed), conditional_shapley(values))
+    np.testing.assert_allclose(shapley_values(formed), shapley_values(values), rtol=1e-12)
+    np.testing.assert_array_equal(ValueTable(formed).values, values)
+
+
+@pytest.mark.parametrize("read", [conditional_shapley, shapley_values, ValueTable])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([0, 1, 2, 3 + 1j]), "complex128; expected real numbers"),
+        (["0", "1", "2", "three"], "expected real numbers"),
+        ([None, 1, 2, "three"], "cannot be read as numbers"),
+        ([[0, 1], [2]], "cannot be read as numbers"),
+        (np.array(["2022-11-28"] * 4, dtype="M8[D]"), "expected real numbers"),
+        (np.ma.masked_equal([0, 1, 2, 3], 2), "masked entries"),
+        ([1.0, 1.0, 2.0, 3.0], r"Empty coalition has value 1\.0"),
+        ([0.0, 1.0, np.nan, 3.0], r"coalition 2 \{1\} is nan"),
+        ([0.0, 1.0, np.inf, 3.0], r"coalition 2 \{1\} is inf"),
+        ([[0.0, 1.0], [2.0, 3.0]], r"shape \(2, 2\)"),
+    ],
+)
+def test_what_is_no_table_of_real_numbers_is_refused(read, values, message):
+    with pytest.raises(ValueTableError, match=message):
+        read(values)
+
+
+@pytest.mark.parametrize("n_parties", [3, 13])
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_the_unit_of_value_moves_no_digit(n_parties, unit, rng):
+    values = random_monotone_table(n_parties, rng)
+    flows = conditional_shapley(values * unit) / unit
+    np.testing.assert_allclose(flows, conditional_shapley(values), atol=1e-14)
+
+
+@pytest.mark.parametrize("n_parties", [3, 13])
+def test_sums_that_overflow_are_refused(n_parties):
+    values = np.where(np.arange(2**n_parties) % 2, 1.7e308, 0.0)
+    values[-2] = -1.7e308
+    with pytest.raises(ValueTableError, match="overflow"):
+        conditional_shapley(values)
+    with pytest.raises(ValueTableError, match=r"1\.7e\+308; expected 1e-300 to 1e\+300"):
+        ValueTable(np.abs(values))
 
 
 def test_flows_of_wrong_shape_are_refused():

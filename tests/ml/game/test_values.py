@@ -35,7 +35,7 @@ def test_a_table_is_frozen_and_does_not_follow_its_source():
         ([0, 0.1, 0.2, np.inf], r"coalition 3 \{0, 1\} is inf"),
         ([0, -0.1, 0.2, 0.3], r"coalition 1 \{0\} is -0.1"),
         ([[0, 0.1], [0.2, 0.3]], r"shape \(2, 2\)"),
-        (["a", "b", "c", "d"], "cannot be read"),
+        (["a", "b", "c", "d"], "expected real numbers"),
         ([0, 0, 0, 5e-324], "Largest value is 5e-324"),
     ],
 )

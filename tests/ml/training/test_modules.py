@@ -11,12 +11,15 @@ from ml.datasets import data_spec, load
 from ml.datasets.collaboration import Collaboration, Samples
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
-from ml.training import recipe, train_coalitions, train_rewards
+from ml.training import check_training, recipe, train_coalitions, train_rewards
 from ml.training.evaluate import accuracy, r2
+from ml.training.footprint import bytes_per_model
+from ml.training.model_files import read_model
 from ml.training.modules import ModuleNetwork, network_for, small_cnn
 from ml.training.networks import TextAverage, stack_weights
 from ml.training.orders import Trainee
 from ml.training.reference import train_one
+from ml.training.scores import STACK_BYTES_ON_CUDA, DeviceMemoryError, layout_size
 from ml.training.trainer import train_stack
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -72,6 +75,17 @@ def test_images_are_learnt_by_any_module(small, tmp_path, network):
         assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9
 
 
+def test_a_module_that_no_vmap_can_run_is_trained_and_rewarded_one_by_one(small, tmp_path):
+    table = {"network": "user_code:Recurrent", "epochs": 15, "batch_size": 16}
+    plan = recipe(table | {"learning_rate": 1e-2, "stack_size": 3})
+    assert network_for(plan, small).one_by_one
+    scores = train_coalitions(small, plan, [1, 2, 3], cache=tmp_path).means
+    assert scores[2] > scores[:2].max()
+    targets = (scores[:2] + scores[2]) / 2
+    for reward in train_rewards(small, plan, targets, tmp_path / "out", cache=tmp_path):
+        assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9
+
+
 def test_regression_scores_and_rewards_are_r2(tmp_path):
     data = figures()
     plan = recipe({"epochs": 30, "batch_size": 16, "learning_rate": 3e-3, "hidden": [16]})
@@ -107,17 +121,25 @@ def test_a_users_score_replaces_accuracy(small, tmp_path):
         ({"network": "no_such_module:Net"}, "cannot be imported"),
         ({"network": "user_code:raises"}, "no weights today"),
         ({"network": "user_code:Normed"}, "use GroupNorm"),
-        ({"network": "user_code:WrongWidth"}, r"gives outputs of shape \(2, 3\)"),
+        ({"network": "user_code:WrongWidth"}, r"gives outputs of shape \(3, 3\)"),
+        ({"network": "user_code:Detached"}, "cannot be trained on .* does not require grad"),
+        ({"network": "user_code:Pair"}, r"cannot be trained on .* got tuple"),
+        ({"network": "user_code:FailsInTraining"}, "cannot be trained on .*not while training"),
+        ({"network": "user_code:Lazy"}, "cannot be trained on .* uninitialized parameter"),
+        ({"network": "user_code:Doubled"}, r"parameters of torch.float64; expected torch.float32"),
+        ({"network": "user_code:Empty"}, "has no parameters to train"),
         ({"network": "text"}, 'Network "text" does not fit samples'),
         ({"network": "cnn", "channels": [4, 4, 4, 4]}, "too small to be halved 4 times"),
         ({"score": "r2"}, 'Score "r2" does not fit targets that are classes'),
         ({"score": "user_code:two"}, r"gave 2.0; expected a number in \[0, 1\]"),
+        ({"score": "user_code:nothing"}, r"gave nan; expected a number in \[0, 1\]"),
+        ({"score": "user_code:broken"}, "failed: LookupError.*no score today"),
+        ({"score": "user_code:chance"}, "for the same outputs; expected one score"),
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_is_kept(small, tmp_path, table, message):
+def test_what_does_not_fit_is_named_before_any_training(small, table, message):
     with pytest.raises(MlError, match=message):
-        train_coalitions(small, recipe(table | {"epochs": 1}), [1, 2, 3], cache=tmp_path)
-    assert not list(tmp_path.rglob("*.safetensors"))
+        check_training(small, recipe(table | {"epochs": 1}))
 
 
 def test_texts_are_averaged_without_their_padding():
@@ -144,11 +166,51 @@ def test_initial_weights_of_a_module_leave_torchs_generator_alone():
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+def test_dropout_follows_the_seed_and_leaves_torchs_generator_alone(small, tmp_path):
+    plan = recipe({"network": "user_code:Tiny", "epochs": 2, "batch_size": 16})
+    torch.manual_seed(1)
+    upward = train_coalitions(small, plan, [1, 2, 3], cache=tmp_path / "a").scores
+    after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), after)
+    downward = [
+        train_coalitions(small, plan, [c], cache=tmp_path / "b").scores[0, 0] for c in (3, 2, 1)
+    ]
+    assert upward[0].tolist() == downward[::-1]
+    for path in (tmp_path / "a").rglob("*.safetensors"):
+        first, _ = read_model(path)
+        second, _ = read_model(tmp_path / "b" / path.relative_to(tmp_path / "a"))
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_stack_without_room_says_what_to_set(small, tmp_path):
+    plan = recipe({"network": "user_code:Greedy", "stack_size": 2})
+    with pytest.raises(DeviceMemoryError, match=r"stack of 2 models.*training.stack_size below 2"):
+        train_coalitions(small, plan, [1, 2], cache=tmp_path)
+
+
+def test_the_layout_for_a_device_fits_a_share_of_its_memory(small):
+    plan = recipe({"network": "cnn", "channels": [16], "hidden": [], "batch_size": 64})
+    network = network_for(plan, small)
+    weights = sum(4 * t.nbytes for t in network.initial(0).values())
+    each = bytes_per_model(network, small, 64)
+    kept = 64 * (64 + 2 * 16 * 64 + 16 * 16) * 4  # input, convolution, relu, pooling
+    assert weights + kept < each < weights + 4 * kept
+    assert layout_size(network, plan, small, "cpu") == 1
+    assert layout_size(network, plan, small, "cuda") == min(1024, STACK_BYTES_ON_CUDA // each)
+    assert layout_size(network, recipe({"stack_size": 7}), small, "cuda") == 7
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_cuda_graphs_train_the_same_models(small, tmp_path):
+def test_cuda_gives_the_scores_and_rewards_of_a_cpu(small, tmp_path):
+    plans = [recipe({"device": device, "epochs": 20}) for device in ("cpu", "cuda")]
+    folders = [tmp_path / plan.device for plan in plans]
     scores = [
-        train_coalitions(small, recipe({"device": d, "epochs": 20}), [1, 2, 3], cache=tmp_path / d)
-        for d in ("cpu", "cuda")
+        train_coalitions(small, plan, [1, 2, 3], cache=folder)
+        for plan, folder in zip(plans, folders, strict=True)
     ]
     assert [s.device for s in scores] == ["cpu", "cuda"]
     np.testing.assert_allclose(scores[0].scores, scores[1].scores, atol=0.01)
+    targets = (scores[1].means[:2] + scores[1].means[2]) / 2
+    for reward in train_rewards(small, plans[1], targets, tmp_path / "out", cache=folders[1]):
+        assert abs(reward.validation_score - reward.target) <= 1 / len(small.validation) + 1e-9

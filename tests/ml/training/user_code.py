@@ -18,6 +18,60 @@ class Tiny(nn.Module):
         return self.head(self.drop(self.body(images)))
 
 
+class Greedy(Tiny):
+    """Asks for more memory than there is, once more than a few samples come."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 4:
+            raise torch.OutOfMemoryError("no room for that")
+        return super().forward(images)
+
+
+class Recurrent(nn.Module):
+    """Reads an image line by line; vmap has no rule for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.GRU(8, 12, batch_first=True)
+        self.head = nn.Linear(12, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(images.squeeze(1))[0][:, -1])
+
+
+class Detached(Tiny):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images).detach()
+
+
+class Pair(Tiny):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images), images
+
+
+class FailsInTraining(Tiny):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            raise ArithmeticError("not while training")
+        return super().forward(images)
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.LazyLinear(10)
+
+
+class Doubled(Tiny):
+    def __init__(self) -> None:
+        super().__init__()
+        self.double()
+
+
+class Empty(nn.Module):
+    pass
+
+
 class Normed(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -48,3 +102,15 @@ def top_two(outputs: np.ndarray, targets: np.ndarray) -> float:
 
 def two(outputs: np.ndarray, targets: np.ndarray) -> float:
     return 2.0
+
+
+def nothing(outputs: np.ndarray, targets: np.ndarray) -> float:
+    return float("nan")
+
+
+def broken(outputs: np.ndarray, targets: np.ndarray) -> float:
+    raise LookupError("no score today")
+
+
+def chance(outputs: np.ndarray, targets: np.ndarray) -> float:
+    return float(np.random.default_rng().random())
