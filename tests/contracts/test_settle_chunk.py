@@ -16,8 +16,8 @@ def linked(key, chunks):
     return links
 
 
-def agreed(arena, chunks, *units):
-    round_id = arena.funded(*units)
+def agreed(arena, chunks, *units, **changes):
+    round_id = arena.funded(*units, **changes)
     reference = arena.client.reference(round_id)
     links = linked(reference.key, chunks)
     plan = RawPlan(reference, b"")
@@ -32,6 +32,20 @@ UNITS = (10, 20, 0, 0, 5, 1)
 
 def note(arena, round_id, chunk, link):
     return arena.act(arena.outsider, "settle_chunk", round_id, chunk, link)
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_number_of_parties_is_told_from_the_deadline_beside_it(arena, refused, odd):
+    """Both live in one word: neither an odd nor an even deadline makes more parties."""
+    deadline = (arena.chain.timestamp() + 10_000) // 2 * 2 + odd
+    outside = [raw((6, 0, 1))]
+    round_id, _ = agreed(arena, outside, *UNITS, settlement_deadline=deadline)
+    with refused("no such party"):
+        note(arena, round_id, outside[0], b"")
+    inside = [raw((0, 2, 1))]
+    round_id, _ = agreed(arena, inside, *UNITS, settlement_deadline=deadline)
+    note(arena, round_id, inside[0], b"")
+    assert arena.client.claim(round_id, 2) == 1
 
 
 def test_chunks_take_effect_together(arena, refused):
