@@ -51,7 +51,7 @@ VOID: constant(uint256) = 9
 
 
 struct Terms:
-    terms_hash: bytes32  # SHA-256 of the terms that every deposit names
+    terms_hash: bytes32  # SHA-256 of all that the parties agree to, as a file
     asset: address  # zero address: ether
     unit_scale: uint256  # wei of the asset a base unit
     exchange_rate: uint256  # base units a unit of value
@@ -144,6 +144,8 @@ round_count: public(uint256)
 terms: public(HashMap[uint256, Terms])
 operator: public(HashMap[uint256, address])
 round_key: public(HashMap[uint256, bytes32])
+# What every deposit names: SHA-256 of operator and terms, then, party by party, of the hash so far and the party.
+agreement: public(HashMap[uint256, bytes32])
 # What a settlement reads of a round, in one slot:
 #     bits 0-7 state, 8-31 number of parties, 32-95 settlement deadline, 96-159 end of the challenge window
 clock: HashMap[uint256, uint256]
@@ -195,6 +197,7 @@ def open_round(terms: Terms, parties: DynArray[address, MAX_BATCH]) -> uint256:
         concat(convert(chain.id, bytes32), convert(self, bytes32), convert(round_id, bytes32), terms.terms_hash)
     )
     self.clock[round_id] = OPENING | (terms.n_parties << 8) | (terms.settlement_deadline << 32)
+    self.agreement[round_id] = sha256(abi_encode(msg.sender, terms))
     log RoundOpened(round_id=round_id, operator=msg.sender, terms=terms)
     self._register(round_id, terms.n_parties, parties)
     return round_id
@@ -214,13 +217,16 @@ def register(round_id: uint256, parties: DynArray[address, MAX_BATCH]):
 def _register(round_id: uint256, n_parties: uint256, parties: DynArray[address, MAX_BATCH]):
     first: uint256 = self.n_registered[round_id]
     seat: uint256 = first
+    agreement: bytes32 = self.agreement[round_id]
     for party: address in parties:
         seat += 1
         assert party != empty(address), "escrow: party is address zero"
         assert self.seat[round_id][party] == 0, "escrow: party is named twice"
         self.seat[round_id][party] = seat
+        agreement = sha256(concat(agreement, convert(party, bytes32)))
     assert seat <= n_parties, "escrow: too many parties"
     self.n_registered[round_id] = seat
+    self.agreement[round_id] = agreement
     log PartiesRegistered(round_id=round_id, first_party=first, parties=parties)
     if seat == n_parties:
         self._enter(round_id, FUNDING)
@@ -228,18 +234,18 @@ def _register(round_id: uint256, n_parties: uint256, parties: DynArray[address, 
 
 @external
 @payable
-def deposit(round_id: uint256, terms_hash: bytes32, units: uint256):
+def deposit(round_id: uint256, agreement: bytes32, units: uint256):
     """
-    @notice Locks `units` base units of the caller, who is a party and names the terms that it agrees to.
-            Deposits add up; they are the party's budget.
+    @notice Locks `units` base units of the caller, who is a party and names what it agrees to: operator, terms
+            and parties. Deposits add up; they are the party's budget.
     """
-    self._deposit(round_id, terms_hash, units)
+    self._deposit(round_id, agreement, units)
 
 
 @external
 @payable
 def deposit_with_permit(
-    round_id: uint256, terms_hash: bytes32, units: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
+    round_id: uint256, agreement: bytes32, units: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
 ):
     """
     @notice The same for a token, with the caller's EIP-2612 permit. A permit that somebody else brought first
@@ -249,16 +255,16 @@ def deposit_with_permit(
     if asset != empty(address):
         # What overflows here is refused below, in words.
         assets._permit(asset, msg.sender, unsafe_mul(units, self.terms[round_id].unit_scale), deadline, v, r, s)
-    self._deposit(round_id, terms_hash, units)
+    self._deposit(round_id, agreement, units)
 
 
 @internal
 @payable
-def _deposit(round_id: uint256, terms_hash: bytes32, units: uint256):
+def _deposit(round_id: uint256, agreement: bytes32, units: uint256):
     assert self._state(round_id) == FUNDING, "escrow: round takes no deposits"
     assert block.timestamp <= self.terms[round_id].funding_deadline, "escrow: funding deadline passed"
     party: uint256 = self._party(round_id, msg.sender)
-    assert terms_hash == self.terms[round_id].terms_hash, "escrow: wrong terms hash"
+    assert agreement == self.agreement[round_id], "escrow: not the agreed round"
     assert units != 0, "escrow: deposit of nothing"
     total: uint256 = self.total_units[round_id]
     assert units <= unsafe_sub(MAX_UNITS, total), "escrow: deposits exceed 63 bits"

@@ -76,7 +76,7 @@ def measure_escrow(n_parties: int) -> dict[str, Any]:
             [party.address for party in parties],
         )
         for k, party in enumerate(parties):
-            client.deposit(round_id, k, party, DEPOSIT_UNITS)
+            client.deposit(round_id, k, party, DEPOSIT_UNITS, client.agreement(round_id))
         plan = SettlementPlan(
             client.reference(round_id), net_transfers(random_positions(n_parties))
         )
@@ -123,7 +123,7 @@ def measure_optimistic(n_parties: int) -> dict[str, int]:
         deposits = [(DEPOSIT_UNITS // 8) * (k % 2) for k in range(n_parties)]
         for k, units in enumerate(deposits):
             if units:
-                client.deposit(round_id, k, parties[k], units)
+                client.deposit(round_id, k, parties[k], units, client.agreement(round_id))
         shares = [k + 1 for k in range(n_parties)]
         if n_parties <= 8:
             values = [

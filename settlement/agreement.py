@@ -22,7 +22,7 @@ def agreed_terms(
     started_at: int,
     data_digest: str | None,
 ) -> dict[str, Any]:
-    """The terms as plain data; every deposit names the SHA-256 of their JSON.
+    """The terms as plain data; the SHA-256 of their JSON is part of what every deposit names.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from hashlib import sha256
 from typing import Any, get_args
 
 from settlement.terms import Transfer, decode_transfers
@@ -78,6 +79,25 @@ class RoundTerms:
 
         named = dict(zip((field.name for field in fields(cls)), values, strict=True))
         return cls(**named | {"asset": str(to_checksum_address(named["asset"]))})
+
+    def agreement(self, operator: str, parties: Sequence[str]) -> bytes:
+        """What every deposit names: one hash of the operator, these terms and all parties.
+
+        The contract keeps the same hash of what a round was opened with, so money that is meant
+        for one round cannot land in another. Addresses by order of party.
+        """
+        figures = (getattr(self, field.name) for field in fields(self))
+        link = sha256(b"".join(_word(figure) for figure in (operator, *figures))).digest()
+        for party in parties:
+            link = sha256(link + _word(party)).digest()
+        return link
+
+
+def _word(figure: str | int | bytes) -> bytes:
+    """A number, a hash or an address as the contract's 32 bytes."""
+    if isinstance(figure, bytes):
+        return figure
+    return (int(figure, 16) if isinstance(figure, str) else figure).to_bytes(32, "big")
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,12 +173,13 @@ class EscrowTwin:
             found.claims = [0] * found.n_parties
             found.state = RoundState.FUNDING
 
-    def deposit(self, call: Call, round_id: int, terms_hash: bytes, units: int) -> None:
+    def deposit(self, call: Call, round_id: int, agreement: bytes, units: int) -> None:
         """Lock base units of the caller."""
         found = self._in_state(round_id, RoundState.FUNDING, "round takes no deposits")
         refuse_if(call.timestamp > found.terms.funding_deadline, "funding deadline passed")
         party = self._party(found, call.sender)
-        refuse_if(terms_hash != found.terms.terms_hash, "wrong terms hash")
+        agreed = found.terms.agreement(found.operator, tuple(found.seats))
+        refuse_if(agreement != agreed, "not the agreed round")
         refuse_if(units == 0, "deposit of nothing")
         room = MAX_AMOUNT_UNITS - sum(found.claims)
         refuse_if(units > room, "deposits exceed 63 bits")

@@ -81,12 +81,22 @@ class EscrowClient(EscrowReader):
         return round_id
 
     def deposit(
-        self, round_id: int, party: int, account: LocalAccount, units: int, *, part: int = 0
+        self,
+        round_id: int,
+        party: int,
+        account: LocalAccount,
+        units: int,
+        agreement: bytes,
+        *,
+        part: int = 0,
     ) -> TransactionReceipt:
-        """Lock base units of a party; names the terms that the round was opened with.
+        """Lock base units of a party in a round that was opened as the party agreed.
 
         Parameters
         ----------
+        agreement : bytes
+            Hash of what the party agrees to, `RoundTerms.agreement`; the contract refuses the
+            deposit if the round was opened otherwise.
         part : int
             Number of this deposit among the party's; deposits add up.
         """
@@ -104,7 +114,7 @@ class EscrowClient(EscrowReader):
             label,
             account,
             gas_limits.CALL,
-            self.interface.encode("deposit", round_id, terms.terms_hash, units),
+            self.interface.encode("deposit", round_id, agreement, units),
             value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
         )
 
@@ -125,14 +135,14 @@ class EscrowClient(EscrowReader):
         party: int,
         account: LocalAccount,
         units: int,
+        agreement: bytes,
         *,
         deadline: int,
         signature: tuple[int, bytes, bytes],
     ) -> TransactionReceipt:
         """Deposit with an EIP-2612 permit (v, r, s) of the party's instead of an approval."""
-        terms_hash = self.terms(round_id).terms_hash
         data = self.interface.encode(
-            "deposit_with_permit", round_id, terms_hash, units, deadline, *signature
+            "deposit_with_permit", round_id, agreement, units, deadline, *signature
         )
         return self._send(f"deposit/{round_id}/{party}", account, gas_limits.CALL, data)
 

@@ -51,8 +51,8 @@ def check_round(
 ) -> None:
     """Compare a round on the chain with what a party agrees to, figure by figure.
 
-    The contract only compares the hash that a deposit names; whoever opened the round chose that
-    hash and everything beside it.
+    The contract refuses a deposit that names another agreement, `RoundTerms.agreement`; this says
+    beforehand which figure is another.
 
     Raises
     ------

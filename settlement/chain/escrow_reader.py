@@ -57,6 +57,11 @@ class EscrowReader:
             self.chain.chain_id, self.address, round_id, self.terms(round_id).terms_hash
         )
 
+    def agreement(self, round_id: int) -> bytes:
+        """What a deposit must name; for a party to compare with its own `RoundTerms.agreement`."""
+        agreement: bytes = self._read("agreement", round_id)
+        return agreement
+
     def state(self, round_id: int) -> RoundState:
         """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
         return RoundState(self._read("state", round_id))

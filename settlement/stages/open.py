@@ -85,10 +85,12 @@ def deposit_alone(context: RoundContext, party: int) -> int:
             )
         round_id = named[0].round_id
         terms = contract_terms(config, chain.started_at, terms_hash)
-        check_round(escrow, round_id, terms, _addresses(config, chain))
+        addresses = _addresses(config, chain)
+        check_round(escrow, round_id, terms, addresses)
         account = chain.account(party_account(party))
         if units:
-            escrow.deposit(round_id, party, account, units)
+            agreement = terms.agreement(chain.address(OPERATOR), addresses)
+            escrow.deposit(round_id, party, account, units, agreement)
     return units
 
 
@@ -96,13 +98,15 @@ def _addresses(config: RoundConfig, chain: Chain) -> list[str]:
     return [chain.address(party_account(party)) for party in range(len(config.parties))]
 
 
-def _fund(chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int) -> bool:
+def _fund(
+    chain: Chain, escrow: EscrowClient, round_id: int, party: int, deposit: int, agreement: bytes
+) -> bool:
     """Deposit for a party whose key is at hand; whether its whole deposit is locked."""
     try:
         account = chain.account(party_account(party))
     except UnknownAccount:
         return escrow.claim(round_id, party) >= deposit
-    escrow.deposit(round_id, party, account, deposit)
+    escrow.deposit(round_id, party, account, deposit, agreement)
     return True
 
 
@@ -137,16 +141,17 @@ def _open_on_chain(
     context.progress("open", 1, n_steps)
     terms = contract_terms(config, chain.started_at, terms_hash)
     round_id = escrow.open_round(operator, terms, addresses)
+    agreement = terms.agreement(operator.address, addresses)
     missing = []
     for party, deposit in enumerate(deposits):
         context.progress("open", 2 + party, n_steps)
-        if deposit and not _fund(chain, escrow, round_id, party, deposit):
+        if deposit and not _fund(chain, escrow, round_id, party, deposit, agreement):
             missing.append(f"{config.parties[party].name} ({deposit} base units)")
     if missing and chain.timestamp() <= terms.funding_deadline:
         raise DepositsMissing(
             f"Round {round_id} of escrow {escrow.address} waits for deposits of "
             f"{', '.join(missing)} until {terms.funding_deadline}. Let each run `fairround "
-            f"deposit` in a copy of this folder, or name the terms 0x{terms_hash.hex()}; then "
+            f"deposit` in a copy of this folder, or name the agreement 0x{agreement.hex()}; then "
             f"open again."
         )
     locked = list(escrow.ledger(round_id).deposits_units)

@@ -158,14 +158,17 @@ class Arena:
         self.act(self.operator, "open_round", terms, parties)
         return len(self.twin.rounds)
 
+    def agreement(self, round_id: int) -> bytes:
+        """What a deposit must name; nothing for a round that is not there."""
+        found = self.twin.rounds.get(round_id)
+        return found.terms.agreement(found.operator, tuple(found.seats)) if found else bytes(32)
+
     def fund(self, round_id: int, units: Sequence[int]) -> None:
-        terms = self.twin.rounds[round_id].terms
+        terms, agreement = self.twin.rounds[round_id].terms, self.agreement(round_id)
         for account, amount in zip(self.parties, units, strict=False):
             if amount:
                 value_wei = amount * terms.unit_scale if terms.asset == ETHER else 0
-                self.act(
-                    account, "deposit", round_id, terms.terms_hash, amount, value_wei=value_wei
-                )
+                self.act(account, "deposit", round_id, agreement, amount, value_wei=value_wei)
 
     def funded(self, *units: int, **changes: Any) -> int:
         round_id = self.open(len(units), **changes)

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 
-from settlement.events import Deposited
-from tests.contracts.arena import TERMS_HASH
+from settlement.events import Deposited, RoundTerms
 
 MOST = 2**63 - 1
 
 
-def deposit(arena, round_id, party, units, *, terms_hash=TERMS_HASH, value_wei=None):
+def deposit(arena, round_id, party, units, *, agreement=None, value_wei=None):
     value_wei = units * 1_000 if value_wei is None else value_wei
     account = arena.parties[party] if isinstance(party, int) else party
-    return arena.act(account, "deposit", round_id, terms_hash, units, value_wei=value_wei)
+    agreement = arena.agreement(round_id) if agreement is None else agreement
+    return arena.act(account, "deposit", round_id, agreement, units, value_wei=value_wei)
 
 
 def test_deposit_updates_claim_and_balance_and_adds_up(arena):
@@ -49,10 +51,58 @@ def test_deposit_reverts_when_the_caller_is_no_party(arena, refused):
             deposit(arena, round_id, stranger, 5)
 
 
-def test_deposit_reverts_when_it_names_other_terms(arena, refused):
+OTHERWISE = {
+    "terms_hash": bytes(32),
+    "asset": f"0x{1:040x}",
+    "unit_scale": 1_001,
+    "exchange_rate": 10**6 + 1,
+    "bond_wei": 0,
+    "funding_deadline": 1,
+    "settlement_deadline": 1,
+    "challenge_window": 1,
+    "caps_hash": bytes(31) + b"\x01",
+    "n_parties": 3,
+}
+
+
+@pytest.mark.parametrize("figure", [field.name for field in fields(RoundTerms)])
+def test_deposit_reverts_when_one_figure_of_the_terms_is_another(arena, refused, figure):
     round_id = arena.open(2)
-    with refused("wrong terms hash"):
-        deposit(arena, round_id, 0, 5, terms_hash=bytes(32))
+    agreed = replace(arena.twin.rounds[round_id].terms, **{figure: OTHERWISE[figure]})
+    parties = [account.address for account in arena.parties[:2]]
+    with refused("not the agreed round"):
+        deposit(arena, round_id, 0, 5, agreement=agreed.agreement(arena.operator.address, parties))
+
+
+def test_deposit_reverts_when_the_operator_or_a_party_is_another(arena, refused):
+    """An operator could seat itself in place of others, or seat them in another order."""
+    round_id = arena.open(3)
+    terms = arena.twin.rounds[round_id].terms
+    operator = arena.operator.address
+    first, second, third, stranger = (account.address for account in arena.parties[:4])
+    for otherwise in (
+        terms.agreement(arena.outsider.address, [first, second, third]),
+        terms.agreement(operator, [first, second, stranger]),
+        terms.agreement(operator, [first, third, second]),
+        terms.agreement(operator, [first, second]),
+        terms.terms_hash,
+        bytes(32),
+    ):
+        with refused("not the agreed round"):
+            deposit(arena, round_id, 0, 5, agreement=otherwise)
+    deposit(arena, round_id, 0, 5, agreement=terms.agreement(operator, [first, second, third]))
+
+
+def test_the_agreement_of_a_round_is_the_same_however_its_parties_were_registered(arena):
+    terms = arena.terms(5)
+    parties = [account.address for account in arena.parties[:5]]
+    arena.act(arena.operator, "open_round", terms, parties[:1])
+    round_id = len(arena.twin.rounds)
+    arena.act(arena.operator, "register", round_id, parties[1:4])
+    arena.act(arena.operator, "register", round_id, parties[4:])
+    agreed = terms.agreement(arena.operator.address, parties)
+    assert arena.client.agreement(round_id) == agreed
+    deposit(arena, round_id, 4, 5, agreement=agreed)
 
 
 def test_deposit_reverts_when_there_is_no_such_round(arena, refused):

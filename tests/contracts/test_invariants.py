@@ -28,7 +28,7 @@ from settlement.netting import net_transfers
 from settlement.posting import net_amounts, post_allocation
 from settlement.terms import NetPosition
 from settlement.twin import Refusal
-from tests.contracts.arena import BOND_WEI, TERMS_HASH, Arena
+from tests.contracts.arena import BOND_WEI, Arena
 from tests.contracts.optimistic import table_of
 from tests.contracts.test_settle import RawPlan, raw
 from tests.contracts.test_settle_chunk import linked
@@ -83,8 +83,9 @@ class Histories(RuleBasedStateMachine):
         terms = self.found(round_id).terms
         ether = terms.asset.endswith("0" * 40)
         value_wei = min(units * terms.unit_scale, 2**70) if ether else 0
+        agreement = self.arena.agreement(round_id)
         self.attempt(
-            self.arena.act, account, "deposit", round_id, TERMS_HASH, units, value_wei=value_wei
+            self.arena.act, account, "deposit", round_id, agreement, units, value_wei=value_wei
         )
 
     def draw(self, data: Any) -> tuple[int, Any]:

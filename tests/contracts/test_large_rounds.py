@@ -42,9 +42,10 @@ def whole_round(n_parties, nets):
         ),
         [party.address for party in parties],
     )
+    agreement = client.agreement(round_id)
     for k, net in enumerate(nets):
         if net < 0:
-            client.deposit(round_id, k, parties[k], -net)
+            client.deposit(round_id, k, parties[k], -net, agreement)
     positions = [NetPosition(k, net) for k, net in enumerate(nets)]
     plan = SettlementPlan(client.reference(round_id), net_transfers(positions))
     client.endorse(plan, operator, [sign_plan(plan, party) for party in parties])

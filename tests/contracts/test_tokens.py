@@ -9,7 +9,6 @@ from settlement.chain.errors import Reverted
 from settlement.chain.escrow import EscrowError
 from settlement.chain.interface import Interface
 from settlement.twin import Call
-from tests.contracts.arena import TERMS_HASH
 
 FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 1, 2, 3, 4, 6, 7, 8
 WEALTH = 10**12
@@ -21,7 +20,7 @@ def set_habit(arena, token, habit):
 
 def raw_deposit(arena, round_id, units=5, value_wei=0):
     """Only the contract: what an awkward token does is not the twin's to know."""
-    data = arena.client.interface.encode("deposit", round_id, TERMS_HASH, units)
+    data = arena.client.interface.encode("deposit", round_id, arena.agreement(round_id), units)
     return arena.send(arena.parties[0], arena.client.address, data, value_wei)
 
 
@@ -53,13 +52,13 @@ def test_a_round_in_a_plain_token_settles_and_pays(arena, plain_token):
 def test_deposit_reverts_when_ether_comes_with_a_token(arena, refused, plain_token):
     round_id = arena.open(2, asset=plain_token)
     with refused("round is not in ether"):
-        arena.act(arena.parties[0], "deposit", round_id, TERMS_HASH, 5, value_wei=1)
+        arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), 5, value_wei=1)
 
 
 def test_deposit_reverts_when_the_party_has_or_allows_too_little(arena, refused, plain_token):
     round_id = arena.open(2, asset=plain_token)
     with refused("token refused deposit"):
-        arena.act(arena.parties[0], "deposit", round_id, TERMS_HASH, WEALTH)
+        arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), WEALTH)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_a_token_that_lost_what_the_escrow_held_takes_no_more_deposits(arena):
         raw_deposit(arena, round_id)
     mint = arena.token_abi.encode("mint", arena.client.address, 1)
     arena.send(arena.outsider, token, mint)
-    arena.act(arena.parties[0], "deposit", round_id, TERMS_HASH, 5)
+    arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), 5)
 
 
 def test_tokens_that_grow_by_themselves_are_nobodys(arena):
@@ -169,13 +168,13 @@ def test_a_token_that_calls_the_party_does_not_let_it_in_again(arena):
 
     arena.send(arena.outsider, token, arena.token_abi.encode("mint", contract, 10**6))
     tell(token, arena.token_abi.encode("approve", arena.client.address, 10**6))
-    deposit = encode("deposit", opened.round_id, TERMS_HASH, 8)
+    deposit = encode("deposit", opened.round_id, arena.agreement(opened.round_id), 8)
     prepare = party_abi.encode("prepare", True, arena.client.address, deposit)
     arena.send(arena.outsider, contract, prepare)
     tell(arena.client.address, deposit)
     assert arena.client.claim(opened.round_id, 0) == 8
     assert arena.client._read("held", token) == 8_000
-    arena.twin.deposit(_call(arena, contract), opened.round_id, TERMS_HASH, 8)
+    arena.twin.deposit(_call(arena, contract), opened.round_id, arena.agreement(opened.round_id), 8)
 
 
 def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
@@ -186,7 +185,7 @@ def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
     deadline = arena.chain.timestamp() + 500
     v, r, s = _permit(arena, token, party, 5_000, deadline)
     encode = arena.client.interface.encode
-    data = encode("deposit_with_permit", round_id, TERMS_HASH, 5, deadline, v, r, s)
+    data = encode("deposit_with_permit", round_id, arena.agreement(round_id), 5, deadline, v, r, s)
     # Somebody takes the permit out of the pool and brings it first.
     front = arena.token_abi.encode(
         "permit", party.address, arena.client.address, 5_000, deadline, v, r, s
@@ -196,13 +195,13 @@ def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
     assert arena.client.claim(round_id, 0) == 5
     with pytest.raises(Reverted, match="escrow: token refused deposit"):
         arena.send(party, arena.client.address, data)
-    arena.twin.deposit(_call(arena, party.address), round_id, TERMS_HASH, 5)
+    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 5)
     other = arena.parties[1]
     arena.send(other, token, arena.token_abi.encode("approve", arena.client.address, 0))
     v, r, s = _permit(arena, token, other, 3_000, deadline)
-    data = encode("deposit_with_permit", round_id, TERMS_HASH, 3, deadline, v, r, s)
+    data = encode("deposit_with_permit", round_id, arena.agreement(round_id), 3, deadline, v, r, s)
     arena.send(other, arena.client.address, data)
-    arena.twin.deposit(_call(arena, other.address), round_id, TERMS_HASH, 3)
+    arena.twin.deposit(_call(arena, other.address), round_id, arena.agreement(round_id), 3)
     assert arena.client.claim(round_id, 1) == 3
 
 
@@ -210,7 +209,14 @@ def test_permit_of_more_than_63_bits_is_refused_in_words(arena, plain_token):
     round_id = arena.open(2, asset=plain_token)
     for units in (2**63, 2**255):
         data = arena.client.interface.encode(
-            "deposit_with_permit", round_id, TERMS_HASH, units, 0, 0, bytes(32), bytes(32)
+            "deposit_with_permit",
+            round_id,
+            arena.agreement(round_id),
+            units,
+            0,
+            0,
+            bytes(32),
+            bytes(32),
         )
         with pytest.raises(Reverted, match=r"^escrow: deposits exceed 63 bits$"):
             arena.send(arena.parties[0], arena.client.address, data)
@@ -219,9 +225,11 @@ def test_permit_of_more_than_63_bits_is_refused_in_words(arena, plain_token):
 def test_permit_is_ignored_in_a_round_in_ether(arena):
     round_id = arena.open(2)
     data = arena.client.interface.encode(
-        "deposit_with_permit", round_id, TERMS_HASH, 5, 0, 0, bytes(32), bytes(32)
+        "deposit_with_permit", round_id, arena.agreement(round_id), 5, 0, 0, bytes(32), bytes(32)
     )
-    arena.twin.deposit(_call(arena, arena.parties[0].address, 5_000), round_id, TERMS_HASH, 5)
+    arena.twin.deposit(
+        _call(arena, arena.parties[0].address, 5_000), round_id, arena.agreement(round_id), 5
+    )
     arena.send(arena.parties[0], arena.client.address, data, 5_000)
     assert arena.client.claim(round_id, 0) == 5
 
@@ -233,11 +241,11 @@ def test_the_client_approves_and_deposits_tokens(arena, plain_token):
     arena.twin.tokens[plain_token].allowances[party.address] = 0
     round_id = arena.open(4, asset=plain_token)
     with pytest.raises(Reverted, match="escrow: token refused deposit"):
-        arena.client.deposit(round_id, 3, party, 6)
+        arena.client.deposit(round_id, 3, party, 6, arena.agreement(round_id))
     arena.client.approve(round_id, 3, party, 6)
     arena.twin.tokens[plain_token].allowances[party.address] = 6_000
-    arena.twin.deposit(_call(arena, party.address), round_id, TERMS_HASH, 6)
-    arena.client.deposit(round_id, 3, party, 6)
+    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 6)
+    arena.client.deposit(round_id, 3, party, 6, arena.agreement(round_id))
     assert arena.client.claim(round_id, 3) == 6
     ether = arena.open(2)
     with pytest.raises(EscrowError, match="is in ether"):
@@ -250,8 +258,10 @@ def test_the_client_deposits_with_a_permit(arena):
     round_id = arena.open(2, asset=token)
     deadline = arena.chain.timestamp() + 500
     signature = _permit(arena, token, party, 5_000, deadline)
-    arena.twin.deposit(_call(arena, party.address), round_id, TERMS_HASH, 5)
-    arena.client.deposit_with_permit(round_id, 0, party, 5, deadline=deadline, signature=signature)
+    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 5)
+    arena.client.deposit_with_permit(
+        round_id, 0, party, 5, arena.agreement(round_id), deadline=deadline, signature=signature
+    )
     assert arena.client.claim(round_id, 0) == 5
 
 

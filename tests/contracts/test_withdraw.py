@@ -112,10 +112,10 @@ def test_a_party_that_refuses_ether_hurts_nobody_and_can_name_another_address(ar
         call = Call(contract, arena.chain.timestamp(), value_wei)
         return getattr(arena.twin, name)(call, *arguments)
 
-    twin("deposit", round_id, terms.terms_hash, 8, value_wei=8_000)
+    twin("deposit", round_id, arena.agreement(round_id), 8, value_wei=8_000)
     encode = arena.client.interface.encode
-    tell(encode("deposit", round_id, terms.terms_hash, 8), 8_000)
-    arena.act(arena.parties[0], "deposit", round_id, terms.terms_hash, 5, value_wei=5_000)
+    tell(encode("deposit", round_id, arena.agreement(round_id), 8), 8_000)
+    arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), 5, value_wei=5_000)
     arena.expire(round_id)
     # It refuses its ether: nothing moves, and its claim stands.
     with pytest.raises(Reverted, match="escrow: recipient refused ether"):
@@ -140,11 +140,11 @@ def test_a_party_that_calls_back_from_its_withdrawal_is_locked_out_everywhere(ar
     address = arena.parties[0].address
     arena.act(arena.operator, "open_round", terms, [contract, address])
     round_id = len(arena.twin.rounds)
-    deposit = encode("deposit", round_id, terms.terms_hash, 8)
+    deposit = encode("deposit", round_id, arena.agreement(round_id), 8)
     act = party_abi.encode("act", arena.client.address, deposit, 8_000)
     arena.send(arena.outsider, contract, act, 8_000)
     arena.twin.deposit(
-        Call(contract, arena.chain.timestamp(), 8_000), round_id, terms.terms_hash, 8
+        Call(contract, arena.chain.timestamp(), 8_000), round_id, arena.agreement(round_id), 8
     )
     arena.expire(round_id)
     reactions = (

@@ -24,6 +24,7 @@ from settlement.twin import Call, EscrowTwin, Refusal
 from settlement.twin_ledger import TwinLedger
 
 ESCROW = "0x" + "ee" * 20
+OPERATOR = "0x" + "99" * 20
 PARTIES = ["0x" + f"{k:02x}" * 20 for k in range(1, 6)]
 TERMS = RoundTerms(
     terms_hash=b"t" * 32,
@@ -33,14 +34,15 @@ TERMS = RoundTerms(
     settlement_deadline=1_000,
     n_parties=5,
 )
+AGREEMENT = TERMS.agreement(OPERATOR, PARTIES)
 
 
 def funded(units: Sequence[int]) -> EscrowTwin:
     twin = EscrowTwin(1, ESCROW)
-    twin.open_round(Call("0xop", 1), TERMS, PARTIES)
+    twin.open_round(Call(OPERATOR, 1), TERMS, PARTIES)
     for party, amount in zip(PARTIES, units, strict=True):
         if amount:
-            twin.deposit(Call(party, 2, 10 * amount), 1, TERMS.terms_hash, amount)
+            twin.deposit(Call(party, 2, 10 * amount), 1, AGREEMENT, amount)
     return twin
 
 
@@ -105,8 +107,8 @@ def test_chunks_accept_exactly_the_plans_that_one_transaction_accepts(units, tra
 
 def test_a_refused_withdrawal_moves_nothing():
     twin = EscrowTwin(1, ESCROW, can_receive=lambda address: address != PARTIES[0])
-    twin.open_round(Call("0xop", 1), TERMS, PARTIES)
-    twin.deposit(Call(PARTIES[0], 2, 50), 1, TERMS.terms_hash, 5)
+    twin.open_round(Call(OPERATOR, 1), TERMS, PARTIES)
+    twin.deposit(Call(PARTIES[0], 2, 50), 1, AGREEMENT, 5)
     with pytest.raises(Refusal, match="recipient refused ether"):
         twin.withdraw(Call(PARTIES[0], 1_001), 1, PARTIES[0])
     assert twin.balance_wei == 50
@@ -138,7 +140,7 @@ def test_the_events_alone_rebuild_the_ledger():
 )
 def test_events_that_overdraw_a_claim_are_no_log_of_the_escrow(last):
     events = [
-        RoundOpened(1, "0xop", TERMS),
+        RoundOpened(1, OPERATOR, TERMS),
         PartiesRegistered(1, 0, tuple(PARTIES)),
         Deposited(1, 0, 7),
         last,

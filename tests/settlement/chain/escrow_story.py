@@ -35,7 +35,8 @@ def prepare(chain: Chain) -> tuple[EscrowClient, int]:
         [chain.address(name) for name in PARTIES],
     )
     for party, units in enumerate(DEPOSITS_UNITS):
-        escrow.deposit(round_id, party, chain.account(PARTIES[party]), units)
+        account = chain.account(PARTIES[party])
+        escrow.deposit(round_id, party, account, units, escrow.agreement(round_id))
     return escrow, round_id
 
 

@@ -53,7 +53,7 @@ def test_a_round_through_the_client_and_all_of_it_again_sends_nothing(escrow, pa
         round_id = opened(client, parties)
         for party, units in enumerate((10, 20, 0)):
             if units:
-                client.deposit(round_id, party, parties[party], units)
+                client.deposit(round_id, party, parties[party], units, client.agreement(round_id))
         plan = SettlementPlan(client.reference(round_id), (Transfer(1, 2, 15),))
         receipt = client.settle(plan, escrow.chain.account("operator"), parties)
         for party, account in enumerate(parties):
@@ -82,7 +82,7 @@ def test_deposits_are_checked_before_anything_is_sent(escrow, parties, units):
     round_id = opened(escrow, parties)
     root = escrow.chain.state_root()
     with pytest.raises(EscrowError, match=f"would deposit {units} base units"):
-        escrow.deposit(round_id, 0, parties[0], units)
+        escrow.deposit(round_id, 0, parties[0], units, escrow.agreement(round_id))
     assert escrow.chain.state_root() == root
 
 
@@ -98,7 +98,7 @@ def test_deposits_are_checked_before_anything_is_sent(escrow, parties, units):
 def test_plans_are_checked_before_anything_is_sent(escrow, parties, transfers, message):
     round_id = opened(escrow, parties)
     for party in (0, 1):
-        escrow.deposit(round_id, party, parties[party], 10)
+        escrow.deposit(round_id, party, parties[party], 10, escrow.agreement(round_id))
     plan = SettlementPlan(escrow.reference(round_id), tuple(Transfer(*t) for t in transfers))
     root = escrow.chain.state_root()
     with pytest.raises(PlanError, match=message):
@@ -130,7 +130,7 @@ def test_a_round_or_proposal_that_is_not_there_is_named(escrow, parties):
 def test_signatures_and_settlement_that_somebody_else_brought_are_not_sent_again(escrow, parties):
     """Anyone may bring them, so a bystander must not be able to stop the operator's client."""
     round_id = opened(escrow, parties)
-    escrow.deposit(round_id, 1, parties[1], 20)
+    escrow.deposit(round_id, 1, parties[1], 20, escrow.agreement(round_id))
     plan = SettlementPlan(escrow.reference(round_id), (Transfer(1, 2, 15),))
     signatures = [sign_plan(plan, party) for party in parties]
     operator, bystander = escrow.chain.account("operator"), parties[0]
