@@ -22,19 +22,18 @@ def solve_linear_programme(problem: Problem) -> AdjustmentFactors:
 
     costs = problem.costs
     scale = float(costs.max(initial=0.0)) or 1.0
-    # A budget above a party's whole cost never binds; clipping keeps infinity out of HiGHS.
-    budgets = np.minimum(problem.budgets, costs * problem.caps)
-    # Each row in the measure of its own largest entry: HiGHS's tolerances are absolute.
-    inflows = sparse.csr_array(problem.flows).T.tocsr()
-    measures = np.maximum(costs, inflows.max(axis=1).toarray().ravel())
-    measures[measures == 0] = scale
-    inflows.data /= np.repeat(measures, np.diff(inflows.indptr))
-    matrix: Any = sparse.diags_array(costs / measures) - inflows
+    paying = np.where(costs > 0, costs, scale)
+    # In what each party pays, not in factors, and in units of the largest cost: HiGHS's tolerances
+    # are absolute, and factors of parties whose costs are far below the others' would drown.
+    shares = sparse.csr_array(problem.flows).T.tocsc()
+    shares.data /= np.repeat(paying, np.diff(shares.indptr))
+    matrix: Any = sparse.eye_array(len(costs)) - shares
     result = linprog(
-        -costs / scale,
+        -np.sign(costs),
         A_ub=matrix.tocsc() if hasattr(problem.flows, "tocsr") else matrix.toarray(),
-        b_ub=budgets / measures,
-        bounds=np.column_stack([np.zeros(len(costs)), problem.caps]),
+        # A budget above a party's whole cost never binds; clipping keeps infinity out of HiGHS.
+        b_ub=np.minimum(problem.budgets, costs * problem.caps) / scale,
+        bounds=np.column_stack([np.zeros(len(costs)), problem.caps * paying / scale]),
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
@@ -43,9 +42,9 @@ def solve_linear_programme(problem: Problem) -> AdjustmentFactors:
             f"HiGHS found no adjustment factors ({result.message}); expected an optimum, "
             "because lambda = 0 is always allowed."
         )
-    factors = np.clip(result.x, 0.0, problem.caps)
+    factors = np.clip(result.x * scale / paying, 0.0, problem.caps)
     factors[costs == 0] = problem.caps[costs == 0]
-    duals = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0) * (scale / measures)
+    duals = np.maximum(-np.asarray(result.ineqlin.marginals), 0.0)
     # Where clipping bound in place of the real budget the cap binds as well: no dual needed.
     duals[np.isinf(problem.budgets)] = 0.0
     certificate: Certificate = certificate_of(problem, factors, duals)

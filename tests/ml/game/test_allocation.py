@@ -137,17 +137,18 @@ def test_the_linear_programme_may_lead_and_the_check_may_be_left_out(three_parti
 def test_solvers_that_disagree_stop_the_round(three_parties):
     flows = allocate(three_parties).flows
     less, more = np.array([0.5, 1, 1]), np.array([0.75, 1, 1])
-    with pytest.raises(SolverDisagreement, match=r"Cost of party 0 could be higher by 0\.2"):
-        _solver_gap(flows, less, more)
-    assert _solver_gap(flows, more, less) == pytest.approx(0.2)
+    for factors, others in ((less, more), (more, less)):
+        with pytest.raises(SolverDisagreement, match=r"Cost of party 0 differs by 0\.2"):
+            _solver_gap(flows, factors, others)
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_flows_orders_of_magnitude_apart_are_allocated_whatever_the_programme_makes_of_them(seed):
+def test_both_solvers_agree_on_flows_eight_orders_of_magnitude_apart(seed):
     rng = np.random.default_rng(seed)
-    flows = rng.random((4, 4)) * 10.0 ** rng.uniform(-12, 0, (4, 4))
+    flows = rng.random((4, 4)) * 10.0 ** rng.uniform(-8, 0, (4, 4))
     np.fill_diagonal(flows, 0)
     costs = flows.sum(axis=1)
     allocation = allocate_flows(flows, costs.max() - costs, costs.max(), np.zeros(4))
     expected = adjustment_factors(flows, np.zeros(4)).factors
     np.testing.assert_array_equal(allocation.adjustment_factors, expected)
+    assert allocation.solver_gap < 1e-8 * costs.max()
