@@ -7,10 +7,12 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ml.training.card_format import card_of
 from settlement.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.audit import TOLERANCE, AuditError
 from settlement.chain.chain import open_chain
@@ -20,6 +22,7 @@ from settlement.config import RoundConfig, read_config
 from settlement.documents import (
     AllocationDocument,
     Document,
+    ModelRewardEntry,
     OpenedRound,
     RewardDocument,
     SettlementDocument,
@@ -170,10 +173,7 @@ def check_rewards(folder: RoundFolder) -> None:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 != entry.sha256:
             raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
-        card = json.loads(path.with_suffix(".json").read_bytes())
-        for key, figure in asdict(entry).items():
-            if card[key] != figure:
-                raise AuditError(f"{place}: {key} is {figure}; its card says {card[key]}.")
+        _check_card(folder, path.with_suffix(".json"), name, entry)
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")
@@ -181,6 +181,26 @@ def check_rewards(folder: RoundFolder) -> None:
             raise AuditError(
                 f"{place}: score {entry.validation_score} is more than one of "
                 f"{stored.n_validation} samples from its target {target}."
+            )
+
+
+def _check_card(folder: RoundFolder, path: Path, name: str, entry: ModelRewardEntry) -> None:
+    """A card says what the reward is, how to load it, and on what it was trained.
+
+    How the data were prepared only they can tell, so that part is taken as it stands.
+    """
+    card = json.loads(path.read_bytes())
+    recipe = read_config(folder.config_path).recipe
+    terms = json.loads((folder.stage("open") / TERMS_FILE).read_bytes())
+    if recipe is None:
+        raise AuditError(f"reward/{path.name}: a card of a round that trains nothing.")
+    facts = asdict(entry) | {"party_name": name, "data_sha256": terms["data_sha256"]}
+    expected = json.loads(dump_json(card_of(facts, recipe, card.get("preparation"))))
+    for key in expected | card:
+        if card.get(key) != expected.get(key):
+            found, wanted = card.get(key), expected.get(key)
+            raise AuditError(
+                f"reward/{path.name}: {key} is {found!s:.80}; expected {wanted!s:.80}."
             )
 
 

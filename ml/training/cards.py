@@ -17,14 +17,13 @@ from ml.datasets.preparation import Preparation
 from ml.datasets.source import DataError
 from ml.datasets.text import encode_texts
 from ml.errors import MlError
+from ml.training.card_format import FORMAT, card_of
 from ml.training.model_files import read_model, write_atomically
 from ml.training.modules import build_network
 from ml.training.networks import Network, Weights
 from ml.training.recipe import Recipe, recipe
 
 __all__ = ["CardError", "LoadedModel", "Predictions", "card_path", "load_reward", "write_card"]
-
-FORMAT = "fairround model card 1"
 
 
 class CardError(MlError):
@@ -40,17 +39,7 @@ def write_card(
     weights_path: Path, plan: Recipe, preparation: Preparation, facts: Mapping[str, Any]
 ) -> None:
     """Write the card of a reward beside its weights; ``facts`` has its sha256, scores and so on."""
-    card = {
-        "format": FORMAT,
-        **facts,
-        "recipe": plan.as_dict(),
-        "preparation": preparation.as_dict(),
-        "load": [
-            "from ml.training import load_reward",
-            f'model = load_reward("{weights_path.name}")',
-            "classes = model.predict(samples).classes",
-        ],
-    }
+    card = card_of(facts, plan, preparation.as_dict())
     text = json.dumps(card, indent=1, ensure_ascii=False)
     write_atomically(card_path(weights_path), f"{text}\n".encode())
 

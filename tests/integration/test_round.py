@@ -357,6 +357,33 @@ def test_measuring_again_finds_forged_scores_and_models(fairround, digits):
     assert scores.trouble.startswith("train/values.json: {low, high} scores 0.")
 
 
+def test_verify_names_what_is_wrong_in_a_model_card(fairround, digits):
+    edit(digits, "epochs = 30", "epochs = 3")
+    fairround("run", digits)
+    card = digits / "reward" / "2-high.json"
+    honest = json.loads(card.read_text())
+    for key, figure in {
+        "format": "another card",
+        "load": ["import os"],  # a party may well run what its card says
+        "party_name": "low",
+        "data_sha256": "0" * 64,
+        "recipe": honest["recipe"] | {"epochs": 4},
+        "validation_score": honest["validation_score"] - 1e-9,
+        "note": "one key more",
+    }.items():
+        text = json.dumps(honest | {key: figure})
+        forge(
+            digits,
+            "reward",
+            STAGES[:3],
+            lambda new, text=text: (new / card.name).write_text(text),
+        )
+        forge(digits, "report", STAGES[:5], lambda new: None)  # what rests on it, sealed again
+        (wrong,) = [finding for finding in audit_round(digits) if finding.trouble]
+        assert wrong.check == "model rewards"
+        assert f"reward/2-high.json: {key} is {str(figure)[:80]}; expected" in wrong.trouble
+
+
 def test_verify_names_other_data_and_a_model_reward_that_is_missing(fairround, digits):
     edit(digits, "epochs = 30", "epochs = 3")
     fairround("run", digits)
