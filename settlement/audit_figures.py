@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ml.training.card_format import card_of
+from ml.training.recipe import Recipe
 from settlement.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.audit import TOLERANCE, AuditError
 from settlement.chain.chain import open_chain
@@ -22,7 +23,6 @@ from settlement.config import RoundConfig, read_config
 from settlement.documents import (
     AllocationDocument,
     Document,
-    ModelRewardEntry,
     OpenedRound,
     RewardDocument,
     SettlementDocument,
@@ -49,12 +49,7 @@ def check_terms(folder: RoundFolder) -> None:
     started_at, data_digest = _started_at(opened, config), found.get("data_sha256")
     terms = agreed_terms(config, opened.operator, opened.addresses, started_at, data_digest)
     expected = json.loads(dump_json(terms))
-    for name in expected | found:
-        if found.get(name) != expected.get(name):
-            raise AuditError(
-                f"open/{TERMS_FILE}: {name} is {found.get(name)!s:.80}; expected "
-                f"{expected.get(name)!s:.80}."
-            )
+    _same_entries(f"open/{TERMS_FILE}", found, expected)
     _same(opened, "terms_hash", hashlib.sha256(raw).hexdigest())
     _same(opened, "name", config.name)
     _same(opened, "parties", list(config.party_names))
@@ -117,7 +112,6 @@ def check_chain(folder: RoundFolder) -> None:
     _same(stored, "settlement_transaction", settlement.transaction_hash.hex())
     _same(stored, "settlement_block", settlement.block_number)
     _same(opened, "terms_hash", ledger.terms_hash.hex())
-    _same(opened, "addresses", list(ledger.parties))
     _same(opened, "deposits_units", list(ledger.deposits_units))
     _same(stored, "not_posted", planned.not_posted)
     _same(stored, "plan_id", planned.plan.plan_id.hex())
@@ -166,6 +160,8 @@ def check_rewards(folder: RoundFolder) -> None:
     if not trained:
         _same(stored, "n_validation", 0)
         _same(stored, "n_holdout", 0)
+    recipe = read_config(folder.config_path).recipe
+    agreed = json.loads((folder.stage("open") / TERMS_FILE).read_bytes())["data_sha256"]
     for entry in stored.entries:
         name = allocation.parties[entry.party]
         place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'
@@ -173,7 +169,10 @@ def check_rewards(folder: RoundFolder) -> None:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         if sha256 != entry.sha256:
             raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
-        _check_card(folder, path.with_suffix(".json"), name, entry)
+        if recipe is None:
+            raise AuditError(f"{place}: a model of a round that trains nothing.")
+        facts = asdict(entry) | {"party_name": name, "data_sha256": agreed}
+        _check_card(path.with_suffix(".json"), facts, recipe)
         target = allocation.model_values[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
             raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")
@@ -184,24 +183,14 @@ def check_rewards(folder: RoundFolder) -> None:
             )
 
 
-def _check_card(folder: RoundFolder, path: Path, name: str, entry: ModelRewardEntry) -> None:
+def _check_card(path: Path, facts: dict[str, Any], recipe: Recipe) -> None:
     """A card says what the reward is, how to load it, and on what it was trained.
 
     How the data were prepared only they can tell, so that part is taken as it stands.
     """
     card = json.loads(path.read_bytes())
-    recipe = read_config(folder.config_path).recipe
-    terms = json.loads((folder.stage("open") / TERMS_FILE).read_bytes())
-    if recipe is None:
-        raise AuditError(f"reward/{path.name}: a card of a round that trains nothing.")
-    facts = asdict(entry) | {"party_name": name, "data_sha256": terms["data_sha256"]}
     expected = json.loads(dump_json(card_of(facts, recipe, card.get("preparation"))))
-    for key in expected | card:
-        if card.get(key) != expected.get(key):
-            found, wanted = card.get(key), expected.get(key)
-            raise AuditError(
-                f"reward/{path.name}: {key} is {found!s:.80}; expected {wanted!s:.80}."
-            )
+    _same_entries(f"reward/{path.name}", card, expected)
 
 
 def check_report(folder: RoundFolder) -> None:
@@ -222,6 +211,15 @@ FIGURE_CHECKS: tuple[tuple[str, Callable[[RoundFolder], None]], ...] = (
     ("model rewards", check_rewards),
     ("report", check_report),
 )
+
+
+def _same_entries(place: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare plain data key by key, each way."""
+    for key in expected | found:
+        if found.get(key) != expected.get(key):
+            raise AuditError(
+                f"{place}: {key} is {found.get(key)!s:.80}; expected {expected.get(key)!s:.80}."
+            )
 
 
 def _same(document: Document, name: str, expected: Any) -> None:

@@ -135,12 +135,12 @@ def _assign(
         ]
 
     grand_models = models(grand)
+    top = float(np.mean([model.score for model in grand_models]))
     ready: dict[int, Candidate] = {}
     quests: list[Quest] = []
     for party, target in enumerate(map(float, targets)):
         own_models = models(1 << party)
         own = float(np.mean([model.score for model in own_models]))
-        top = float(np.mean([model.score for model in grand_models]))
         # A model that had to be trained again may round to another score, by a sample or so.
         if not own - one_sample <= target <= top + one_sample:
             name = collaboration.party_names[party]

@@ -101,15 +101,8 @@ class EscrowClient(EscrowReader):
             Number of this deposit among the party's; deposits add up.
         """
         terms = self.terms(round_id)
-        room = MAX_AMOUNT_UNITS - self._read("total_units", round_id)
         label = f"deposit/{round_id}/{party}" + (f"/{part}" if part else "")
-        if not 1 <= units <= MAX_AMOUNT_UNITS or (
-            units > room and self.chain.receipt(label) is None
-        ):
-            raise EscrowError(
-                f"Party {party} would deposit {units} base units; expected 1 to {room}, for a "
-                f"round holds at most {MAX_AMOUNT_UNITS}. Choose a larger unit."
-            )
+        self._check_room(label, round_id, party, units)
         return self._send(
             label,
             account,
@@ -141,10 +134,23 @@ class EscrowClient(EscrowReader):
         signature: tuple[int, bytes, bytes],
     ) -> TransactionReceipt:
         """Deposit with an EIP-2612 permit (v, r, s) of the party's instead of an approval."""
+        label = f"deposit/{round_id}/{party}"
+        self._check_room(label, round_id, party, units)
         data = self.interface.encode(
             "deposit_with_permit", round_id, agreement, units, deadline, *signature
         )
-        return self._send(f"deposit/{round_id}/{party}", account, gas_limits.CALL, data)
+        return self._send(label, account, gas_limits.CALL, data)
+
+    def _check_room(self, label: str, round_id: int, party: int, units: int) -> None:
+        """Refuse a deposit that the contract would, unless it is one that was made before."""
+        room = MAX_AMOUNT_UNITS - self._read("total_units", round_id)
+        if not 1 <= units <= MAX_AMOUNT_UNITS or (
+            units > room and self.chain.receipt(label) is None
+        ):
+            raise EscrowError(
+                f"Party {party} would deposit {units} base units; expected 1 to {room}, for a "
+                f"round holds at most {MAX_AMOUNT_UNITS}. Choose a larger unit."
+            )
 
     # Settlement
 

@@ -140,11 +140,11 @@ def trainer_of(context: RoundContext, progress: Progress) -> Callable[[np.ndarra
     from ml.engines.spec import make_engine
     from ml.training.cache import ModelCache
     from ml.training.devices import choose_device
+    from ml.training.modules import build_network
     from ml.training.scores import train_coalitions
-    from ml.training.trials import check_training
 
     collaboration, recipe = agreed_data(context)
-    network = check_training(collaboration, recipe)
+    network = build_network(recipe, collaboration.preparation)  # tried by whoever trains it
     ModelCache(model_cache()).prune(cache_limit_bytes())
     stacks = network.best_stack_size(choose_device(recipe.device).type) > 1
 
