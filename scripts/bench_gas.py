@@ -24,16 +24,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from settlement.chain.artifacts import artifact
-from settlement.chain.chain import Chain, open_chain
-from settlement.chain.escrow import EscrowClient
-from settlement.chain.interface import Interface
+from settlement.chain.chain import Chain
+from settlement.chain.opening import open_chain
 from settlement.chain.spec import ChainSpec
-from settlement.chain.typed_data import sign_plan
-from settlement.events import RoundTerms
-from settlement.netting import net_transfers
-from settlement.posting import net_amounts, post_allocation
-from settlement.terms import NetPosition, SettlementPlan
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundTerms
+from settlement.escrow.interface import Interface
+from settlement.escrow.typed_data import sign_plan
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, SettlementPlan
+from settlement.posting.check import net_amounts, post_allocation
 
 DEPOSIT_UNITS = 10**6
 GAS = 16_000_000

@@ -34,13 +34,13 @@ from ml.datasets import data_spec, load
 from ml.datasets.collaboration import Collaboration
 from ml.training import recipe, train_coalitions
 from ml.training.devices import to_device
-from ml.training.footprint import layout_size
-from ml.training.graphs import Stepper
-from ml.training.narrowing import Narrowing
-from ml.training.networks import Mlp, stack_weights
-from ml.training.orders import Schedule, Trainee
+from ml.training.models.narrowing import Narrowing
+from ml.training.models.networks import Mlp, stack_weights
 from ml.training.reference import linear_layers, train_one
-from ml.training.stack import Stack
+from ml.training.stack.footprint import layout_size
+from ml.training.stack.graphs import Stepper
+from ml.training.stack.orders import Schedule, Trainee
+from ml.training.stack.stack import Stack
 from ml.training.trials import network_for
 
 PAPER = [[0], [1, 2], [0, 1, 2, 3], [3, 4, 5], [6, 7, 8, 9]]

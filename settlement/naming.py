@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ml.errors import MlError
-from settlement.bridge import BridgeError
 from settlement.errors import BrokenInvariant, PlanError
-from settlement.posting_format import PostingError
+from settlement.money.bridge import BridgeError
+from settlement.posting.format import PostingError
 
 __all__ = ["parties_named", "with_names"]
 

@@ -43,7 +43,7 @@ class Fairround:
 @pytest.fixture(scope="session")
 def compiled_contracts(tmp_path_factory):
     """A cache that holds the compiled contracts and nothing else; made once a session."""
-    from settlement.chain.artifacts import artifact
+    from settlement.escrow.artifacts import artifact
 
     folder = tmp_path_factory.mktemp("compiled")
     with pytest.MonkeyPatch.context() as patch:

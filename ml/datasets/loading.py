@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets.collaboration import Collaboration, Samples
-from ml.datasets.folders import folder_source
-from ml.datasets.hub import huggingface
 from ml.datasets.labels import as_targets
-from ml.datasets.mnist import mnist
-from ml.datasets.official import cifar10, fashion_mnist
 from ml.datasets.preparation import Preparation
+from ml.datasets.readers.folders import folder_source
+from ml.datasets.readers.hub import huggingface
+from ml.datasets.readers.mnist import mnist
+from ml.datasets.readers.official import cifar10, fashion_mnist
+from ml.datasets.readers.tables import read_table
+from ml.datasets.readers.text import imdb
 from ml.datasets.source import DataError, Source
 from ml.datasets.spec import DataSpec
 from ml.datasets.splits import add_label_noise, party_rows, stratified_split
-from ml.datasets.tables import read_table
-from ml.datasets.text import imdb
 
 __all__ = ["load"]
 

@@ -9,43 +9,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ml.game.accuracy import EstimateError, estimate_error
     from ml.game.allocation import Allocation, allocate, allocate_flows
-    from ml.game.certificate import Certificate, check_certificate
-    from ml.game.clearing import AdjustmentFactors, adjustment_factors, factor_caps
-    from ml.game.coalitions import coalition_of, describe_coalition, members, subsets
-    from ml.game.covers import Cover, best_coalitions, cover
-    from ml.game.estimated import EstimatedAllocation, allocate_estimate
-    from ml.game.estimators import ESTIMATORS, FlowEstimate, estimate_flows
-    from ml.game.families import FAMILIES, Family, family
-    from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
-    from ml.game.noise import NoisyAllocation, allocate_seeds
-    from ml.game.sweeps import BudgetSensitivity, ManyAllocations, allocate_many, budget_sensitivity
-    from ml.game.uncertain import UncertainAllocation
-    from ml.game.values import BrokenEdge, MonotonicityReport, ValueTable
+    from ml.game.clearing.certificate import Certificate, check_certificate
+    from ml.game.clearing.clearing import adjustment_factors, factor_caps
+    from ml.game.clearing.solution import AdjustmentFactors
+    from ml.game.clearing.sweeps import (
+        BudgetSensitivity,
+        ManyAllocations,
+        allocate_many,
+        budget_sensitivity,
+    )
+    from ml.game.comparison.families import FAMILIES, Family, family
+    from ml.game.estimation.accuracy import EstimateError, estimate_error
+    from ml.game.estimation.estimators import ESTIMATORS, FlowEstimate, estimate_flows
+    from ml.game.tables.coalitions import coalition_of, describe_coalition, members, subsets
+    from ml.game.tables.covers import Cover, best_coalitions, cover
+    from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
+    from ml.game.tables.values import BrokenEdge, MonotonicityReport, ValueTable
+    from ml.game.uncertainty.estimated import EstimatedAllocation, allocate_estimate
+    from ml.game.uncertainty.noise import NoisyAllocation, allocate_seeds
+    from ml.game.uncertainty.uncertain import UncertainAllocation
 
 _HOMES = {
-    "accuracy": ("EstimateError", "estimate_error"),
+    "estimation.accuracy": ("EstimateError", "estimate_error"),
     "allocation": ("Allocation", "allocate", "allocate_flows"),
-    "certificate": ("Certificate", "check_certificate"),
-    "clearing": ("AdjustmentFactors", "adjustment_factors", "factor_caps"),
-    "coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
-    "covers": ("Cover", "best_coalitions", "cover"),
-    "estimated": ("EstimatedAllocation", "allocate_estimate"),
-    "estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
-    "families": ("FAMILIES", "Family", "family"),
-    "flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
-    "noise": ("NoisyAllocation", "allocate_seeds"),
-    "properties": (
+    "clearing.certificate": ("Certificate", "check_certificate"),
+    "clearing.clearing": ("adjustment_factors", "factor_caps"),
+    "clearing.solution": ("AdjustmentFactors",),
+    "tables.coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
+    "tables.covers": ("Cover", "best_coalitions", "cover"),
+    "uncertainty.estimated": ("EstimatedAllocation", "allocate_estimate"),
+    "estimation.estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
+    "comparison.families": ("FAMILIES", "Family", "family"),
+    "tables.flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
+    "uncertainty.noise": ("NoisyAllocation", "allocate_seeds"),
+    "comparison.outcome": ("Outcome",),
+    "comparison.properties": (
         "PROPERTIES",
         "PropertyCheck",
         "check_properties",
         "replicate_party",
         "with_dummy",
     ),
-    "schemes": (
+    "comparison.schemes": (
         "SCHEMES",
-        "Outcome",
         "SchemeReport",
         "alpha_beta_scheme",
         "compare_schemes",
@@ -53,10 +60,15 @@ _HOMES = {
         "participation_fee_approximation",
         "rho_shapley_scheme",
     ),
-    "seeded": ("SeededTables",),
-    "uncertain": ("UncertainAllocation",),
-    "sweeps": ("BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"),
-    "values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
+    "uncertainty.seeded": ("SeededTables",),
+    "uncertainty.uncertain": ("UncertainAllocation",),
+    "clearing.sweeps": (
+        "BudgetSensitivity",
+        "ManyAllocations",
+        "allocate_many",
+        "budget_sensitivity",
+    ),
+    "tables.values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import BrokenInvariant, CapError, SolverDisagreement
-from ml.game.certificate import Certificate, check_certificate
-from ml.game.clearing import adjustment_factors, factor_caps
-from ml.game.coalitions import FloatArray
-from ml.game.flows import conditional_shapley, decompose, payoffs, shapley_values
-from ml.game.problem import checked_budgets
-from ml.game.reading import as_floats
-from ml.game.values import ValueTable
+from ml.game.clearing.certificate import Certificate, check_certificate
+from ml.game.clearing.clearing import adjustment_factors, factor_caps
+from ml.game.clearing.problem import checked_budgets
+from ml.game.tables.coalitions import FloatArray
+from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
+from ml.game.tables.reading import as_floats
+from ml.game.tables.values import ValueTable
 
 __all__ = ["Allocation", "allocate", "allocate_flows", "check_allocation"]
 

@@ -12,25 +12,25 @@ from ml.training.recipe import Recipe, recipe
 
 if TYPE_CHECKING:
     from ml.training.cache import CacheReport, ModelCache
-    from ml.training.cards import LoadedModel, Predictions, load_reward
-    from ml.training.predict import predict_file
-    from ml.training.rewards import RewardModel, train_rewards
-    from ml.training.scores import TrainedScores, train_coalitions
+    from ml.training.coalitions import TrainedScores, train_coalitions
+    from ml.training.models.cards import LoadedModel, Predictions, load_reward
+    from ml.training.models.predict import predict_file
+    from ml.training.rewards.rewards import RewardModel, train_rewards
     from ml.training.trials import check_training
 
 #: What needs torch is imported on first use: a check of a configuration does not need it.
 _LATER = {
     "CacheReport": "cache",
-    "LoadedModel": "cards",
+    "LoadedModel": "models.cards",
     "ModelCache": "cache",
-    "Predictions": "cards",
-    "RewardModel": "rewards",
-    "TrainedScores": "scores",
+    "Predictions": "models.cards",
+    "RewardModel": "rewards.rewards",
+    "TrainedScores": "coalitions",
     "check_training": "trials",
-    "load_reward": "cards",
-    "predict_file": "predict",
-    "train_coalitions": "scores",
-    "train_rewards": "rewards",
+    "load_reward": "models.cards",
+    "predict_file": "models.predict",
+    "train_coalitions": "coalitions",
+    "train_rewards": "rewards.rewards",
 }
 
 __all__ = [

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.errors import MlError
-from ml.training.model_files import ModelFileError, read_model, write_model
-from ml.training.networks import Weights
+from ml.training.models.model_files import ModelFileError, read_model, write_model
+from ml.training.models.networks import Weights
 
 __all__ = ["CacheError", "CacheReport", "FinishedModel", "ModelCache"]
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ml.training.networks import Mlp, Weights
-from ml.training.orders import Trainee, sample_order
+from ml.training.models.networks import Mlp, Weights
+from ml.training.stack.orders import Trainee, sample_order
 
 __all__ = ["linear_layers", "train_one"]
 

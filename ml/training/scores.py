@@ -1,137 +1,110 @@
-"""Scores of coalitions: train what the cache does not have, remember the rest."""
+"""Scores of models on a set of samples, in [0, 1]."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from ml.datasets.collaboration import Collaboration
-from ml.engines import Engine, LocalEngine
-from ml.training.cache import ModelCache
-from ml.training.chunks import assignments_of, train_chunk
-from ml.training.devices import choose_device
-from ml.training.footprint import layout_size
+from ml.datasets.collaboration import Collaboration, Samples
+from ml.errors import MlError
+from ml.training.devices import to_device
+from ml.training.models.modules import import_name
+from ml.training.models.networks import Network, Weights
 from ml.training.recipe import Recipe
-from ml.training.trials import check_training
 
-__all__ = ["Progress", "TrainedScores", "model_keys", "train_coalitions"]
+__all__ = ["Judge", "ScoreError", "accuracy", "r2", "score_function"]
 
-#: Called with steps done and steps in all; a step is one batch of one model.
-Progress = Callable[[int, int], None]
+ROWS_AT_A_TIME = 2048
 
-
-@dataclass(frozen=True, eq=False)
-class TrainedScores:
-    """Scores of coalitions for every seed.
-
-    ``scores`` is float64 (n_seeds, m) for the m ``coalitions``, in the order asked for. Distinct
-    models are counted: coalitions that hold the same samples share one. ``n_trained`` were trained
-    by this call, ``n_recalled`` came from the cache.
-    """
-
-    coalitions: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    n_trained: int
-    n_recalled: int
-    device: str
-
-    @property
-    def means(self) -> NDArray[np.float64]:
-        """Mean score of each coalition over the seeds, (m,)."""
-        return np.asarray(self.scores.mean(axis=0))
-
-    @property
-    def standard_errors(self) -> NDArray[np.float64]:
-        """Standard error of each mean, (m,); NaN with one seed, which says nothing of spread."""
-        n_seeds = len(self.scores)
-        if n_seeds < 2:
-            return np.full(self.scores.shape[1], np.nan)
-        return np.asarray(self.scores.std(axis=0, ddof=1) / np.sqrt(n_seeds))
+#: Outputs (samples, outputs) and targets (samples,) to a score in [0, 1].
+ScoreFunction = Callable[[Tensor, Tensor], float]
 
 
-def model_keys(collaboration: Collaboration, recipe: Recipe, coalition: int) -> tuple[str, ...]:
-    """Cache keys of a coalition's models, one for each seed of the recipe."""
-    return tuple(a.key for a in assignments_of(collaboration, recipe, coalition))
+class ScoreError(MlError):
+    """A score function does not fit the data or gives what is no score."""
 
 
-def train_coalitions(
-    collaboration: Collaboration,
-    recipe: Recipe,
-    coalitions: ArrayLike,
-    *,
-    cache: Path,
-    progress: Progress | None = None,
-    engine: Engine | None = None,
-) -> TrainedScores:
-    """Scores of the coalitions' models, trained or recalled from the cache folder.
+def accuracy(outputs: Tensor, targets: Tensor) -> float:
+    """Share of samples whose class has the greatest output."""
+    return int((outputs.argmax(dim=1) == targets).sum()) / len(targets)
 
-    Every finished model is kept before the next report: a killed run that is started again trains
-    only what was not finished.
 
-    Parameters
-    ----------
-    coalitions : int, shape (m,)
-        Bitmasks; not the empty coalition, which has no model.
-    cache : Path
-        Folder of finished models; may be shared by any number of rounds.
-    progress : callable, optional
-        Told steps done and steps in all, of all distinct models.
+def r2(outputs: Tensor, targets: Tensor) -> float:
+    """Share of the targets' variance that the outputs explain, and 0 if they explain none."""
+    residual = (outputs.squeeze(1).double() - targets.double()).square().sum()
+    total = (targets.double() - targets.double().mean()).square().sum()
+    if not float(total):
+        return 0.0
+    return min(1.0, max(0.0, 1.0 - float(residual / total)))
+
+
+def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunction:
+    """The recipe's score; a user's function gets numpy arrays and must return one in [0, 1].
 
     Raises
     ------
-    CollaborationError
-        If a coalition is empty or has members beyond the last party.
-    DeviceMemoryError
-        If a stack is too large for its device; what was finished is kept.
+    ScoreError
+        If the score is for the other kind of targets.
     """
-    asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
-    network = check_training(collaboration, recipe)
-    runner: Engine = engine or LocalEngine()
-    device_type = runner.device_type if recipe.device != "cpu" else "cpu"
-    device_type = device_type or choose_device(recipe.device).type
-    stack_size = layout_size(network, recipe, collaboration, device_type)
-    store = ModelCache(cache)
-    per_coalition = [assignments_of(collaboration, recipe, int(c)) for c in asked]
-    distinct = {a.key: a for assignments in per_coalition for a in assignments}
-    # Longest first, so that finished models are the tail of a stack; ties by key, for one layout.
-    ordered = sorted(distinct.values(), key=lambda a: (-a.trainee.n_steps, a.key))
-    scores: dict[str, float] = {}
-    for key in distinct:
-        known = store.get(key)
-        if known is not None:
-            scores[key] = known.score
-    n_recalled = len(scores)
-    chunks = [
-        tuple(a for a in ordered[at : at + stack_size] if a.key not in scores)
-        for at in range(0, len(ordered), stack_size)
-    ]
-    total = sum(a.trainee.n_steps for a in ordered)
-    done = total - sum(a.trainee.n_steps for chunk in chunks for a in chunk)
-    if progress is not None:
-        progress(done, total)
-    running = runner.run(train_chunk, (collaboration, recipe), [chunk for chunk in chunks if chunk])
-    try:
-        for n_steps, finished in running:
-            for model in finished:
-                store.put(model)
-                scores[model.key] = model.score
-            done += n_steps
-            if progress is not None:
-                progress(done, total)
-    finally:
-        # An interrupt ends the engine's work at once, not when the garbage is collected.
-        close = getattr(running, "close", None)
-        if close is not None:
-            close()
-    by_seed = [[scores[a.key] for a in assignments] for assignments in per_coalition]
-    return TrainedScores(
-        coalitions=asked,
-        scores=np.array(by_seed, dtype=np.float64).reshape(len(asked), len(recipe.seeds)).T,
-        n_trained=len(distinct) - n_recalled,
-        n_recalled=n_recalled,
-        device=device_type,
-    )
+    name = recipe.score or ("accuracy" if collaboration.n_classes else "r2")
+    if name in ("accuracy", "r2"):
+        if (name == "accuracy") != bool(collaboration.n_classes):
+            kind = "classes" if collaboration.n_classes else "figures"
+            raise ScoreError(f'Score "{name}" does not fit targets that are {kind}.')
+        return accuracy if name == "accuracy" else r2
+    function: Callable[[NDArray[Any], NDArray[Any]], Any] = import_name(name, "Score")
+    if not callable(function):
+        raise ScoreError(f"{name} is a {type(function).__name__}; expected a function.")
+
+    def checked(outputs: Tensor, targets: Tensor) -> float:
+        try:
+            found = function(outputs.cpu().numpy(), targets.cpu().numpy())
+        except Exception as trouble:  # whatever the user's code raises is about the user's code
+            raise ScoreError(f"{name} failed: {trouble!r}.") from trouble
+        try:
+            value = float(found)
+        except (TypeError, ValueError) as trouble:
+            raise ScoreError(f"{name} gave {found!r}; expected a number in [0, 1].") from trouble
+        if not (math.isfinite(value) and 0 <= value <= 1):
+            raise ScoreError(f"{name} gave {value!r}; expected a number in [0, 1].")
+        return value
+
+    return checked
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Scores models of a network on one set of samples, kept on the device."""
+
+    network: Network
+    score_of: ScoreFunction
+    features: Tensor
+    targets: Tensor
+
+    @staticmethod
+    def on(
+        network: Network, score_of: ScoreFunction, samples: Samples, device: torch.device
+    ) -> Judge:
+        """A judge with the samples on this device."""
+        features = to_device(samples.features, device)
+        return Judge(network, score_of, features, to_device(samples.targets, device))
+
+    @torch.no_grad()
+    def outputs(self, weights: Weights) -> Tensor:
+        """Outputs (samples, outputs) of one model."""
+        stack = {name: tensor.unsqueeze(0) for name, tensor in weights.items()}
+        parts = [
+            self.network.outputs(stack, rows.unsqueeze(0))[0]
+            for rows in torch.split(self.features, ROWS_AT_A_TIME)
+        ]
+        return torch.cat(parts)
+
+    def score(self, weights: Weights) -> float:
+        """The model's score on the samples."""
+        return self.score_of(self.outputs(weights), self.targets)

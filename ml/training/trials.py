@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ml.datasets.collaboration import Collaboration
-from ml.training.evaluate import Judge, ScoreError, score_function
-from ml.training.modules import ModuleNetwork, NetworkError, build_network
-from ml.training.networks import Network, stack_weights
+from ml.training.models.modules import ModuleNetwork, NetworkError, build_network
+from ml.training.models.networks import Network, stack_weights
 from ml.training.recipe import Recipe
+from ml.training.scores import Judge, ScoreError, score_function
 
 __all__ = ["check_training", "network_for"]
 

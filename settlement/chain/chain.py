@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,12 @@ from settlement.chain.errors import (
     TransactionRefused,
 )
 from settlement.chain.journal import Entry, Journal
-from settlement.chain.keys import AskPassword
 from settlement.chain.records import Log, TransactionReceipt
-from settlement.chain.spec import IN_PROCESS, ChainSpec
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["Chain", "open_chain"]
+__all__ = ["Chain"]
 
 
 class Chain(ABC):
@@ -265,48 +262,6 @@ class Chain(ABC):
         except Reverted as error:
             return error.reason
         return f'"{label}" failed when it was executed, though a call passes before and after it'
-
-
-def open_chain(
-    folder: Path | None,
-    spec: ChainSpec | None = None,
-    *,
-    read_only: bool = False,
-    ask_password: AskPassword | None = None,
-) -> Chain:
-    """Open the chain of a round's folder: start it, or take it up where the journal ends.
-
-    Parameters
-    ----------
-    folder : Path or None
-        Holds ``journal.jsonl``. None keeps everything in memory.
-    spec : ChainSpec or None
-        What to start, and what an existing journal must agree with. None takes what the journal
-        of an in-process chain says.
-    read_only : bool
-        For audits: holds the journal against the chain, but writes nothing and takes no lock.
-    ask_password : callable or None
-        Asked for the password of a keystore file that the environment does not have.
-
-    Raises
-    ------
-    JournalLocked, JournalFault, JournalMismatch
-        If the folder is in use, its journal was changed, or the chain does not agree with it.
-    WrongChain, ProviderUnreachable
-        If the endpoint serves another chain, or nothing.
-    """
-    journal = Journal(folder, read_only=read_only)
-    try:
-        if spec is not None and spec.provider != IN_PROCESS:
-            from settlement.chain.json_rpc import JsonRpcChain
-
-            return JsonRpcChain(journal, spec, ask_password)
-        from settlement.chain.in_process import InProcessChain
-
-        return InProcessChain(journal, spec)
-    except BaseException:
-        journal.close()
-        raise
 
 
 def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from settlement.chain.errors import (
 )
 from settlement.chain.evm import FORK, Evm
 from settlement.chain.journal import Entry, Journal
+from settlement.chain.keys import simulated_account
 from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.spec import SEED_BYTES, ChainSpec
-from settlement.chain.wallet import simulated_account
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -184,7 +184,7 @@ class InProcessChain(Chain):
         return self.evm.state_root
 
     def account(self, name: str) -> LocalAccount:
-        """The simulated account of a name; worthless by design, see `settlement.chain.wallet`."""
+        """The simulated account of a name; worthless by design, see `settlement.chain.keys`."""
         if name not in self._accounts:
             raise UnknownAccount(
                 f'No account "{name}" on this chain; found {", ".join(self._accounts) or "none"}. '

@@ -7,10 +7,15 @@ The account of a name, say ``party/0``, is looked for in two places, in this ord
 2. the environment variable ``FAIRROUND_KEY_PARTY_0``: 32 bytes in hex.
 
 A key is decrypted when somebody signs with it, and stays in memory only.
+
+Accounts of a simulated chain are derived from the journal's seed and the account's name. These keys
+are **worthless by design**: the seed stands in the clear in the first line of the journal, because
+whoever holds the folder must be able to replay the round. Never send anything of value to them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -23,13 +28,14 @@ from settlement.chain.errors import KeystoreError, UnknownAccount
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["AskPassword", "KeyRing", "write_keystore"]
+__all__ = ["AskPassword", "KeyRing", "simulated_account", "write_keystore"]
 
 AskPassword = Callable[[str], str]
 """Given an account's name, its password; for a prompt of the command line."""
 
 KEY_VARIABLE = "FAIRROUND_KEY_"
 PASSWORD_VARIABLE = "FAIRROUND_PASSWORD"
+SIMULATED = b"fairround simulated account"
 
 
 class KeyRing:
@@ -196,3 +202,20 @@ def _file_name(name: str) -> str:
 
 def _shell_name(name: str) -> str:
     return re.sub(r"[^0-9A-Za-z]", "_", name).upper()
+
+
+def simulated_account(seed: bytes, name: str) -> LocalAccount:
+    """The account of one name on the simulated chain of one seed; the same in every process.
+
+    Examples
+    --------
+    >>> account = simulated_account(bytes(32), "operator")
+    >>> account.address == simulated_account(bytes(32), "operator").address
+    True
+    """
+    from eth_account import Account
+
+    # The seed has a fixed length, so no other seed and name can spell the same bytes.
+    key = hashlib.sha256(SIMULATED + hashlib.sha256(seed).digest() + name.encode()).digest()
+    account: LocalAccount = Account.from_key(key)
+    return account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from settlement.terms import Receipt
+from settlement.money.terms import Receipt
 
 __all__ = ["Log", "TransactionReceipt"]
 

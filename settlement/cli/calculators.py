@@ -67,13 +67,13 @@ def allocate(
                 )
         carry_out_stage("allocate", folder, json_)
         return
-    from settlement import calculator
+    from settlement.calculator import calculator
 
     assert values is not None
     if compare:
         if budgets or caps:
             raise click.UsageError("--compare takes no --budget and no --cap.")
-        from settlement.comparisons import comparison_text
+        from settlement.calculator.comparisons import comparison_text
 
         compared = calculator.compare(values, monotone)
         print_result(compared, comparison_text, json_)
@@ -105,7 +105,7 @@ def estimate(
     name: str, n_parties: int, evaluations: int, seed: int, method: str, json_: bool
 ) -> None:
     """Estimate the flows of a closed-form game from a sample of coalitions, beside the truth."""
-    from settlement.comparisons import estimate_beside_truth, estimate_text
+    from settlement.calculator.comparisons import estimate_beside_truth, estimate_text
 
     result = estimate_beside_truth(name, n_parties, evaluations, seed, method)
     print_result(result, estimate_text, json_)

@@ -45,10 +45,10 @@ def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
     FILE is an npy array, an npz archive with the array "features", a csv file with a header, a text
     file with one text a line, or one image.
     """
-    from settlement.party_actions import reward_file
+    from settlement.party import reward_file
 
     path = reward_file(folder, name)
-    from ml.training.predict import predict_file
+    from ml.training.models.predict import predict_file
 
     found = predict_file(path, samples)
     if json_:

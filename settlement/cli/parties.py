@@ -23,7 +23,7 @@ def deposit(folder: Path, name: str, json_: bool) -> None:
     DIR is a copy of the operator's folder. The terms that you agree to are worked out from its
     configuration and data again; a round with other terms is refused.
     """
-    from settlement.party_actions import PartyDesk
+    from settlement.party import PartyDesk
 
     units = PartyDesk.of(folder, name, ask_password).deposit()
     if json_:
@@ -42,7 +42,7 @@ def sign(folder: Path, name: str, yes: bool, json_: bool) -> None:
 
     The settlement goes through once every party has signed.
     """
-    from settlement.party_actions import PartyDesk
+    from settlement.party import PartyDesk
 
     desk = PartyDesk.of(folder, name, ask_password)
     click.echo(desk.plan_in_words(), err=True)
@@ -67,7 +67,7 @@ def withdraw(folder: Path, name: str, recipient: str | None, json_: bool) -> Non
     After a settlement that is the deposit plus the net position; after the settlement deadline
     without one, the deposit. Nobody else is needed for it.
     """
-    from settlement.party_actions import PartyDesk
+    from settlement.party import PartyDesk
 
     units = PartyDesk.of(folder, name, ask_password).withdraw(recipient)
     if json_:
@@ -88,7 +88,7 @@ def challenge(folder: Path, name: str, json_: bool) -> None:
     The check is free. A challenge is only sent when it wins: it voids the round, gives everybody
     its deposit back, and pays you the operator's bond.
     """
-    from settlement.party_actions import PartyDesk
+    from settlement.party import PartyDesk
 
     fault = PartyDesk.of(folder, name, ask_password).challenge()
     if json_:

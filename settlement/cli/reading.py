@@ -16,7 +16,7 @@ __all__ = ["list_rounds", "show", "verify"]
 @as_json
 def show(folder: Path, json_: bool) -> None:
     """Show how far the round in DIR is, and its report if it is finished."""
-    from settlement.round import round_status
+    from settlement.round.round import round_status
 
     status = round_status(folder)
     if json_:
@@ -46,11 +46,11 @@ def verify(folder: Path, retrain: int | None, json_: bool) -> None:
     the data again, trains K random coalitions again, says how likely so many would find forged
     entries, and scores every model reward again.
     """
-    from settlement.audit import audit_round, not_measured
+    from settlement.audit.audit import audit_round, not_measured
 
     findings = audit_round(folder)
     if retrain and all(finding.trouble is None for finding in findings):
-        from settlement.retraining import measure_again
+        from settlement.audit.retraining import measure_again
 
         with progress_bars() as progress:
             findings += measure_again(folder, retrain, progress=progress)
@@ -80,8 +80,8 @@ def verify(folder: Path, retrain: int | None, json_: bool) -> None:
 def list_rounds(folder: Path, json_: bool) -> None:
     """List the rounds in DIR and the folders directly below it."""
     from settlement.errors import SettlementError
-    from settlement.round import round_status
-    from settlement.store import CONFIG, STAGES
+    from settlement.round.round import round_status
+    from settlement.store.folder import CONFIG, STAGES
 
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
     rounds = []

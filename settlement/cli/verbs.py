@@ -21,7 +21,7 @@ def init(folder: Path, template: str) -> None:
     Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
     mnist (the experiment of the paper).
     """
-    from settlement.templates import write_template
+    from settlement.config.templates import write_template
 
     path = write_template(folder, template)
     click.echo(f"Wrote {path}. Next: fairround run {shlex.quote(str(folder))}")
@@ -35,7 +35,7 @@ def run(folder: Path, json_: bool) -> None:
 
     A round that was interrupted, however rudely, goes on where it was.
     """
-    from settlement.round import Round
+    from settlement.round.round import Round
 
     with progress_bars() as progress:
         round_ = Round(folder, progress, ask_password)
@@ -48,7 +48,7 @@ def run(folder: Path, json_: bool) -> None:
 
 def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
     """Carry out one stage and print what it wrote."""
-    from settlement.round import Round
+    from settlement.round.round import Round
 
     with progress_bars() as progress:
         round_ = Round(folder, progress, ask_password)

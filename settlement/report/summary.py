@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from settlement.documents import (
+from settlement.report.tables import text_table
+from settlement.store.documents import (
     AllocationDocument,
     OpenedRound,
     RewardDocument,
     SettlementDocument,
     ValueDocument,
 )
-from settlement.report.tables import text_table
-from settlement.store import RoundFolder
+from settlement.store.folder import RoundFolder
 
 __all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
 

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from settlement.chain.artifacts import artifact
-from settlement.chain.chain import Chain, open_chain
+from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
-from settlement.chain.escrow import EscrowClient
-from settlement.chain.interface import Interface
+from settlement.chain.opening import open_chain
 from settlement.chain.records import TransactionReceipt
 from settlement.chain.spec import ChainSpec
-from settlement.chain.typed_data import NO_TABLE, sign_plan
-from settlement.events import ETHER, EscrowEvent, RoundTerms, event_of
-from settlement.terms import SettlementPlan, Transfer
-from settlement.twin import Call, EscrowTwin, Refusal
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import ETHER, EscrowEvent, RoundTerms, event_of
+from settlement.escrow.interface import Interface
+from settlement.escrow.twin import Call, EscrowTwin, Refusal
+from settlement.escrow.typed_data import NO_TABLE, sign_plan
+from settlement.money.terms import SettlementPlan, Transfer
 
 TERMS_HASH = bytes.fromhex("11" * 32)
 TABLE_HASH = bytes.fromhex("22" * 32)

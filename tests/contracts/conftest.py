@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from settlement.twin import Refusal
+from settlement.escrow.twin import Refusal
 from tests.contracts.arena import Arena
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from settlement.netting import net_transfers
-from settlement.posting import Posting, hash_of_caps, net_amounts, post_allocation
-from settlement.terms import NetPosition, SettlementPlan
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, SettlementPlan
+from settlement.posting.check import hash_of_caps, net_amounts, post_allocation
+from settlement.posting.format import Posting
 from tests.contracts.arena import BOND_WEI, RATE
 
 THREE_PARTIES = [0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]

@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import pytest
 
-from settlement.chain.artifacts import artifact
-from settlement.posting import Fault, flow_scale
+from settlement.escrow.artifacts import artifact
+from settlement.posting.format import Fault, flow_scale
 
 CONTRACTS = files("contracts")
 SIZE_LIMIT = 24_576

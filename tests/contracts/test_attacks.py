@@ -7,10 +7,10 @@ import random
 import pytest
 
 from settlement.chain.errors import Reverted
-from settlement.chain.escrow import EscrowClient
-from settlement.chain.typed_data import NO_TABLE, sign_plan
-from settlement.events import RoundState
-from settlement.terms import RoundReference, SettlementPlan, Transfer
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundState
+from settlement.escrow.typed_data import NO_TABLE, sign_plan
+from settlement.money.terms import RoundReference, SettlementPlan, Transfer
 from tests.contracts.arena import Arena
 from tests.contracts.optimistic import Case, table_of, three_parties
 
@@ -65,14 +65,14 @@ def test_signatures_of_one_escrow_do_not_fit_another(arena):
 
 
 def _creation(arena):
-    from settlement.chain.artifacts import artifact
+    from settlement.escrow.artifacts import artifact
 
     judge = arena.client._read("JUDGE")
     return artifact().bytecode + bytes(12) + bytes.fromhex(judge[2:])
 
 
 def test_an_escrow_without_a_judge_cannot_be_made(arena):
-    from settlement.chain.artifacts import artifact
+    from settlement.escrow.artifacts import artifact
 
     creation = artifact().bytecode + bytes(12) + bytes.fromhex(arena.outsider.address[2:])
     with pytest.raises(Reverted, match="escrow: judge is not a contract"):

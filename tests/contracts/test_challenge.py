@@ -5,17 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from settlement.events import RoundState
-from settlement.netting import net_transfers
-from settlement.posting import (
-    FACTOR_ONE,
-    Fault,
-    check_posting,
-    hash_of_caps,
-    net_amounts,
-    post_allocation,
-)
-from settlement.terms import NetPosition, Transfer, net_positions_of
+from settlement.escrow.events import RoundState
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, Transfer, net_positions_of
+from settlement.posting.check import check_posting, hash_of_caps, net_amounts, post_allocation
+from settlement.posting.format import FACTOR_ONE, Fault
 from tests.contracts.arena import BOND_WEI
 from tests.contracts.optimistic import THREE_PARTIES, Case, table_of, three_parties
 
@@ -203,8 +197,8 @@ def test_a_thousand_of_a_thousand_lies_are_found_by_the_twin():
 
 def judged(arena, count, seed):
     """What the judge contract says of lies, beside the twin."""
-    from settlement.chain.artifacts import artifact
-    from settlement.chain.interface import Interface
+    from settlement.escrow.artifacts import artifact
+    from settlement.escrow.interface import Interface
 
     judge, address = Interface(artifact("Judge").abi), arena.client._read("JUDGE")
     n_judged = 0

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from settlement.events import Deposited, RoundTerms
+from settlement.escrow.events import Deposited, RoundTerms
 
 MOST = 2**63 - 1
 

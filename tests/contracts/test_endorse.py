@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from eth_account import Account
 
-from settlement.chain.typed_data import NO_TABLE, settlement_typed_data, sign_plan
-from settlement.events import Endorsed, RoundState
-from settlement.terms import RoundReference, SettlementPlan
+from settlement.escrow.events import Endorsed, RoundState
+from settlement.escrow.typed_data import NO_TABLE, settlement_typed_data, sign_plan
+from settlement.money.terms import RoundReference, SettlementPlan
 from tests.contracts.arena import TABLE_HASH
 
 

@@ -23,11 +23,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from settlement.events import RoundState
-from settlement.netting import net_transfers
-from settlement.posting import net_amounts, post_allocation
-from settlement.terms import NetPosition
-from settlement.twin import Refusal
+from settlement.escrow.events import RoundState
+from settlement.escrow.twin import Refusal
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition
+from settlement.posting.check import net_amounts, post_allocation
 from tests.contracts.arena import BOND_WEI, Arena
 from tests.contracts.optimistic import table_of
 from tests.contracts.test_settle import RawPlan, raw

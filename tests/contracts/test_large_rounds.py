@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from settlement.chain.chain import open_chain
-from settlement.chain.escrow import EscrowClient
+from settlement.chain.opening import open_chain
 from settlement.chain.spec import ChainSpec
-from settlement.chain.typed_data import sign_plan
-from settlement.events import RoundState, RoundTerms
-from settlement.netting import net_transfers
-from settlement.terms import NetPosition, SettlementPlan
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundState, RoundTerms
+from settlement.escrow.typed_data import sign_plan
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, SettlementPlan
 
 MOST_GAS = 2**24
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from settlement.events import ETHER, PartiesRegistered, RoundOpened, RoundState
+from settlement.escrow.events import ETHER, PartiesRegistered, RoundOpened, RoundState
 
 NOBODY = ETHER
 

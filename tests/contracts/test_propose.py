@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from settlement.events import Proposed, RoundState, TableCommitted
+from settlement.escrow.events import Proposed, RoundState, TableCommitted
 from tests.contracts.arena import BOND_WEI, TABLE_HASH, WINDOW_S
 from tests.contracts.optimistic import Case, table_of, three_parties
 from tests.contracts.test_settle import raw

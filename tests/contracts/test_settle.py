@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from settlement.events import RoundState, Settled
-from settlement.terms import MAX_AMOUNT_UNITS, Transfer
+from settlement.escrow.events import RoundState, Settled
+from settlement.money.terms import MAX_AMOUNT_UNITS, Transfer
 
 
 def raw(*transfers):

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from settlement.events import ChunkNoted, RoundState, Settled
-from settlement.terms import decode_transfers
+from settlement.escrow.events import ChunkNoted, RoundState, Settled
+from settlement.money.terms import decode_transfers
 from tests.contracts.test_settle import RawPlan, raw
 
 

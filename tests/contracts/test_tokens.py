@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from settlement.chain.artifacts import artifact
 from settlement.chain.errors import Reverted
-from settlement.chain.escrow import EscrowError
-from settlement.chain.interface import Interface
-from settlement.twin import Call
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.client import EscrowError
+from settlement.escrow.interface import Interface
+from settlement.escrow.twin import Call
 
 FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 1, 2, 3, 4, 6, 7, 8
 WEALTH = 10**12

@@ -5,11 +5,11 @@ from dataclasses import astuple
 import pytest
 from eth_utils.address import to_checksum_address
 
-from settlement.chain.artifacts import artifact
 from settlement.chain.errors import Reverted
-from settlement.chain.interface import Interface
-from settlement.events import Withdrawn
-from settlement.twin import Call
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.events import Withdrawn
+from settlement.escrow.interface import Interface
+from settlement.escrow.twin import Call
 
 FRESH = to_checksum_address("0x" + "ab" * 20)
 NOBODY = "0x" + "00" * 20

@@ -9,16 +9,16 @@ from dataclasses import replace
 import pytest
 from eth_account import Account
 
-from settlement.agreement import agreed_terms, contract_terms
 from settlement.chain import open_chain
-from settlement.chain.artifacts import artifact
 from settlement.chain.delivery import log_of
-from settlement.chain.escrow import EscrowClient
-from settlement.chain.interface import Interface
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import write_keystore
-from settlement.config import party_account, read_config
-from settlement.store import dump_json
+from settlement.config.reading import party_account, read_config
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.interface import Interface
+from settlement.round.agreement import agreed_terms, contract_terms
+from settlement.store.folder import dump_json
 from tests.integration.test_round import kill_when
 from tests.settlement.chain.anvil import (
     CHAIN_ID,

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from settlement.chain.chain import open_chain
-from settlement.chain.escrow import EscrowClient
-from settlement.config import OPERATOR, read_config
-from settlement.documents import OpenedRound
-from settlement.plans import plan_of
-from settlement.store import RoundFolder
+from settlement.chain.opening import open_chain
+from settlement.config.reading import OPERATOR, read_config
+from settlement.escrow.client import EscrowClient
+from settlement.round.plan import plan_of
+from settlement.store.documents import OpenedRound
+from settlement.store.folder import RoundFolder
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from settlement import retraining
-from settlement.audit import audit_round
-from settlement.store import RoundFolder, dump_json
+from settlement.audit import retraining
+from settlement.audit.audit import audit_round
+from settlement.store.folder import RoundFolder, dump_json
 
 STAGES = ["open", "train", "allocate", "reward", "settle", "report"]
 

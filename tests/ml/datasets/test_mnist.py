@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ml.datasets.mnist as module
-from ml.datasets.mnist import IDX_MD5, PATH, idx_bytes, mnist
+import ml.datasets.readers.mnist as module
+from ml.datasets.readers.mnist import IDX_MD5, PATH, idx_bytes, mnist
 from ml.datasets.source import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml.datasets import data_spec, load
-from ml.datasets.mnist import idx_bytes
+from ml.datasets.readers.mnist import idx_bytes
 from ml.datasets.source import DataError
 from ml.errors import SpecError
 

@@ -12,7 +12,7 @@ from ml.errors import (
     NegativeFlowError,
     SolverDisagreement,
 )
-from ml.game import ValueTable, adjustment_factors, allocate, allocate_flows
+from ml.game import ValueTable, adjustment_factors, allocate, allocate_flows, cover
 from ml.game.allocation import _solver_gap, check_allocation
 
 INF = np.inf
@@ -70,7 +70,7 @@ def test_negative_flows_are_refused_with_the_way_out():
     table = ValueTable([0, 0.9, 0.5, 0.1, 0.4, 0.2, 0.3, 0.95])
     with pytest.raises(NegativeFlowError, match=r"Flow from party 0 to party 1 is -0\.025 .*cover"):
         allocate(table)
-    assert allocate(table.cover("above").table).adjustment_factors.min() == 1.0
+    assert allocate(cover(table, "above").table).adjustment_factors.min() == 1.0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ml.game
-from ml.game import flows
+from ml.game.tables import flows
 
 CARD = Path(__file__).resolve().parents[3] / "ml" / "README.md"
 TESTS = Path(__file__).parent
@@ -16,7 +16,7 @@ ROWS = re.findall(r"^\| (.+) \| `(\w+)` \| `(test_\w+)` \|$", CARD.read_text(), 
 @pytest.mark.parametrize(("equation", "function", "test"), ROWS)
 def test_each_equation_has_its_function_and_its_test(equation, function, test):
     assert hasattr(ml.game, function) or hasattr(flows, function), equation
-    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    sources = "".join(path.read_text() for path in TESTS.rglob("test_*.py"))
     assert f"def {test}(" in sources, equation
 
 

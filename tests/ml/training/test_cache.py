@@ -84,7 +84,7 @@ def test_rewards_train_again_what_was_pruned_under_their_hands(
 ):
     scores = train_coalitions(digits, quick, [1, 2, 4, 7], cache=tmp_path).means
     targets = scores[:3] + 0.4 * (scores[3] - scores[:3])
-    monkeypatch.setattr("ml.training.rewards.ModelCache", Pruned)
+    monkeypatch.setattr("ml.training.rewards.rewards.ModelCache", Pruned)
     Pruned.times = 1
     rewards = train_rewards(digits, quick, targets, tmp_path / "out", cache=tmp_path)
     assert Pruned.times == 0

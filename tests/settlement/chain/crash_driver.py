@@ -21,7 +21,8 @@ from pathlib import Path
 from types import ModuleType
 
 from settlement.chain import Chain, ChainSpec, journal, open_chain
-from tests.settlement.chain import escrow_story, purse
+from tests.settlement.chain import purse
+from tests.settlement.escrow import escrow_story
 
 SPEC = ChainSpec(accounts=purse.ACCOUNTS, genesis_timestamp=1_700_000_000, seed=bytes(range(32)))
 

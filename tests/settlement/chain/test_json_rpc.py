@@ -23,7 +23,6 @@ from settlement.chain.errors import (
 )
 from settlement.chain.in_process import CHAIN_ID as SIMULATED_CHAIN_ID
 from settlement.chain.journal import JOURNAL_NAME, Journal, read_journal
-from tests.settlement.chain import escrow_story
 from tests.settlement.chain.anvil import (
     CHAIN_ID,
     KEYS,
@@ -39,6 +38,7 @@ from tests.settlement.chain.purse import (
     settlements,
     tell_the_story,
 )
+from tests.settlement.escrow import escrow_story
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Adjustment factors: problem, solvers, certificate, sweeps."""

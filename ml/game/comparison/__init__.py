@@ -1,0 +1,1 @@
+"""Other schemes, their properties, and families of games with known answers."""

@@ -1,0 +1,1 @@
+"""Flows from a sample of coalitions."""

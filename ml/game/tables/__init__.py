@@ -1,0 +1,1 @@
+"""Coalitions, value tables, covers and the flows of a table."""

@@ -1,0 +1,1 @@
+"""Errors over seeds and samples, carried through to payoffs and factors."""

@@ -1,0 +1,1 @@
+"""Networks, user modules, model files, cards and predictions."""

@@ -1,0 +1,126 @@
+"""Model cards: what a reward file is, and how to use it without the data it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ml.datasets.preparation import Preparation
+from ml.datasets.readers.text import encode_texts
+from ml.datasets.source import DataError
+from ml.errors import MlError
+from ml.training.models.card_format import FORMAT, card_of
+from ml.training.models.model_files import read_model, write_atomically
+from ml.training.models.modules import build_network
+from ml.training.models.networks import Network, Weights
+from ml.training.recipe import Recipe, recipe
+
+__all__ = ["CardError", "LoadedModel", "Predictions", "card_path", "load_reward", "write_card"]
+
+
+class CardError(MlError):
+    """A model card is missing, damaged or not that of the weights beside it."""
+
+
+def card_path(weights_path: Path) -> Path:
+    """Where the card of a file of weights is: beside it."""
+    return weights_path.with_suffix(".json")
+
+
+def write_card(
+    weights_path: Path, plan: Recipe, preparation: Preparation, facts: Mapping[str, Any]
+) -> None:
+    """Write the card of a reward beside its weights; ``facts`` has its sha256, scores and so on."""
+    card = card_of(facts, plan, preparation.as_dict())
+    text = json.dumps(card, indent=1, ensure_ascii=False)
+    write_atomically(card_path(weights_path), f"{text}\n".encode())
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says about samples.
+
+    ``classes`` are names of classes, or None for regression; ``values`` are probabilities
+    (samples, classes), or figures (samples,) in the unit of the target.
+    """
+
+    classes: tuple[str, ...] | None
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A reward model, ready to use."""
+
+    network: Network
+    weights: Weights
+    preparation: Preparation
+    card: dict[str, Any]
+
+    def predict(self, samples: NDArray[Any] | list[str]) -> Predictions:
+        """Predictions for raw samples: arrays shaped as the training data were, or texts.
+
+        Raises
+        ------
+        DataError
+            If the samples are not like the training data, or hold NaN.
+        """
+        raw: NDArray[Any]
+        if isinstance(samples, list):
+            if not self.preparation.vocabulary:
+                raise DataError("The model reads no texts; give it an array.")
+            known = {word: k for k, word in enumerate(self.preparation.vocabulary, start=1)}
+            raw = encode_texts(samples, known, self.preparation.shape[0])
+        else:
+            raw = samples.astype(np.float32) if self.preparation.means else samples
+        if raw.dtype == np.float32 and not np.isfinite(raw).all():
+            raise DataError("Samples hold NaN or infinite values; expected finite numbers.")
+        inputs = torch.from_numpy(self.preparation.features(raw).copy()).unsqueeze(0)
+        stack = {name: tensor.unsqueeze(0) for name, tensor in self.weights.items()}
+        with torch.no_grad():
+            outputs = self.network.outputs(stack, inputs)[0].double()  # (samples, outputs)
+        if not self.preparation.classes:
+            scale, mean = self.preparation.target_scale, self.preparation.target_mean
+            return Predictions(None, outputs[:, 0].numpy() * scale + mean)
+        best = outputs.argmax(dim=1).tolist()
+        names = tuple(self.preparation.classes[k] for k in best)
+        return Predictions(names, torch.softmax(outputs, dim=1).numpy())
+
+
+def load_reward(path: str | Path) -> LoadedModel:
+    """The model of a reward file and its card, both verified.
+
+    Raises
+    ------
+    CardError
+        If the card is missing or damaged, or the weights are not the ones it describes.
+    ModelFileError
+        If the weights are damaged.
+    """
+    weights_path = Path(path)
+    try:
+        card = json.loads(card_path(weights_path).read_bytes())
+        if card["format"] != FORMAT:
+            raise CardError(f"{card_path(weights_path)} is no {FORMAT}.")
+        plan = recipe(card["recipe"])
+        preparation = Preparation.from_dict(card["preparation"])
+        expected = card["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as trouble:
+        raise CardError(f"{card_path(weights_path)} cannot be read: {trouble!r}.") from trouble
+    weights, _ = read_model(weights_path)
+    found = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+    if found != expected:
+        raise CardError(
+            f"{weights_path} has SHA-256 {found}; its card says {expected}. They are not of one "
+            "round."
+        )
+    network = build_network(plan, preparation)
+    return LoadedModel(network, weights, preparation, card)

@@ -1,0 +1,1 @@
+"""The model that each party receives."""

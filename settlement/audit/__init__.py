@@ -1,0 +1,1 @@
+"""Recompute a finished round from its files and the chain's logs alone."""

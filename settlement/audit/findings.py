@@ -1,0 +1,24 @@
+"""What an audit finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settlement.errors import SettlementError
+
+__all__ = ["TOLERANCE", "AuditError", "Finding"]
+
+TOLERANCE = 1e-9
+"""How far a recomputed float may be from a stored one: another machine's rounding, no more."""
+
+
+class AuditError(SettlementError):
+    """A stored figure is not what follows from the value table and the chain's logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check of the audit; ``trouble`` names the file or figure, None if all agrees."""
+
+    check: str
+    trouble: str | None

@@ -1,0 +1,192 @@
+"""Measure again what no chain can know: data, scores of coalitions, scores of model rewards.
+
+The logs prove the money, the table proves the allocation; whether the table came from honest
+training only training can tell. A forged share of the entries is missed by K independent draws
+with a probability that falls geometrically in K. Model rewards are few: all are scored again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml.errors import MlError
+from ml.game import describe_coalition
+from settlement.audit.findings import Finding
+from settlement.config.reading import read_config
+from settlement.errors import SettlementError
+from settlement.round.context import Progress, RoundContext
+from settlement.round.stages.train import DataChanged, agreed_data
+from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
+from settlement.store.folder import RoundFolder
+
+if TYPE_CHECKING:
+    from ml.datasets.collaboration import Collaboration
+    from ml.training.recipe import Recipe
+
+__all__ = ["RetrainingError", "detection_probability", "measure_again"]
+
+TOLERANCE_SCORE = 0.005
+"""Scores may differ so much: another stack layout or device rounds differently."""
+
+
+class RetrainingError(SettlementError):
+    """A round whose coalitions cannot be trained again, or too many of them asked for."""
+
+
+def detection_probability(n_entries: int, share: float, n_retrained: int) -> float:
+    """Probability that a sample without replacement holds at least one of the forged entries.
+
+    Examples
+    --------
+    >>> round(detection_probability(1023, 0.1, 29), 2)
+    0.95
+    """
+    n_forged = max(1, round(share * n_entries))
+    if n_forged + n_retrained > n_entries:
+        return 1.0
+    missed = math.comb(n_entries - n_forged, n_retrained) / math.comb(n_entries, n_retrained)
+    return 1.0 - missed
+
+
+def measure_again(
+    path: Path,
+    n_coalitions: int,
+    seed: int | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> tuple[Finding, ...]:
+    """Compare a finished round with its data, with some trainings, and with its model rewards.
+
+    Parameters
+    ----------
+    n_coalitions
+        So many random ones are trained again, from nothing.
+    seed
+        Of the draw; None draws anew each time, so that a forger cannot know what will be drawn.
+
+    Raises
+    ------
+    RetrainingError
+        If the values were given, or there are fewer coalitions.
+    """
+    folder = RoundFolder(path)
+    stored, rewards = ValueDocument.read(folder), RewardDocument.read(folder)
+    if stored.source != "trained":
+        raise RetrainingError(f"The values of {path} were given; there is nothing to train again.")
+    n_trained = len(_columns(stored))
+    if not 1 <= n_coalitions <= n_trained:
+        raise RetrainingError(f"{n_coalitions} coalitions to retrain; expected 1 to {n_trained}.")
+    context = RoundContext(folder, read_config(folder.config_path), progress)
+    try:
+        collaboration, recipe = agreed_data(context)
+    except (DataChanged, MlError, OSError) as error:
+        return (Finding("data", str(error)),)
+    check = f"data: SHA-256 {collaboration.digest[:16]}... as in the terms"
+    scores = _scores_again(stored, collaboration, recipe, n_coalitions, seed, progress)
+    return (
+        Finding(check, None),
+        scores,
+        _rewards_again(folder, rewards, collaboration, recipe),
+    )
+
+
+def _columns(stored: ValueDocument) -> dict[int, int]:
+    """Column of every trained coalition; an exact table has one of the empty coalition too."""
+    coalitions = stored.coalitions or range(len(stored.scores[0]))
+    return {coalition: column for column, coalition in enumerate(coalitions) if coalition}
+
+
+def _scores_again(
+    stored: ValueDocument,
+    collaboration: Collaboration,
+    recipe: Recipe,
+    n_coalitions: int,
+    seed: int | None,
+    progress: Progress,
+) -> Finding:
+    """Train a random sample of coalitions and compare every seed's score with the table."""
+    from ml.training.coalitions import train_coalitions
+
+    columns = _columns(stored)
+    picked = np.random.default_rng(seed).choice(len(columns), n_coalitions, replace=False)
+    drawn = [sorted(columns)[k] for k in sorted(picked.tolist())]
+    measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
+    with tempfile.TemporaryDirectory() as cache:  # nothing may be recalled
+        again = train_coalitions(
+            collaboration,
+            recipe,
+            drawn,
+            cache=Path(cache),
+            progress=lambda done, total: progress("retrain", done, total),
+        ).scores
+    differences = np.abs(again - measured).max(axis=0)
+    chances = ", ".join(
+        f"{share:.0%} forged: {detection_probability(len(columns), share, n_coalitions):.3f}"
+        for share in (0.05, 0.1, 0.25)
+    )
+    check = (
+        f"{n_coalitions} of {len(columns)} coalitions trained again, scores within "
+        f"{differences.max():.4f} (chance to find one if {chances})"
+    )
+    forged = [
+        f"{describe_coalition(drawn[k], stored.parties)} scores {again[:, k].mean():.4f}, "
+        f"not {measured[:, k].mean():.4f}"
+        for k in np.flatnonzero(differences > TOLERANCE_SCORE)
+    ]
+    return Finding(check, f"train/{stored.FILE}: {'; '.join(forged)}" if forged else None)
+
+
+def _rewards_again(
+    folder: RoundFolder, stored: RewardDocument, collaboration: Collaboration, recipe: Recipe
+) -> Finding:
+    """Load every model reward as its party would, and score it on validation and holdout."""
+    check = f"{len(stored.rewards)} model rewards scored again, on validation and holdout"
+    sizes = (len(collaboration.validation), len(collaboration.holdout))
+    if sizes != (stored.n_validation, stored.n_holdout):
+        claimed = f"{stored.n_validation} and {stored.n_holdout}"
+        told = f"validation and holdout have {sizes[0]} and {sizes[1]} samples, not {claimed}"
+        return Finding(check, f"reward/{stored.FILE}: {told}")
+    for entry in stored.entries:
+        try:
+            _score_again(folder, entry, collaboration, recipe)
+        except (SettlementError, MlError) as error:
+            name = collaboration.party_names[entry.party]
+            return Finding(check, f"reward/{entry.file} of {name}: {error}")
+    return Finding(check, None)
+
+
+def _score_again(
+    folder: RoundFolder, entry: ModelRewardEntry, collaboration: Collaboration, recipe: Recipe
+) -> None:
+    from ml.training.devices import choose_device
+    from ml.training.models.cards import load_reward
+    from ml.training.scores import Judge, score_function
+
+    model = load_reward(folder.stage("reward") / entry.file)
+    agreed = {"recipe": recipe.as_dict(), "preparation": collaboration.preparation.as_dict()}
+    for name, used in agreed.items():
+        if model.card[name] != json.loads(json.dumps(used)):
+            raise RetrainingError(f"The {name} in its card is not the round's.")
+    device = choose_device(recipe.device)
+    weights = {name: tensor.to(device) for name, tensor in model.weights.items()}
+    score_of = score_function(recipe, collaboration)
+    for what, samples, claimed in (
+        ("validation", collaboration.validation, entry.validation_score),
+        ("holdout", collaboration.holdout, entry.holdout_score),
+    ):
+        if not len(samples):
+            continue
+        try:
+            score = Judge.on(model.network, score_of, samples, device).score(weights)
+        except (RuntimeError, KeyError) as error:  # shapes and names are torch's to check
+            raise RetrainingError(f"Its weights do not fit its network: {error!s:.100}.") from None
+        # Another device may round one sample to the other side.
+        if claimed is None or abs(score - claimed) > 1 / len(samples) + 1e-9:
+            raise RetrainingError(
+                f"It scores {score:.6f} on {len(samples)} {what} samples; its card says {claimed}."
+            )

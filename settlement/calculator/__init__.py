@@ -1,0 +1,1 @@
+"""The allocation of a file of values, without a round."""

@@ -1,0 +1,1 @@
+"""Strict TOML configuration of a round."""

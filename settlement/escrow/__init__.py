@@ -1,0 +1,1 @@
+"""The escrow contract: its client, events, books, signatures and twin."""

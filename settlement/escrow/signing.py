@@ -1,0 +1,200 @@
+"""Signing with open eyes: typed data (EIP-712) in words, and signatures that are checked.
+
+What a wallet signs is a hash. A person agrees to words. This module makes the words out of exactly
+the data that is hashed, every field of it, and refuses data of which it could not show all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from settlement.chain.errors import SignatureError
+from settlement.money.terms import SettlementPlan, net_positions_of
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = [
+    "check_signature",
+    "plan_in_words",
+    "sign_typed_data",
+    "signer_of",
+    "typed_data_in_words",
+]
+
+DOMAIN_TYPE = "EIP712Domain"
+SIGNATURE_BYTES = 65
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def typed_data_in_words(typed_data: Mapping[str, Any]) -> str:
+    """All that a signature of this data covers, one field a line.
+
+    Raises
+    ------
+    SignatureError
+        If a value is not declared in the types, or declared and missing: what is shown and what is
+        signed would differ.
+
+    Examples
+    --------
+    >>> print(
+    ...     typed_data_in_words(
+    ...         {
+    ...             "types": {
+    ...                 "EIP712Domain": [{"name": "chainId", "type": "uint256"}],
+    ...                 "Settlement": [{"name": "round_id", "type": "uint256"}],
+    ...             },
+    ...             "primaryType": "Settlement",
+    ...             "domain": {"chainId": 31337},
+    ...             "message": {"round_id": 1},
+    ...         }
+    ...     )
+    ... )
+    Sign "Settlement"
+      for chainId: 31337
+      round_id: 1
+    """
+    types = typed_data["types"]
+    primary = typed_data["primaryType"]
+    lines = [f'Sign "{primary}"']
+    lines += _fields_in_words(types, DOMAIN_TYPE, typed_data["domain"], "  for ")
+    lines += _fields_in_words(types, primary, typed_data["message"], "  ")
+    return "\n".join(lines)
+
+
+def plan_in_words(
+    plan: SettlementPlan,
+    typed_data: Mapping[str, Any],
+    party_names: Sequence[str],
+    signer: int | None = None,
+) -> str:
+    """A settlement plan and the typed data that stands for it, for the party who is to sign.
+
+    The typed data holds the plan's hash only. So the transfers themselves are shown, after it has
+    been checked that the hash, the chain, the contract and the round are theirs.
+
+    Parameters
+    ----------
+    party_names : sequence of str
+        Names in party order; every party of the round.
+    signer : int or None
+        The party who signs: what the plan means for it comes first.
+
+    Raises
+    ------
+    SignatureError
+        If the typed data stands for another plan.
+    """
+    _check_stands_for(plan, typed_data)
+    amounts = [net.amount_units for net in net_positions_of(plan.transfers, len(party_names))]
+    lines = [
+        f"Settlement of round {plan.round.round_id} in escrow {plan.round.escrow} "
+        f"on chain {plan.round.chain_id}."
+    ]
+    if signer is not None:
+        verb = "receive" if amounts[signer] >= 0 else "pay"
+        lines.append(f'You, "{party_names[signer]}", {verb} {abs(amounts[signer])} base units net.')
+    lines += [
+        f'  "{party_names[transfer.debtor]}" pays "{party_names[transfer.creditor]}" '
+        f"{transfer.amount_units} base units."
+        for transfer in plan.transfers
+    ] or ["  Nobody pays anybody anything."]
+    return "\n".join([*lines, "", typed_data_in_words(typed_data)])
+
+
+def sign_typed_data(account: LocalAccount, typed_data: Mapping[str, Any]) -> bytes:
+    """65 bytes: r, s and v. Checked against the account before they are handed out."""
+    signed = account.sign_typed_data(full_message=dict(typed_data))
+    signature = bytes(signed.signature)
+    check_signature(typed_data, signature, account.address)
+    return signature
+
+
+def signer_of(typed_data: Mapping[str, Any], signature: bytes) -> str:
+    """Address of whoever signed this data.
+
+    Raises
+    ------
+    SignatureError
+        If these bytes are no signature of anybody, or the malleable twin of one.
+    """
+    from eth_account import Account
+    from eth_account.messages import encode_typed_data
+
+    if len(signature) != SIGNATURE_BYTES:
+        raise SignatureError(
+            f"Signature has {len(signature)} bytes; expected {SIGNATURE_BYTES}: r, s and v."
+        )
+    if int.from_bytes(signature[32:64], "big") > HALF_ORDER:
+        raise SignatureError("Signature has an s above half the order; contracts refuse it.")
+    try:
+        signer = Account.recover_message(
+            encode_typed_data(full_message=dict(typed_data)), signature=signature
+        )
+    except Exception as error:  # eth_keys and eth_utils raise their own, of no common root
+        raise SignatureError(f"Not a signature of this data ({error}).") from error
+    return str(signer)
+
+
+def check_signature(typed_data: Mapping[str, Any], signature: bytes, address: str) -> None:
+    """Refuse a signature that is not this address's signature of this data."""
+    signer = signer_of(typed_data, signature)
+    if signer.lower() != address.lower():
+        raise SignatureError(
+            f"Signature is of {signer}; expected {address}. It is of another account, or of "
+            "another plan, round, contract or chain."
+        )
+
+
+def _check_stands_for(plan: SettlementPlan, typed_data: Mapping[str, Any]) -> None:
+    domain, message = typed_data["domain"], typed_data["message"]
+    for what, found, expected in (
+        ("chain", domain.get("chainId"), plan.round.chain_id),
+        ("contract", str(domain.get("verifyingContract")).lower(), plan.round.escrow.lower()),
+        ("round", message.get("round_id"), plan.round.round_id),
+        ("terms hash", _plain(message.get("terms_hash")), _plain(plan.round.terms_hash)),
+        ("plan", _plain(message.get("plan_id")), _plain(plan.plan_id)),
+    ):
+        if found != expected:
+            raise SignatureError(
+                f"What is to be signed is of {what} {found}; the plan is of {what} {expected}. "
+                "Nothing was signed."
+            )
+
+
+def _fields_in_words(
+    types: Mapping[str, Any], name: str, values: Mapping[str, Any], indent: str
+) -> list[str]:
+    if name not in types:
+        raise SignatureError(f'Typed data does not declare "{name}"; nothing was signed.')
+    declared = {field["name"]: field["type"] for field in types[name]}
+    if set(declared) != set(values):
+        odd = sorted(set(declared) ^ set(values))
+        raise SignatureError(
+            f'Fields {", ".join(odd)} of "{name}" are not both declared and given; nothing was '
+            "signed."
+        )
+    lines = []
+    for field, kind in declared.items():
+        lines += _value_in_words(types, field, kind, values[field], indent)
+    return lines
+
+
+def _value_in_words(
+    types: Mapping[str, Any], field: str, kind: str, value: Any, indent: str
+) -> list[str]:
+    if kind.endswith("]"):
+        inner = kind[: kind.rindex("[")]
+        lines = [f"{indent}{field}: {len(value)} items"]
+        for number, item in enumerate(value):
+            lines += _value_in_words(types, f"[{number}]", inner, item, indent + "  ")
+        return lines
+    if kind in types:
+        return [f"{indent}{field}:", *_fields_in_words(types, kind, value, indent + "  ")]
+    return [f"{indent}{field}: {_plain(value)}"]
+
+
+def _plain(value: Any) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)

@@ -1,0 +1,1 @@
+"""Whole base units: terms, the bridge, netting."""

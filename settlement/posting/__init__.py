@@ -1,0 +1,1 @@
+"""Allocations as whole numbers that a contract can check."""

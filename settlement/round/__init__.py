@@ -1,0 +1,1 @@
+"""A round: its stages in order, and what they share."""

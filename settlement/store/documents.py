@@ -1,0 +1,202 @@
+"""The JSON documents of a round's stages, as frozen types; later stages and the audit read them.
+
+Floats are value units and scores; every amount of money is a whole number of base units.
+Lists that hold one item a party are in configuration order.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from settlement.chain.errors import JournalFault
+from settlement.chain.journal import JOURNAL_NAME, Entry, read_journal
+from settlement.store.folder import RoundFolder, dump_json
+
+__all__ = [
+    "AllocationDocument",
+    "Document",
+    "ModelRewardEntry",
+    "OpenedRound",
+    "RewardDocument",
+    "SettlementDocument",
+    "ValueDocument",
+]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of one stage."""
+
+    STAGE: ClassVar[str]
+    FILE: ClassVar[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as it stands in the file."""
+        return asdict(self)
+
+    def write(self, folder: Path) -> None:
+        """Write into the folder of a stage that is being made."""
+        (folder / self.FILE).write_bytes(dump_json(self.as_json()))
+
+    @classmethod
+    def read(cls, folder: RoundFolder) -> Self:
+        """Read back from a complete stage, after checking its seal."""
+        return cls(**json.loads((folder.stage(cls.STAGE) / cls.FILE).read_bytes()))
+
+
+@dataclass(frozen=True)
+class OpenedRound(Document):
+    """Where the round lives on the chain, and what every party locked."""
+
+    STAGE = "open"
+    FILE = "round.json"
+
+    name: str
+    parties: list[str]
+    exchange_rate: int
+    unit_scale: int
+    chain_id: int
+    escrow: str
+    round_id: int
+    terms_hash: str
+    operator: str
+    addresses: list[str]
+    deposits_units: list[int]
+    settlement: str  # the way: "unanimous" or "optimistic"
+    funding_deadline: int
+    settlement_deadline: int
+
+
+@dataclass(frozen=True)
+class ValueDocument(Document):
+    """Values of coalitions; bit i of a coalition is party i.
+
+    ``values`` is what the round goes on with; ``scores`` what each seed measured, before
+    any cover. Of an exact round they hold all coalitions in order (so ``fairround allocate
+    --values`` reads the file too); of an estimated one those of ``coalitions``.
+    """
+
+    STAGE = "train"
+    FILE = "values.json"
+
+    parties: list[str]
+    values: list[float]
+    source: str  # "given" or "trained"
+    coalitions: list[int] | None  # None: all 2**n
+    scores: list[list[float]]  # one row a seed; the given values if nothing was trained
+    seeds: list[int]
+    device: str | None
+    monotone: str
+    monotone_violations: dict[str, Any] | None  # edges, broken, largest: of the mean scores
+    best_coalitions: list[int] | None  # whose model stands for each coalition
+
+    def value_of(self, coalition: int) -> float:
+        """Value of one coalition that was given or trained."""
+        index = coalition if self.coalitions is None else self.coalitions.index(coalition)
+        return self.values[index]
+
+    @property
+    def grand_value(self) -> float:
+        """v(N)."""
+        return self.value_of((1 << len(self.parties)) - 1)
+
+
+@dataclass(frozen=True)
+class AllocationDocument(Document):
+    """Who owes whom in value units, before and after the budgets.
+
+    Standard errors are those of several seeds, or of an estimate from a sample of coalitions;
+    ``None`` where neither tells.
+    """
+
+    STAGE = "allocate"
+    FILE = "allocation.json"
+
+    parties: list[str]
+    own_values: list[float]
+    budgets: list[float]
+    flows: list[list[float]]
+    shapley: list[float]
+    payoffs_unlimited: list[float]
+    adjustment_factors: list[float]
+    adjusted_flows: list[list[float]]
+    payoffs: list[float]
+    model_values: list[float]
+    payoff_errors: list[float] | None
+    factor_errors: list[float] | None
+    model_value_errors: list[float] | None
+    certificate_gap: float
+    solver_gap: float | None  # None where only one solver was asked
+
+
+@dataclass(frozen=True)
+class ModelRewardEntry:
+    """The trained model that one party receives."""
+
+    party: int
+    target: float
+    validation_score: float
+    holdout_score: float | None  # None without a holdout
+    made: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RewardDocument(Document):
+    """Model rewards; no entries where the values were given and nothing was trained."""
+
+    STAGE = "reward"
+    FILE = "rewards.json"
+
+    n_validation: int
+    n_holdout: int
+    rewards: list[dict[str, Any]]
+
+    @property
+    def entries(self) -> tuple[ModelRewardEntry, ...]:
+        """One entry a party, in order."""
+        return tuple(ModelRewardEntry(**entry) for entry in self.rewards)
+
+
+@dataclass(frozen=True)
+class SettlementDocument(Document):
+    """What was carried out on the chain, and what every party took home."""
+
+    STAGE = "settle"
+    FILE = "settlement.json"
+
+    plan_id: str
+    not_posted: str | None  # why all signed although the terms name the optimistic way
+    net_positions_units: list[int]
+    transfers: list[dict[str, int]]
+    settlement_transaction: str
+    settlement_block: int
+    withdrawn_units: list[int]
+    escrow_balance_wei: int
+    gas: dict[str, int]  # by label, of the whole round
+    journal_lines: int  # when the round was settled; a party may add its withdrawal later
+    journal_digest: str  # running digest at the last of them
+
+    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...]:
+        """What the round's journal held when it was settled; it must still begin with that.
+
+        The running digest of a journal does not show that lines at its end are lost.
+
+        Raises
+        ------
+        JournalFault
+        """
+        path = folder.chain_path / JOURNAL_NAME
+        entries = read_journal(path).entries
+        settled = f"the round was settled with {self.journal_lines} lines"
+        if len(entries) < self.journal_lines:
+            raise JournalFault(path, len(entries), f"it ends here; {settled}. Restore the file.")
+        found = entries[self.journal_lines - 1].digest
+        if found != self.journal_digest:
+            told = f"digest {found}; {settled} and digest {self.journal_digest}."
+            raise JournalFault(path, self.journal_lines, f"{told} Restore the round's own journal.")
+        return entries[: self.journal_lines]

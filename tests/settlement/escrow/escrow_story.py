@@ -1,0 +1,65 @@
+"""The three parties' round on the real escrow, for tests of crashes and of providers."""
+
+from __future__ import annotations
+
+from settlement.chain import Chain
+from settlement.chain.journal import Journal
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundTerms
+from settlement.money.terms import SettlementPlan, Transfer
+
+PARTIES = ("party/0", "party/1", "party/2")
+ACCOUNTS = ("operator", *PARTIES)
+DEPOSITS_UNITS = (200_000, 1_000_000, 1_000_000)
+TRANSFERS = (Transfer(0, 1, 112_500), Transfer(0, 2, 87_500))
+WITHDRAWN_UNITS = (0, 1_112_500, 1_087_500)
+MOMENTS = ("before", "after")  # of a write, to be killed at; torn lines are the purse's
+UNIT_SCALE = 10**12
+TERMS_HASH = bytes(range(32))
+
+
+def prepare(chain: Chain) -> tuple[EscrowClient, int]:
+    """Deploy, open and fund; safe to repeat."""
+    operator = chain.account("operator")
+    escrow = EscrowClient.deploy(chain, operator)
+    funding_deadline = chain.started_at + 3_600
+    round_id = escrow.open_round(
+        operator,
+        RoundTerms(
+            terms_hash=TERMS_HASH,
+            unit_scale=UNIT_SCALE,
+            funding_deadline=funding_deadline,
+            settlement_deadline=funding_deadline + 86_400,
+            n_parties=len(PARTIES),
+        ),
+        [chain.address(name) for name in PARTIES],
+    )
+    for party, units in enumerate(DEPOSITS_UNITS):
+        account = chain.account(PARTIES[party])
+        escrow.deposit(round_id, party, account, units, escrow.agreement(round_id))
+    return escrow, round_id
+
+
+def tell_the_story(chain: Chain) -> str:
+    """Everything from the deployment to the last withdrawal; safe to repeat."""
+    escrow, round_id = prepare(chain)
+    plan = SettlementPlan(escrow.reference(round_id), TRANSFERS)
+    signers = [chain.account(name) for name in PARTIES]
+    escrow.settle(plan, chain.account("operator"), signers)
+    for party, units in enumerate(WITHDRAWN_UNITS):
+        if units:
+            account = chain.account(PARTIES[party])
+            escrow.withdraw(round_id, party, account, account.address)
+    return escrow.address
+
+
+def assert_story_happened_once(chain: Chain, address: str, journal: Journal) -> None:
+    """One settlement, every amount where it belongs, and a journal that says the same."""
+    ledger = EscrowClient(chain, address).ledger(1)
+    assert ledger.deposits_units == DEPOSITS_UNITS
+    assert ledger.transfers == TRANSFERS
+    assert ledger.withdrawn_units == WITHDRAWN_UNITS
+    assert chain.balance(address) == 0
+    labels = [entry["label"] for entry in journal.entries if entry.kind == "receipt"]
+    assert len(set(labels)) == len(labels)
+    assert [label for label in labels if label.startswith("settle")] == ["settle/1"]

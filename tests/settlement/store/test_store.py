@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from settlement.store.folder import RoundBusy, RoundFolder, StageMissing, TamperedFile, dump_json
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "round.toml").write_text("[round]\n")
+    folder = RoundFolder(tmp_path)
+    with folder.write_stage("open", inputs=[]) as path:
+        (path / "terms.json").write_bytes(dump_json({"n": 3}))
+    with folder.write_stage("train", inputs=["open"]) as path:
+        (path / "values.json").write_bytes(dump_json({"values": [0.0, 0.25]}))
+    return folder
+
+
+def test_a_written_stage_reads_back(folder):
+    assert folder.read_json("train", "values.json") == {"values": [0.0, 0.25]}
+
+
+def write_half_a_stage(folder):
+    with folder.write_stage("allocate", inputs=["train"]) as path:
+        (path / "allocation.json").write_text("{}")
+        raise InterruptedError
+
+
+def test_a_stage_that_fails_half_way_is_not_there(folder):
+    with pytest.raises(InterruptedError):
+        write_half_a_stage(folder)
+    assert not folder.has("allocate")
+    with pytest.raises(StageMissing, match="fairround allocate"):
+        folder.stage("allocate")
+
+
+def every_file(folder):
+    return sorted(
+        p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()
+    )
+
+
+def test_every_changed_byte_of_every_file_is_noticed_and_named(folder):
+    for name in every_file(folder):
+        path = folder.path / name
+        intact = path.read_bytes()
+        for position in range(len(intact)):
+            changed = bytearray(intact)
+            changed[position] ^= 1
+            path.write_bytes(changed)
+            with pytest.raises(TamperedFile, match=name):
+                folder.stage("train")
+        path.write_bytes(intact)
+    folder.stage("train")
+
+
+def test_a_lost_file_is_named(folder):
+    (folder.path / "open" / "terms.json").unlink()
+    with pytest.raises(TamperedFile, match=r"open/terms\.json is missing"):
+        folder.stage("train")
+
+
+def test_an_added_file_is_named(folder):
+    (folder.path / "train" / "more.json").write_text("{}")
+    with pytest.raises(TamperedFile, match=r"train/more\.json is not in the stage's seal"):
+        folder.stage("train")
+
+
+def test_a_locked_round_refuses_a_second_holder(folder):
+    with folder.lock(), pytest.raises(RoundBusy), RoundFolder(folder.path).lock():
+        pass
+
+
+def test_numbers_that_json_does_not_have_are_refused():
+    with pytest.raises(ValueError, match="JSON compliant"):
+        dump_json({"budget": float("inf")})
+
+
+def test_floats_read_back_exactly():
+    assert json.loads(dump_json([0.1 + 0.2])) == [0.1 + 0.2]
+
+
+def test_a_stage_that_lost_its_seal_is_not_written_over(folder):
+    (folder.path / "train" / "seal.json").unlink()
+    with (
+        pytest.raises(TamperedFile, match=r"train/ holds values\.json but no seal\.json"),
+        folder.write_stage("train", inputs=["open"]),
+    ):
+        pass
+    assert (folder.path / "train" / "values.json").exists()
