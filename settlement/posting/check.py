@@ -99,7 +99,8 @@ def post_allocation(
         )
     own = tuple((grand - sum(row)) // flow_scale(n_parties) for row in posted)
     if min(own) < 0:
-        raise PostingError(f"Own value {min(own)} of party {own.index(min(own))} is negative.")
+        party = own.index(min(own))
+        raise PostingError(f"Own value {min(own)} of party {party} is negative.", party=party)
     caps = wanted_units(wanted or [None] * n_parties, n_parties)
     clearing = _Clearing(posted, own, caps, tuple(deposits_units), exchange_rate)
     try:
@@ -264,6 +265,8 @@ def _posted_table(
             if not 0 <= flow < NUMBER_LIMIT:
                 raise PostingError(
                     f"Flow from party {payer} to party {payee} is {flow} posted units; expected "
-                    "0 to 2**64 - 1. Cover the table: it is not monotone."
+                    "0 to 2**64 - 1. Cover the table: it is not monotone.",
+                    party=payer,
+                    coalition=1 << payee,
                 )
     return table, flows

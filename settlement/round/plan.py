@@ -105,6 +105,7 @@ def _posting_of(
         if abs(posted / FACTOR_ONE - stored) * sum(flows) > COST_TOLERANCE:
             raise BrokenInvariant(
                 f"Party {party} would be posted with factor {posted / FACTOR_ONE}; its factor is "
-                f"{stored}."
+                f"{stored}.",
+                party=party,
             )
     return posting

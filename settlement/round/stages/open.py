@@ -12,7 +12,6 @@ from settlement.errors import SettlementError
 from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundOpened
-from settlement.money.bridge import deposit_units
 from settlement.round.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.round.context import RoundContext
 from settlement.store.documents import OpenedRound
@@ -32,7 +31,7 @@ class RoundNotOpened(SettlementError):
 def carry_out(context: RoundContext) -> None:
     """Open the round on the chain; each party's locked deposit is its budget b_i."""
     config = context.config
-    deposits = [deposit_units(party.budget_value, config.exchange_rate) for party in config.parties]
+    deposits = [_deposit(config, party) for party in range(len(config.parties))]
     data_digest = _check_data(config)  # bad data stops the round before anything is deployed
     with (
         context.folder.write_stage("open", inputs=[]) as folder,
@@ -60,7 +59,7 @@ def deposit_alone(context: RoundContext, party: int) -> int:
         If the contract is not the escrow, or the round in it was opened otherwise than agreed.
     """
     config = context.config
-    units = deposit_units(config.parties[party].budget_value, config.exchange_rate)
+    units = _deposit(config, party)
     data_digest = _check_data(config)
     with context.open_chain() as chain:
         terms_hash = hashlib.sha256(_terms(config, chain, data_digest)).digest()
@@ -92,6 +91,12 @@ def deposit_alone(context: RoundContext, party: int) -> int:
             agreement = terms.agreement(chain.address(OPERATOR), addresses)
             escrow.deposit(round_id, party, account, units, agreement)
     return units
+
+
+def _deposit(config: RoundConfig, party: int) -> int:
+    """Base units that a party locks: without a limit a unit of value, the most that a score is."""
+    units = config.parties[party].budget_units(config.exchange_rate)
+    return config.exchange_rate if units is None else units
 
 
 def _addresses(config: RoundConfig, chain: Chain) -> list[str]:
