@@ -43,7 +43,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "settlement/round/stages": "tests/integration",
     "settlement/audit": "tests/integration",
     "settlement/report": "tests/integration",
-    "settlement/config/templates": "tests/settlement/config",
     "ml/datasets/readers": "tests/ml/datasets",
 }
 """Rooms whose tests stand elsewhere, and where."""

@@ -1,4 +1,4 @@
-"""Model rewards: for each party a model whose validation score is what it is owed.
+"""Model rewards: for each party a model whose validation score is the one that it has paid for.
 
 A party's reward starts from its own model and is trained on the grand coalition's data until its
 validation score meets the target; see `target_training`. A target that this training does not reach
