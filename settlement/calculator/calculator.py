@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.game import Allocation, ValueTable, cover
+from ml.game import Allocation, ValueTable, made_monotone
 from ml.game import allocate as allocate_game
 from settlement.errors import SettlementError
 from settlement.naming import parties_named
@@ -25,6 +25,17 @@ MAX_VALUE = 1e30
 
 
 MAX_RECURSION = 2_000
+
+_FIGURES = (
+    "flows",
+    "shapley",
+    "payoffs_unlimited",
+    "adjustment_factors",
+    "payoffs",
+    "model_values",
+    "certificate_gap",
+    "solver_gap",
+)
 
 
 class CalculatorInputError(SettlementError):
@@ -48,7 +59,7 @@ def calculate(
     budgets, caps
         ``NAME=VALUE`` in value units; a party that is not named has no limit.
     monotone
-        ``"refuse"``, ``"cover"`` or ``"keep"``: what to do with a table that is not monotone.
+        One of `ml.game.MONOTONE`: what to do with a table that is not monotone.
     method
         ``"clearing"`` or ``"linear-programme"``: whose factors are returned; both are computed.
 
@@ -168,10 +179,7 @@ def _limits(kind: str, options: Sequence[str], parties: Sequence[str]) -> np.nda
 def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict[str, Any]]:
     table = ValueTable(values)
     report = table.monotonicity()
-    if monotone == "refuse":
-        table.require_monotone()
-    elif monotone == "cover":
-        table = cover(table, "above").table
+    table, _ = made_monotone(table, monotone)
     return table, {
         "edges": report.n_edges,
         "broken": report.n_broken,
@@ -184,17 +192,5 @@ def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict
 
 
 def _plain(parties: list[str], allocation: Allocation) -> dict[str, Any]:
-    arrays = {
-        "flows": allocation.flows,
-        "shapley": allocation.shapley,
-        "payoffs_unlimited": allocation.payoffs_unlimited,
-        "adjustment_factors": allocation.adjustment_factors,
-        "payoffs": allocation.payoffs,
-        "model_values": allocation.model_values,
-    }
-    plain = {"parties": parties} | {name: array.tolist() for name, array in arrays.items()}
-    gaps = {
-        "certificate_gap": float(allocation.certificate.gap),
-        "solver_gap": float(allocation.solver_gap),
-    }
-    return plain | gaps
+    figures = allocation.as_dict()
+    return {"parties": parties} | {name: figures[name] for name in _FIGURES}

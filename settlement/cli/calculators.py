@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
 from settlement.cli.printing import as_json, print_result
 from settlement.cli.verbs import carry_out_stage
 
@@ -26,14 +27,14 @@ __all__ = ["allocate", "estimate"]
 @click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
 @click.option(
     "--monotone",
-    type=click.Choice(["refuse", "cover", "keep"]),
+    type=click.Choice(MONOTONE),
     default="refuse",
     show_default=True,
     help="What to do where a larger coalition has a smaller value.",
 )
 @click.option(
     "--method",
-    type=click.Choice(["clearing", "linear-programme"]),
+    type=click.Choice(SOLVERS),
     default="clearing",
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
@@ -95,7 +96,7 @@ def allocate(
 )
 @click.option(
     "--method",
-    type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),
+    type=click.Choice(ESTIMATORS),
     default="quadratic",
     show_default=True,
     help="Estimator.",
