@@ -21,6 +21,7 @@ from pydantic import (
 
 from ml.datasets.spec import DataTable, PartyData
 from ml.engines.spec import EngineSpec
+from ml.game.words import Estimator, Monotone
 from ml.schema import Seed, Table
 from ml.training.recipe import Recipe
 from settlement.chain.spec import ADDRESS, ChainId
@@ -93,8 +94,10 @@ class RoundTable(Table):
     exchange_rate: int = Field(
         10**6, ge=1, le=MAX_AMOUNT_UNITS, description="nu: base units a unit of value"
     )
-    monotone: Literal["refuse", "cover"] = Field(
-        "refuse", description="a larger coalition with a smaller value: refuse, or cover it"
+    monotone: Monotone = Field(
+        "refuse",
+        description="a larger coalition with a smaller value: refuse the table, keep it as it is, "
+        'or cover it; "above": a coalition uses the best model of any of its sub-coalitions',
     )
 
 
@@ -109,7 +112,7 @@ class ValuesConfig(Table):
         "exact", description="train all coalitions, or a sample of `evaluations` of them"
     )
     evaluations: int = Field(500, ge=1, le=10**7, description="of an estimate: coalitions to train")
-    estimator: Literal["quadratic", "gaussian-process", "stratified", "permutation"] = Field(
+    estimator: Estimator = Field(
         "quadratic", description="of an estimate: how flows follow from the sample"
     )
     seed: Seed = Field(0, description="of an estimate: of the choice of coalitions")
@@ -126,9 +129,13 @@ class ChainConfig(Table):
         None, description="on a real chain: account of the operator, who opens the round"
     )
     unit_scale: int = Field(10**12, ge=1, le=10**27, description="wei a base unit")
-    settlement: Literal["unanimous", "optimistic"] = "unanimous"
-    bond_wei: int = Field(10**15, ge=1, le=10**24)
-    challenge_window_s: int = Field(3_600, ge=1, le=10**8)
+    settlement: Literal["unanimous", "optimistic"] = Field(
+        "unanimous", description="all sign the plan, or the operator posts it with a bond"
+    )
+    bond_wei: int = Field(10**15, ge=1, le=10**24, description='of "optimistic": the bond')
+    challenge_window_s: int = Field(
+        3_600, ge=1, le=10**8, description='of "optimistic": seconds to disprove a posting'
+    )
     funding_s: int = Field(3_600, ge=1, le=10**9, description="seconds in which deposits are taken")
     settlement_s: int = Field(
         86_400, ge=1, le=10**9, description="seconds after that in which it may be settled"
