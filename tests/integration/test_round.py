@@ -133,7 +133,7 @@ def test_verify_compares_the_configuration_with_the_terms_on_the_chain(fairround
             (folder / name).write_bytes(agreed[name])
     fairround("run", three_parties)
     message = fairround("verify", three_parties, code=1)
-    assert "WRONG terms: open/terms.json: monotone is refuse; expected cover" in message
+    assert "WRONG terms: open/terms.json: monotone is refuse; expected above" in message
 
 
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
