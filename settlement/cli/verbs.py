@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, ask_password, print_json, progress_bars, round_folder
+from settlement.cli.printing import (
+    and_open,
+    as_json,
+    ask_password,
+    open_page,
+    print_json,
+    progress_bars,
+    round_folder,
+)
 
 __all__ = ["allocate", "init", "open_", "report", "reward", "run", "settle", "train"]
 
@@ -103,7 +111,10 @@ def settle(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@and_open
 @as_json
-def report(folder: Path, json_: bool) -> None:
-    """Write and print the summary of a settled round."""
+def report(folder: Path, open_: bool, json_: bool) -> None:
+    """Write the summary and the page of a settled round, and print the summary."""
     carry_out_stage("report", folder, json_)
+    if open_:
+        open_page(folder)
