@@ -168,7 +168,7 @@ def nearest_rho_shapley(table: ValueTable, models: Figures) -> tuple[float, floa
     """Least, over all rho >= 0, of the largest difference of a model; and that rho."""
 
     def distance(rho: float) -> float:
-        others = rho_shapley_scheme(rho)(table).model_values
+        others = rho_shapley_scheme(rho)(table, np.zeros(5)).model_values
         return float(np.abs(others - models).max())
 
     grid = np.concatenate([np.linspace(0.0, 3.0, 601), np.linspace(3.1, 50.0, 470)])

@@ -58,7 +58,7 @@ def test_the_nearest_rho_shapley_value_is_off_by_what_a_finer_search_finds(publi
     models = allocate(table, np.zeros(5)).model_values
 
     def distance(rho):
-        return np.abs(rho_shapley_scheme(rho)(table).model_values - models).max()
+        return np.abs(rho_shapley_scheme(rho)(table, np.zeros(5)).model_values - models).max()
 
     found = min(
         minimize_scalar(distance, bounds=(low, low + 0.05), method="bounded").fun
