@@ -17,7 +17,17 @@ from settlement.cli.printing import (
     round_folder,
 )
 
-__all__ = ["allocate", "init", "open_", "report", "reward", "run", "settle", "train"]
+__all__ = [
+    "allocate",
+    "init",
+    "open_",
+    "plot",
+    "report",
+    "reward",
+    "run",
+    "settle",
+    "train",
+]
 
 
 @click.command()
@@ -118,3 +128,28 @@ def report(folder: Path, open_: bool, json_: bool) -> None:
     carry_out_stage("report", folder, json_)
     if open_:
         open_page(folder)
+
+
+@click.command()
+@round_folder
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the figures.  [default: figures/ in DIR]",
+)
+@as_json
+def plot(folder: Path, out: Path | None, json_: bool) -> None:
+    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots]."""
+    from settlement.config.reading import read_config
+    from settlement.report import StoredRound
+    from settlement.report.figures import draw_figures
+    from settlement.store.folder import RoundFolder
+
+    store = RoundFolder(folder)
+    wanted = read_config(store.config_path).caps
+    written = draw_figures(StoredRound.read(store), wanted, out or folder / "figures")
+    if json_:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            click.echo(path)

@@ -1,6 +1,6 @@
 /** A bar a party: what its own model is worth, what it bought, and what all together are worth. */
 
-import { decimal, drawing, fit, label, svg, units, widthOf } from "./dom.mjs";
+import { STRONG, decimal, drawing, fit, label, svg, units, widthOf } from "./dom.mjs";
 
 const ROW = 40;
 const BAR = 14;
@@ -13,8 +13,8 @@ export function drawBars(round, { modelValues, nets, errors, settled }, width) {
   round.parties.forEach((name, i) => {
     const top = i * ROW;
     const figures = `${decimal(modelValues[i], 3)} · ${units(nets[i], true)}`;
-    const room = width - widthOf(figures, 12) - 12;
-    parts.push(label(0, top + 13, fit(name, room), { class: "strong" }, name));
+    const room = width - widthOf(figures) - 12;
+    parts.push(label(0, top + 13, fit(name, room, STRONG), { class: "strong" }, name));
     parts.push(label(width, top + 13, figures, { "text-anchor": "end" }));
     const y = top + 19;
     parts.push(bar("rest", 0, scale(round.grandValue), y));

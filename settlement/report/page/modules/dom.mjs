@@ -34,27 +34,30 @@ export function label(x, y, text, attributes = {}, whole = null) {
   return svg("text", { x, y, ...attributes }, text, title);
 }
 
+/** Font of texts of the class "strong". */
+export const STRONG = "600 12px";
+
 let context = null;
 const widths = new Map();
 
-/** Width of a text in pixels at a font size. */
-export function widthOf(text, size = 12) {
-  const key = `${size}/${text}`;
+/** Width of a text in pixels at a font, such as "12px" or "600 12px" for bold text. */
+export function widthOf(text, font = "12px") {
+  const key = `${font}/${text}`;
   if (!widths.has(key)) {
     context ??= document.createElement("canvas").getContext("2d");
-    context.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+    context.font = `${font} ${getComputedStyle(document.body).fontFamily}`;
     widths.set(key, context.measureText(text).width);
   }
   return widths.get(key);
 }
 
 /** The text, or as much of its beginning as fits the width, with an ellipsis. */
-export function fit(text, width, size = 12) {
-  if (widthOf(text, size) <= width) return text;
+export function fit(text, width, font = "12px") {
+  if (widthOf(text, font) <= width) return text;
   const signs = globalThis.Intl?.Segmenter
     ? Array.from(new Intl.Segmenter().segment(text), (part) => part.segment)
     : Array.from(text);
-  while (signs.length && widthOf(`${signs.join("")}…`, size) > width) signs.pop();
+  while (signs.length && widthOf(`${signs.join("")}…`, font) > width) signs.pop();
   return `${signs.join("")}…`;
 }
 

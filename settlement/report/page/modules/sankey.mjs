@@ -1,6 +1,6 @@
 /** Net transfers as streams from debtors on the left to creditors on the right. */
 
-import { drawing, fit, label, svg, units } from "./dom.mjs";
+import { STRONG, drawing, fit, label, svg, units } from "./dom.mjs";
 
 const { sankey, sankeyJustify, sankeyLinkHorizontal } = globalThis.d3 ?? {};
 const GAP = 32; // two lines of text
@@ -41,7 +41,7 @@ export function drawTransfers(round, transfers, width) {
     const sum = (pays ? node.sourceLinks : node.targetLinks).reduce((s, l) => s + l.amount, 0n);
     const size = { width: node.x1 - node.x0, height: Math.max(1, node.y1 - node.y0) };
     parts.push(svg("rect", { class: pays ? "debtor" : "creditor", x: node.x0, y: node.y0, ...size }));
-    parts.push(label(x, middle - 2, fit(name, side - 8), { ...anchor, class: "strong" }, name));
+    parts.push(label(x, middle - 2, fit(name, side - 8, STRONG), { ...anchor, class: "strong" }, name));
     parts.push(label(x, middle + 12, units(sum), anchor));
   }
   const told = transfers

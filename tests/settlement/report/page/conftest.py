@@ -34,7 +34,9 @@ def javascript():
 def chromium():
     """One browser for all tests: the machine's own, nothing is downloaded."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    program = (
+        os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
     if program is None:
         pytest.skip("Chromium is not installed; scripts/install_browser.py installs Debian's")
     with sync_api.sync_playwright() as driver:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ml.game import ValueTable, allocate, conditional_shapley
+from ml.game import ValueTable, adjustment_factors, allocate, conditional_shapley
 from settlement.chain.journal import Entry
 from settlement.money.bridge import budgets_of_deposits, net_positions
 from settlement.money.netting import net_transfers
@@ -42,17 +42,17 @@ def flows_of_many(n_parties, seed=0):
     return flows, 1 - flows.sum(axis=1)
 
 
-def stored_round(names, deposits, *, values=None, flows=None, own=None, errors=None, scores=None):
+def stored_round(names, deposits, *, values=None, flows=None, own=None, **others):
     """A settled round of these parties as its stages would have stored it."""
     n_parties = len(names)
+    errors, scores, wanted = (others.get(key) for key in ("errors", "scores", "wanted"))
     budgets = budgets_of_deposits(deposits, RATE)
     if values is not None:
-        allocation = allocate(ValueTable(np.array(values)), budgets)
+        limits = None if wanted is None else [np.inf if w is None else w for w in wanted]
+        allocation = allocate(ValueTable(np.array(values)), budgets, limits)
         flows, factors = conditional_shapley(np.array(values)), allocation.adjustment_factors
         own = [values[1 << k] for k in range(n_parties)]
     else:
-        from ml.game import adjustment_factors
-
         factors = adjustment_factors(flows, budgets).factors
     costs = flows.sum(axis=1)
     payoffs = factors @ flows - factors * costs
