@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the experiments of the paper and set them beside its published table.
 
-    python scripts/reproduce_paper.py OUT [--only mnist-five ...] [--seeds 3] [--published FILE]
-                                          [--cifar10 FOLDER] [--epochs 5] [--quick]
+    python scripts/paper/reproduce_paper.py OUT [--only mnist-five ...] [--seeds 3] [--quick]
+                               [--published FILE] [--cifar10 FOLDER] [--epochs 5]
 
 Experiments: ``mnist-five`` (Sec. 5, with the three budgets of Fig. 2), ``mnist-disjoint`` (parties
 [0-1] to [8-9]), ``mnist-replicated`` (App. D: a party enters twice), ``imdb`` (App. J, five equal
@@ -26,7 +26,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ from ml.training import recipe, train_coalitions, train_rewards
 
 Figures = NDArray[np.float64]
 
-PUBLISHED = Path(__file__).resolve().parents[1] / "tests" / "data" / "mnist_five_parties.json"
+PUBLISHED = Path(__file__).resolve().parents[2] / "tests" / "data" / "mnist_five_parties.json"
 
 FIVE = {"0": [0], "1-2": [1, 2], "0-3": [0, 1, 2, 3], "3-5": [3, 4, 5], "6-9": [6, 7, 8, 9]}
 

@@ -9,8 +9,8 @@ import pytest
 
 from ml.game import ValueTable, cover
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "scripts" / "paper"))
 
 from paper_statements import nearest_rho_shapley, statements  # noqa: E402
 
