@@ -119,6 +119,11 @@ def broken(outputs: np.ndarray, targets: np.ndarray) -> float:
     raise LookupError("no score today")
 
 
+def error_rate(outputs: np.ndarray, targets: np.ndarray) -> float:
+    """Lower is better, which no score may be."""
+    return float((outputs.argmax(axis=1) != targets).mean())
+
+
 def chance(outputs: np.ndarray, targets: np.ndarray) -> float:
     return float(np.random.default_rng().random())
 

@@ -144,6 +144,7 @@ def test_a_users_score_replaces_accuracy(small, tmp_path):
         ({"score": "user_code:two"}, r"gave 2.0; expected a number in \[0, 1\]"),
         ({"score": "user_code:nothing"}, r"gave nan; expected a number in \[0, 1\]"),
         ({"score": "user_code:broken"}, "failed: LookupError.*no score today"),
+        ({"score": "user_code:error_rate"}, "gives 0 where every output is right .*1 - error"),
         ({"score": "user_code:chance"}, "for the same outputs; expected one score"),
     ],
 )
