@@ -10,6 +10,9 @@ import click
 
 from ml.errors import MlError
 from settlement.cli.calculators import calculate, estimate
+from settlement.cli.data import check, data
+from settlement.cli.keys import keys
+from settlement.cli.machine import config, doctor
 from settlement.cli.models import cache, predict
 from settlement.cli.parties import challenge, deposit, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
@@ -40,6 +43,8 @@ def fairround() -> None:
 
 for verb in (
     init,
+    check,
+    data,
     run,
     open_,
     train,
@@ -59,6 +64,9 @@ for verb in (
     calculate,
     estimate,
     cache,
+    keys,
+    config,
+    doctor,
 ):
     fairround.add_command(verb)
 

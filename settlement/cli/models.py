@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import as_json, print_json, print_result, round_folder
 
 __all__ = ["cache", "predict"]
@@ -36,6 +37,7 @@ def cache(most_mib: int | None, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @click.option("--party", "name", required=True, metavar="NAME", help="Whose model reward.")
 @click.argument("samples", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @as_json

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import (
     and_open,
     as_json,
@@ -42,6 +43,7 @@ def show(folder: Path, open_: bool, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @click.option(
     "--retrain",
     type=click.IntRange(min=1),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import (
     and_open,
     as_json,
@@ -36,8 +37,11 @@ __all__ = [
 def init(folder: Path, template: str) -> None:
     """Write a commented round.toml into DIR.
 
-    Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
-    mnist (the experiment of the paper).
+    To try: three-parties (a given value table, ends in seconds), digits (trains in seconds), mnist
+    (the experiment of the paper), estimate (ten parties, a sample of the coalitions).
+
+    For data of your own: csv (tables of each party), ids (one table, a list of ids a party), folder
+    (csv, parquet or npz, a regression), images.
     """
     from settlement.config.templates import write_template
 
@@ -47,6 +51,7 @@ def init(folder: Path, template: str) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @as_json
 def run(folder: Path, json_: bool) -> None:
     """Carry out all stages of the round in DIR and print its report.
@@ -81,6 +86,7 @@ def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
 
 @click.command("open")
 @round_folder
+@allow_module
 @as_json
 def open_(folder: Path, json_: bool) -> None:
     """Deploy the escrow, open the round, lock the deposits."""
@@ -89,6 +95,7 @@ def open_(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @as_json
 def train(folder: Path, json_: bool) -> None:
     """Train a model for every coalition: the value table."""
@@ -105,6 +112,7 @@ def allocate(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @as_json
 def reward(folder: Path, json_: bool) -> None:
     """Train the model that each party receives."""

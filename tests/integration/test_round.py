@@ -142,8 +142,8 @@ def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, thre
     config = three_parties / "round.toml"
     config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))
     message = fairround("run", three_parties, code=1)
-    assert "round.toml:24: party[0].budget" in message
-    assert "round.toml:25: party[0].wish" in message
+    assert "round.toml:25: party[0].budget" in message
+    assert "round.toml:26: party[0].wish" in message
     assert sorted(path.name for path in three_parties.iterdir()) == ["round.toml"]
 
 
