@@ -12,7 +12,7 @@ from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError, deposit_units
 from settlement.money.terms import MAX_AMOUNT_UNITS
 from settlement.naming import with_names
-from settlement.posting.format import MAX_EXACT_PARTIES, MAX_EXCHANGE_RATE
+from settlement.posting.format import MAX_EXCHANGE_RATE
 
 __all__ = ["faults_together", "names_twice"]
 
@@ -87,22 +87,8 @@ def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
         for index, party in enumerate(file.party):
             if party.address is not None:
                 faults.append(Fault(f"party[{index}].address", own))
-    if chain.settlement != "optimistic":
-        return faults
-    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
-        message = (
-            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
-            f"settlement_s = {chain.settlement_s}"
-        )
-        faults.append(Fault("chain.challenge_window_s", message))
-    if file.values.method == "estimate" and n_parties <= MAX_EXACT_PARTIES:
-        message = (
-            f"the optimistic way posts the whole table of up to {MAX_EXACT_PARTIES} parties; "
-            f'train all coalitions ("exact"), or let all sign'
-        )
-        faults.append(Fault("values.method", message))
-    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
-        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
+    if chain.settlement == "proof" and file.round.exchange_rate > MAX_EXCHANGE_RATE:
+        message = f"a proof takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
         faults.append(Fault("round.exchange_rate", message))
     return faults
 

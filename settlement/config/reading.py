@@ -100,7 +100,6 @@ class RoundConfig:
         accounts = (OPERATOR, *(party_account(party) for party in range(len(self.parties))))
         # Enough of the simulated ether for the largest deposits and all gas.
         balance_wei = (self.exchange_rate + MAX_AMOUNT_UNITS) * chain.unit_scale + 10**20
-        balance_wei += max(0, chain.bond_wei - 10**19)  # what a bond takes of the ether for gas
         return ChainSpec(
             accounts=accounts,
             provider=chain.provider,

@@ -69,11 +69,9 @@ class ChainConfig(_Table):
 
     provider: str = IN_PROCESS
     unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
-    settlement: Literal["unanimous", "optimistic"] = "unanimous"
-    bond_wei: int = Field(
-        10**15, ge=1, le=10**24
-    )  # of the optimistic way: operator's, challenger's
-    challenge_window_s: int = Field(3_600, ge=1, le=10**8)
+    settlement: Literal["proof", "signatures"] = "proof"
+    asset: str = "0x0000000000000000000000000000000000000000"  # ether, or a token's address
+    quorum_units: int = Field(0, ge=0, le=MAX_AMOUNT_UNITS)
     funding_s: int = Field(3_600, ge=1, le=10**9)
     settlement_s: int = Field(86_400, ge=1, le=10**9)
     chain_id: int | None = None

@@ -1,81 +1,240 @@
-"""What the parties agree to: the document whose hash the escrow holds, and the contract's part."""
+"""What the parties agree to: the terms, whose hash the escrow holds and every deposit names.
+
+The terms are made before any money is locked and name everything that decides who pays whom but
+the deposits themselves: chain and contract, operator and parties, the game, caps, the data and the
+recipe behind the scores, the way of settling, the deadlines, the asset and its unit.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from settlement.config.reading import RoundConfig
+from settlement.config.schema import Name, ValuesConfig
+from settlement.errors import SettlementError
 from settlement.escrow.events import RoundTerms
+from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_PARTIES
 from settlement.posting.check import hash_of_caps
+from settlement.store.documents import GameDocument, ValueDocument
+from settlement.store.folder import LAYOUT, RoundFolder, dump_json
 
-__all__ = ["TERMS_FILE", "agreed_terms", "contract_terms"]
+__all__ = ["TERMS_FILE", "AgreedParty", "AgreedTerms", "TermsUnreadable"]
 
 TERMS_FILE = "terms.json"
 
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+UnixTime = Annotated[int, Field(ge=1, lt=2**40)]
 
-def agreed_terms(
+
+class TermsUnreadable(SettlementError):
+    """A file of terms that is not of the form that this version writes."""
+
+
+class _Agreed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AgreedParty(_Agreed):
+    """One seat of the round: a name, an account, and the data that it brought."""
+
+    name: Name
+    address: Address
+    data_sha256: Sha256 | None = None
+
+
+class Basis(_Agreed):
+    """What the scores were measured on, as hashes."""
+
+    data_sha256: Sha256
+    validation_sha256: Sha256
+    recipe_sha256: Sha256
+    recipe: dict[str, Any]
+    code_sha256: dict[str, str]
+
+
+class Sampling(_Agreed):
+    """How coalitions are sampled: nobody can try several seeds and keep the one that suits."""
+
+    evaluations: int = Field(ge=1, le=10**7)
+    estimator: str
+    seed: int = Field(ge=0)
+
+
+class AgreedTerms(_Agreed):
+    """The terms of one round; the SHA-256 of their file is part of what every deposit names."""
+
+    layout: Literal[2] = LAYOUT
+    round: Name
+    chain_id: int = Field(ge=1, lt=2**64)
+    escrow: Address
+    operator: Address
+    parties: tuple[AgreedParty, ...]
+    asset: Address
+    unit_scale: int = Field(ge=1, le=10**27)
+    exchange_rate: int = Field(ge=1, le=MAX_AMOUNT_UNITS)
+    quorum_units: int = Field(ge=0, le=MAX_AMOUNT_UNITS)
+    funding_deadline: UnixTime
+    settlement_deadline: UnixTime
+    settlement: Literal["proof", "signatures"]
+    game_sha256: Sha256
+    caps: tuple[float | None, ...]
+    values_sha256: Sha256
+    monotone: str
+    sampling: Sampling | None
+    basis: Basis | None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AgreedTerms:
+        if not 2 <= len(self.parties) <= MAX_PARTIES:
+            raise ValueError(f"{len(self.parties)} parties; expected 2 to {MAX_PARTIES}")
+        if len(self.caps) != len(self.parties):
+            raise ValueError(f"{len(self.caps)} caps for {len(self.parties)} parties")
+        for what, found in (("name", self.party_names), ("address", self.addresses)):
+            if len({text.lower() for text in found}) != len(found):
+                raise ValueError(f"two parties have one {what}")
+        if self.funding_deadline >= self.settlement_deadline:
+            raise ValueError("the settlement deadline is not after the funding deadline")
+        return self
+
+    @property
+    def party_names(self) -> tuple[str, ...]:
+        """Names in order; the index is the party."""
+        return tuple(party.name for party in self.parties)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Accounts of the parties, in order."""
+        return tuple(party.address for party in self.parties)
+
+    @property
+    def estimation(self) -> ValuesConfig | None:
+        """How coalitions were sampled, as the estimator takes it; None if all values are known."""
+        if self.sampling is None:
+            return None
+        return ValuesConfig.model_validate({"method": "estimate", **self.sampling.model_dump()})
+
+    def encode(self) -> bytes:
+        """The file, to the last byte."""
+        return dump_json(self.model_dump(mode="json"))
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the file, as the contract holds it."""
+        return hashlib.sha256(self.encode()).digest()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> AgreedTerms:
+        """Terms out of a file; written again they must be the same bytes.
+
+        Raises
+        ------
+        TermsUnreadable
+            With the first fault.
+        """
+        try:
+            terms = cls.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise TermsUnreadable(f"open/{TERMS_FILE}: {place}: {first['msg']}.") from None
+        if terms.encode() != raw:
+            raise TermsUnreadable(
+                f"open/{TERMS_FILE}: not in the spelling that this version writes; what you read "
+                f"and what is hashed would differ."
+            )
+        return terms
+
+    @classmethod
+    def read(cls, folder: RoundFolder) -> AgreedTerms:
+        """The terms of a round that was opened, after checking its seals."""
+        return cls.decode((folder.stage("open") / TERMS_FILE).read_bytes())
+
+    def for_contract(self) -> RoundTerms:
+        """What the contract itself must know of the terms."""
+        return RoundTerms(
+            terms_hash=self.hash,
+            game_hash=bytes.fromhex(self.game_sha256),
+            caps_hash=hash_of_caps(self.caps),
+            asset=self.asset,
+            unit_scale=self.unit_scale,
+            exchange_rate=self.exchange_rate,
+            quorum_units=self.quorum_units,
+            funding_deadline=self.funding_deadline,
+            settlement_deadline=self.settlement_deadline,
+            n_parties=len(self.parties),
+            by_proof=self.settlement == "proof",
+        )
+
+
+def terms_of_round(
     config: RoundConfig,
+    values: ValueDocument,
+    game: GameDocument,
+    *,
+    values_sha256: str,
+    chain_id: int,
+    escrow: str,
     operator: str,
     addresses: Sequence[str],
-    started_at: int,
-    data_digest: str | None,
-) -> dict[str, Any]:
-    """The terms as plain data; the SHA-256 of their JSON is part of what every deposit names.
+    funding_deadline: int,
+) -> AgreedTerms:
+    """The terms that a configuration and what was trained lead to.
 
     Parameters
     ----------
+    values_sha256
+        Of the file of values.
+    escrow
+        Address of the contract.
     addresses
         Of the parties, in order.
-    started_at
-        When the round's chain or journal began; deadlines count from there.
-    data_digest
-        Of the data that are trained on; None where the values are given.
+    funding_deadline
+        Counted from when the round's journal began, so that a repeated stage asks for the same.
     """
+    basis = values.basis
+    digests = basis["party_data_sha256"] if basis else [None] * len(addresses)
+    parties = tuple(
+        AgreedParty(name=name, address=address, data_sha256=digest)
+        for name, address, digest in zip(config.party_names, addresses, digests, strict=True)
+    )
     chain = config.chain
-    funding_deadline = started_at + chain.funding_s
-    posted = {"bond_wei": chain.bond_wei, "challenge_window_s": chain.challenge_window_s}
-    # How coalitions are sampled, so that nobody tries several seeds and keeps the one that suits.
-    sampling = config.values.model_dump(exclude={"given"}) if config.estimates else None
-    return {
-        "round": config.name,
-        "parties": [
-            {"name": name, "address": address}
-            for name, address in zip(config.party_names, addresses, strict=True)
-        ],
-        "operator": operator,
-        "exchange_rate": config.exchange_rate,
-        "unit_scale": chain.unit_scale,
-        "funding_deadline": funding_deadline,
-        "settlement_deadline": funding_deadline + chain.settlement_s,
-        "monotone": config.monotone,
-        "caps": list(config.caps),
-        "settlement": chain.settlement,
-        **(posted if chain.settlement == "optimistic" else {}),
-        "given_values": list(config.given_values) if config.given_values else None,
-        "estimation": sampling,
-        "data_sha256": data_digest,
-        "recipe_sha256": config.recipe.digest if config.recipe else None,
-    }
-
-
-def contract_terms(config: RoundConfig, started_at: int, terms_hash: bytes) -> RoundTerms:
-    """What the contract itself must know of the terms."""
-    funding_deadline = started_at + config.chain.funding_s
-    terms = RoundTerms(
-        terms_hash=terms_hash,
-        unit_scale=config.chain.unit_scale,
-        funding_deadline=funding_deadline,
-        settlement_deadline=funding_deadline + config.chain.settlement_s,
-        n_parties=len(config.parties),
-    )
-    if config.chain.settlement != "optimistic":
-        return terms
-    return replace(  # so that it can recompute a posted allocation
-        terms,
+    return AgreedTerms(
+        round=config.name,
+        chain_id=chain_id,
+        escrow=escrow,
+        operator=operator,
+        parties=parties,
+        asset=chain.asset,
+        unit_scale=chain.unit_scale,
         exchange_rate=config.exchange_rate,
-        bond_wei=config.chain.bond_wei,
-        challenge_window=config.chain.challenge_window_s,
-        caps_hash=hash_of_caps(config.caps),
+        quorum_units=chain.quorum_units,
+        funding_deadline=funding_deadline,
+        settlement_deadline=funding_deadline + chain.settlement_s,
+        settlement=chain.settlement,
+        game_sha256=game.game_hash,
+        caps=config.caps,
+        values_sha256=values_sha256,
+        monotone=config.monotone,
+        sampling=_sampling(config),
+        basis=_basis(config, basis),
     )
+
+
+def _sampling(config: RoundConfig) -> Sampling | None:
+    if not config.estimates:
+        return None
+    values = config.values
+    return Sampling(evaluations=values.evaluations, estimator=values.estimator, seed=values.seed)
+
+
+def _basis(config: RoundConfig, found: dict[str, Any] | None) -> Basis | None:
+    if found is None or config.recipe is None:
+        return None
+    hashes = {name: value for name, value in found.items() if name != "party_data_sha256"}
+    recipe = {name: value for name, value in config.recipe.as_dict().items() if name != "device"}
+    return Basis(recipe=recipe, **hashes)
