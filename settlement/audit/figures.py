@@ -15,7 +15,7 @@ from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
 from settlement.config.reading import read_config
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
-from settlement.round.agreement import TERMS_FILE, AgreedTerms, terms_of_round
+from settlement.round.agreement import agreement_of, terms_of_round
 from settlement.round.stages.allocate import allocation_document
 from settlement.store.documents import (
     AllocationDocument,
@@ -26,6 +26,7 @@ from settlement.store.documents import (
     ValueDocument,
 )
 from settlement.store.folder import RoundFolder, dump_json
+from settlement.store.terms import TERMS_FILE, AgreedTerms
 
 __all__ = [
     "check_allocation",
@@ -69,10 +70,7 @@ def check_terms(folder: RoundFolder) -> None:
     same(opened, "terms_hash", terms.hash.hex())
     same(opened, "chain_id", terms.chain_id)
     same(opened, "escrow", terms.escrow)
-    agreement = terms.for_contract().agreement(
-        terms.chain_id, terms.escrow, terms.operator, terms.addresses
-    )
-    same(opened, "agreement", agreement.hex())
+    same(opened, "agreement", agreement_of(terms).hex())
 
 
 def check_allocation(folder: RoundFolder) -> None:

@@ -14,11 +14,11 @@ from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
 from settlement.config.schema import ValuesConfig
 from settlement.posting.format import VALUE_SCALE, flow_scale
-from settlement.round.agreement import AgreedTerms
 from settlement.round.game import game_document, is_exact, stored_game
 from settlement.round.stages.train import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder
+from settlement.store.terms import AgreedTerms
 
 __all__ = ["FLOW_TOLERANCE", "check_agreed_game", "check_game", "check_values"]
 
@@ -103,7 +103,9 @@ def _check_row_sums(stored: GameDocument) -> None:
     """Eq. (4) in whole numbers: own value and costs of every party make up v(N)."""
     n_parties = len(stored.own)
     if [len(row) for row in stored.flows] != [n_parties] * n_parties:
-        raise AuditError(disagreement(stored, "flows", "not square", f"{n_parties} rows of as many"))
+        raise AuditError(
+            disagreement(stored, "flows", "not square", f"{n_parties} rows of as many")
+        )
     scale = flow_scale(n_parties)
     grand = [scale * own + sum(row) for own, row in zip(stored.own, stored.flows, strict=True)]
     for party, worth in enumerate(grand):

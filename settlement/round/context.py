@@ -11,9 +11,9 @@ from settlement.cache import cache_folder
 from settlement.chain.chain import Chain
 from settlement.config.reading import OPERATOR, RoundConfig, read_config
 from settlement.round.access import ChainAccess
-from settlement.round.agreement import AgreedTerms
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
+from settlement.store.terms import AgreedTerms
 
 __all__ = [
     "Progress",

@@ -16,11 +16,11 @@ from ml.game import (
     allocate_seeds,
 )
 from settlement.money.bridge import budgets_of_deposits
-from settlement.round.agreement import AgreedTerms
 from settlement.round.context import RoundContext
 from settlement.round.funding import final_deposits
 from settlement.round.game import stored_estimate, stored_game
 from settlement.store.documents import AllocationDocument, GameDocument, ValueDocument
+from settlement.store.terms import AgreedTerms
 
 __all__ = ["allocation_document", "carry_out"]
 

@@ -24,7 +24,9 @@ def carry_out(context: RoundContext) -> None:
     """Train model rewards of value v'_i(N) by early stopping (Sec. 4), where models are trained."""
     values = ValueDocument.read(context.folder)
     allocation = AllocationDocument.read(context.folder)
-    with context.folder.write_stage("reward", inputs=["train", "open", "allocate", "settle"]) as folder:
+    with context.folder.write_stage(
+        "reward", inputs=["train", "open", "allocate", "settle"]
+    ) as folder:
         if values.source == "given":
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:

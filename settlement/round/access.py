@@ -1,0 +1,100 @@
+"""The way to a round's chain: what the terms say of it, and what the user's own settings say.
+
+The terms name chain id, contract and accounts. Endpoint, fees and keys are the user's: none of
+them ever comes from the folder of a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from settlement.chain.chain import Chain
+from settlement.chain.keys import AskPassword
+from settlement.chain.opening import open_chain
+from settlement.chain.spec import GWEI, SIMULATED_CHAIN_ID, ChainSpec
+from settlement.config.reading import OPERATOR, RoundConfig, party_account
+from settlement.config.settings import Settings, SettingsError, settings_path
+from settlement.store.folder import RoundFolder
+from settlement.store.terms import AgreedTerms
+
+__all__ = ["SENDER", "ChainAccess"]
+
+SENDER = "sender"
+"""Name of an account that has no seat in a round, but pays for what anybody may send."""
+
+
+@dataclass(frozen=True)
+class ChainAccess:
+    """One user's way to chains.
+
+    Parameters
+    ----------
+    settings
+        Endpoint, fees and keystore of whoever runs this process.
+    ask_password
+        For the password of a key that the environment does not have; None: never asked.
+    """
+
+    settings: Settings
+    ask_password: AskPassword | None = None
+
+    def begin(self, folder: RoundFolder, config: RoundConfig) -> Chain:
+        """The chain that a round is to be opened on; a simulated one is started in the folder."""
+        spec = config.chain_spec(self.settings)
+        return open_chain(folder.chain_path, spec, ask_password=self.ask_password)
+
+    def open(self, folder: RoundFolder, terms: AgreedTerms, *, read_only: bool = False) -> Chain:
+        """The chain that a round was opened on."""
+        if terms.chain_id == SIMULATED_CHAIN_ID:
+            return open_chain(folder.chain_path, read_only=read_only)
+        named: dict[str, str | None] = {
+            party_account(party): address for party, address in enumerate(terms.addresses)
+        }
+        named |= {OPERATOR: terms.operator, SENDER: None}
+        return self._real(folder.chain_path, terms.chain_id, named, read_only=read_only)
+
+    def anywhere(self, journal: Path | None, chain_id: int | None, account: str) -> Chain:
+        """The chain of the user's own endpoint, for what needs no round's folder.
+
+        ``chain_id`` None takes the endpoint's.
+        """
+        return self._real(journal, chain_id or self._served_chain_id(), {account: None})
+
+    def _served_chain_id(self) -> int:
+        from settlement.chain.delivery import quantity
+        from settlement.chain.rpc import RpcClient, endpoint_address
+
+        endpoint = self._endpoint("the round")
+        client = RpcClient(endpoint_address(endpoint), reply_timeout_s=10.0, patience_s=30.0)
+        return quantity(client.ask("eth_chainId"))
+
+    def _endpoint(self, what: str) -> str:
+        if self.settings.endpoint is None:
+            raise SettingsError(
+                f"No endpoint of {what} is set: give --endpoint, FAIRROUND_ENDPOINT, or endpoint "
+                f"in {settings_path()}."
+            )
+        return self.settings.endpoint
+
+    def _real(
+        self,
+        journal: Path | None,
+        chain_id: int,
+        named: Mapping[str, str | None],
+        *,
+        read_only: bool = False,
+    ) -> Chain:
+        settings = self.settings
+        spec = ChainSpec(
+            accounts=tuple(named),
+            provider=self._endpoint(f"chain {chain_id}"),
+            chain_id=chain_id,
+            confirmations=settings.confirmations,
+            max_fee_wei=settings.max_fee_gwei * GWEI,
+            priority_fee_wei=settings.priority_fee_gwei * GWEI,
+            keystore=Path(settings.keystore),
+            addresses={name: address for name, address in named.items() if address is not None},
+        )
+        return open_chain(journal, spec, read_only=read_only, ask_password=self.ask_password)

@@ -1,0 +1,142 @@
+"""The funding of a round: what each party locks, and when no deposit can change any more."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from settlement.chain.chain import Chain
+from settlement.errors import SettlementError, Waiting
+from settlement.escrow.checks import check_contract, check_round
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundState
+from settlement.money.bridge import deposit_units
+from settlement.posting.game import Game
+from settlement.round.agreement import contract_terms
+from settlement.round.context import RoundContext
+from settlement.store.documents import OpenedRound
+from settlement.store.terms import AgreedTerms
+
+__all__ = [
+    "Budget",
+    "FundingOpen",
+    "RoundAbandoned",
+    "budget_in_units",
+    "checked_escrow",
+    "final_deposits",
+    "parse_budget",
+]
+
+Budget = Decimal | int | None
+"""A limit in units of value, one in base units, or none."""
+
+
+class FundingOpen(Waiting):
+    """Deposits can still change: not every party has said that it is done, and there is time."""
+
+
+class RoundAbandoned(SettlementError):
+    """The round will not be settled: every party takes its deposit back."""
+
+
+def parse_budget(text: str) -> Budget:
+    """A budget as people write it: ``0.2``, ``300000 units``, ``unlimited``.
+
+    Raises
+    ------
+    SettlementError
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from settlement.config.schema import Budget as Written
+
+    plain: object = text
+    try:
+        plain = Decimal(text)
+    except ArithmeticError:
+        plain = text
+    try:
+        found: Budget = TypeAdapter(Written).validate_python(plain)
+    except ValidationError as error:
+        raise SettlementError(f"Budget {text!r}: {error.errors()[0]['msg']}.") from None
+    return found
+
+
+def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) -> int:
+    """Base units that a party locks for a budget.
+
+    Without a limit it locks the most that it can owe in this game, its whole cost v(N) - v(i)
+    rounded up: whatever the others lock, it can never be asked for more.
+
+    Raises
+    ------
+    BridgeError
+        If that is more than a deposit can hold.
+    """
+    most = game.cost_units(party, exchange_rate)
+    if budget is None:
+        return deposit_units(Decimal(most), 1)
+    if isinstance(budget, int):
+        return deposit_units(Decimal(budget), 1)
+    return deposit_units(budget, exchange_rate)
+
+
+def checked_escrow(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> EscrowClient:
+    """The round's contract, after comparing its code and the round in it with what was agreed.
+
+    Raises
+    ------
+    EscrowError
+        If the contract is another, or the round in it was opened otherwise.
+    """
+    escrow = EscrowClient(chain, terms.escrow)
+    check_contract(escrow)
+    check_round(escrow, opened.round_id, contract_terms(terms), terms.addresses)
+    return escrow
+
+
+def final_deposits(context: RoundContext, chain: Chain) -> list[int]:
+    """What every party has locked, once it can change no more; base units.
+
+    A simulated clock goes on to the deadline; on a real chain the caller has to wait.
+
+    Raises
+    ------
+    FundingOpen, RoundAbandoned
+    """
+    terms, opened = context.terms, context.opened
+    escrow = checked_escrow(chain, terms, opened)
+    state = escrow.state(opened.round_id)
+    if state < RoundState.SETTLING:
+        waits_for = escrow.open_seats(opened.round_id)
+        if waits_for and chain.timestamp() <= terms.funding_deadline:
+            _wait_for_funding(chain, terms, waits_for)
+        _check_alive(chain, terms, escrow, opened.round_id)
+    return list(escrow.ledger(opened.round_id).deposits_units)
+
+
+def _wait_for_funding(chain: Chain, terms: AgreedTerms, waits_for: list[int]) -> None:
+    from settlement.chain.errors import ClockError
+    from settlement.round.words import moment_in_words
+
+    try:
+        chain.advance_to(terms.funding_deadline + 1)
+    except ClockError:
+        names = ", ".join(terms.party_names[party] for party in waits_for)
+        raise FundingOpen(
+            f"Deposits can change until {moment_in_words(terms.funding_deadline)}, or until every "
+            f"party has said that it is done. Not yet: {names}. Each does so with `fairround "
+            f"deposit` or `fairround close`; then run this again."
+        ) from None
+
+
+def _check_alive(chain: Chain, terms: AgreedTerms, escrow: EscrowClient, round_id: int) -> None:
+    """Whether the round can still be settled."""
+    locked = sum(escrow.ledger(round_id).deposits_units)
+    out = "Every party takes its deposit back with `fairround withdraw`."
+    if locked < terms.quorum_units:
+        raise RoundAbandoned(
+            f"Abandoned: {locked:,} base units were locked; the terms want {terms.quorum_units:,}. "
+            f"{out}"
+        )
+    if chain.timestamp() > terms.settlement_deadline:
+        raise RoundAbandoned(f"Expired: it was not settled before its deadline. {out}")
