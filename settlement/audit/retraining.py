@@ -84,8 +84,8 @@ def measure_again(
     n_others = len(_columns(stored)) - len(_always(stored))
     if not 0 <= n_coalitions <= n_others:
         raise RetrainingError(
-            f"{n_coalitions} more coalitions to retrain; expected 0 to {n_others}, besides the grand "
-            f"coalition and every party alone."
+            f"{n_coalitions} more coalitions to retrain; expected 0 to {n_others}, besides the "
+            f"grand coalition and every party alone."
         )
     try:
         collaboration, recipe = agreed_data(read_config(folder.config_path), stored)

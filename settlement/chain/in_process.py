@@ -23,16 +23,12 @@ from settlement.chain.evm import FORK, Evm
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import simulated_account
 from settlement.chain.records import Log, TransactionReceipt
-from settlement.chain.spec import SEED_BYTES, ChainSpec
+from settlement.chain.spec import SEED_BYTES, SIMULATED_CHAIN_ID, ChainSpec
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = ["InProcessChain"]
-
-CHAIN_ID = 131277322940537
-"""eth-tester's, so that its own tools agree on it."""
-
 
 class InProcessChain(Chain):
     """The simulated chain of one folder; `settlement.chain.open_chain` opens it."""
@@ -200,7 +196,7 @@ class InProcessChain(Chain):
 def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
     chosen = spec.genesis_timestamp
     return {
-        "chain_id": CHAIN_ID,
+        "chain_id": SIMULATED_CHAIN_ID,
         "fork": FORK,
         "py_evm": importlib.metadata.version("py-evm"),
         "seed": (spec.seed or secrets.token_bytes(SEED_BYTES)).hex(),

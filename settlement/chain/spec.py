@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from settlement.chain.errors import ChainSpecError
 
-__all__ = ["IN_PROCESS", "ChainSpec", "is_endpoint"]
+__all__ = ["IN_PROCESS", "SIMULATED_CHAIN_ID", "ChainSpec", "is_endpoint"]
 
 IN_PROCESS = "in-process"
+SIMULATED_CHAIN_ID = 131277322940537
+"""Of every chain that is simulated in a process: eth-tester's, so that its own tools agree."""
 FROM_ENVIRONMENT = "env:"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 GWEI = 10**9

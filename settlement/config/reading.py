@@ -89,7 +89,7 @@ class RoundConfig:
     values: ValuesConfig
     folder: Path  # where the configuration stands; paths in it start there
 
-    def chain_spec(self) -> ChainSpec:
+    def chain_spec(self, settings: object = None) -> ChainSpec:
         """The chain that the configuration asks for, with an account for everybody.
 
         Raises

@@ -43,6 +43,11 @@ class Game:
         """Own values in value units."""
         return [own / VALUE_SCALE for own in self.own]
 
+    def cost_units(self, party: int, exchange_rate: int) -> int:
+        """The most that a party can owe, v(N) - v(i), in base units, rounded up."""
+        unit = flow_scale(len(self.own)) * VALUE_SCALE
+        return -(-exchange_rate * sum(self.flows[party]) // unit)
+
 
 def game_of_table(values: Sequence[float]) -> Game:
     """Eq. (5) in whole numbers, of a table of up to 8 parties."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from settlement.chain.journal import JOURNAL_NAME, read_journal
-from settlement.chain.keys import AskPassword
-from settlement.config.reading import read_config
+from settlement.config.reading import OPERATOR
 from settlement.naming import parties_named
 from settlement.report import REPORT_JSON, REPORT_TEXT
+from settlement.round.access import ChainAccess
 from settlement.round.context import Progress, RoundContext
 from settlement.store.documents import (
     AllocationDocument,
@@ -27,8 +27,8 @@ __all__ = ["Round", "round_status"]
 RESULTS = {
     document.STAGE: document.FILE
     for document in (
-        OpenedRound,
         ValueDocument,
+        OpenedRound,
         AllocationDocument,
         RewardDocument,
         SettlementDocument,
@@ -47,13 +47,13 @@ class Round:
     def __init__(
         self,
         folder: Path,
+        access: ChainAccess,
         progress: Progress = lambda stage, done, total: None,
-        ask_password: AskPassword | None = None,
+        sender: str = OPERATOR,
     ) -> None:
         self.folder = RoundFolder(folder)
         self.folder.require_config()
-        config = read_config(self.folder.config_path)
-        self._context = RoundContext(self.folder, config, progress, ask_password)
+        self._context = RoundContext(self.folder, access, progress, sender)
 
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
@@ -75,17 +75,23 @@ class Round:
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
             self.folder.stage(stage)  # still what was sealed
-            # What these two did stands in the journal.
-            if stage == "open":
-                read_journal(self.folder.chain_path / JOURNAL_NAME)
-            elif stage == "settle":
+            # What these two did stands in the journal, if they were carried out from here.
+            path = self.folder.chain_path / JOURNAL_NAME
+            if path.exists() and stage == "open":
+                read_journal(path)
+            elif path.exists() and stage == "settle":
                 SettlementDocument.read(self.folder).settled_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.round.stages.{stage}")
-        with parties_named(self._context.config.party_names):
+        with parties_named(self._names()):
             module.carry_out(self._context)
         return True
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the parties: agreed, once they are; before that, as configured."""
+        agreed = self.folder.has("open")
+        return self._context.terms.party_names if agreed else self._context.config.party_names
 
     def result(self, stage: str) -> Any:
         """The JSON document that a stage wrote."""

@@ -229,9 +229,9 @@ class RoundFolder:
             raise TamperedFile(f"{name} does not agree with its own hash; restore the file.")
         if (layout := seal.get("layout")) != LAYOUT:
             raise OtherLayout(
-                f"{self.path} is a round of layout {layout or 1} ({name}); this version reads layout "
-                f"{LAYOUT}, in which the game is agreed before any money is locked. Finish it with "
-                f"the version that began it, or start a new round in another folder."
+                f"{self.path} is a round of layout {layout or 1} ({name}); this version reads "
+                f"layout {LAYOUT}, in which the game is agreed before any money is locked. Finish "
+                f"it with the version that began it, or start a new round in another folder."
             )
         return seal
 
