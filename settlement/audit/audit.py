@@ -81,7 +81,7 @@ def _checks(
 
 def _check_game(folder: RoundFolder) -> None:
     config = read_config(folder.config_path)
-    check_game(folder, config.values if config.estimates else None)
+    check_game(folder, config.caps, config.values if config.estimates else None)
 
 
 def left_out(path: Path) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ it deposits.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,7 +53,9 @@ def check_values(folder: RoundFolder) -> None:
         close(stored, name, getattr(again, name))
 
 
-def check_game(folder: RoundFolder, estimation: ValuesConfig | None) -> None:
+def check_game(
+    folder: RoundFolder, caps: Sequence[float | None], estimation: ValuesConfig | None
+) -> None:
     """Flows and own values follow from the values, and have the hash that they are named by.
 
     ``estimation`` says how coalitions were sampled; None where all values are known.
@@ -65,12 +68,13 @@ def check_game(folder: RoundFolder, estimation: ValuesConfig | None) -> None:
     game = stored_game(stored)
     same(stored, "game_hash", game.hash.hex())
     _check_row_sums(stored)
-    again = game_document(values, estimation)
+    again = game_document(values, caps, estimation)
     if is_exact(values):
         for name in stored.as_json():
             same(stored, name, getattr(again, name))
         return
     same(stored, "parties", again.parties)
+    same(stored, "wanted", again.wanted)
     ours = stored_game(again)
     _check_close(stored, "flows", game.value_flows, ours.value_flows)
     _check_close(stored, "own", [game.own_values], [ours.own_values])
@@ -96,7 +100,7 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     same(game, "parties", list(terms.party_names))
     same(game, "game_hash", terms.game_sha256)
     check_values(folder)
-    check_game(folder, terms.estimation)
+    check_game(folder, terms.caps, terms.estimation)
 
 
 def _check_row_sums(stored: GameDocument) -> None:

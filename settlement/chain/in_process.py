@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InProcessChain"]
 
+
 class InProcessChain(Chain):
     """The simulated chain of one folder; `settlement.chain.open_chain` opens it."""
 

@@ -39,4 +39,10 @@ def settings_path() -> Path:
 
 def read_settings(**flags: Any) -> Settings:
     given = {key: value for key, value in flags.items() if value is not None}
-    return Settings(**{"endpoint": os.environ.get("FAIRROUND_ENDPOINT"), "keystore": str(user_folder() / "keys")} | given)
+    return Settings(
+        **{
+            "endpoint": os.environ.get("FAIRROUND_ENDPOINT"),
+            "keystore": str(user_folder() / "keys"),
+        }
+        | given
+    )

@@ -14,6 +14,7 @@ from settlement.posting.format import (
     flows_of_table,
     pack_numbers,
     posted_units,
+    wanted_units,
 )
 
 __all__ = ["Game", "game_of_flows", "game_of_table"]
@@ -21,16 +22,21 @@ __all__ = ["Game", "game_of_flows", "game_of_table"]
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """Posted flows and own values."""
+    """Posted flows, own values, and the most that each party wants its model to be worth."""
 
     flows: tuple[tuple[int, ...], ...]
     own: tuple[int, ...]
+    wanted: tuple[int, ...] = ()  # none at all: nobody has a cap
 
     @property
     def hash(self) -> bytes:
         """What terms and contract name the game by."""
-        numbers = b"".join(map(pack_numbers, self.flows)) + pack_numbers(self.own)
-        return hashlib.sha256(numbers).digest()
+        return hashlib.sha256(self.encode()).digest()
+
+    def encode(self) -> bytes:
+        """As the contract reads it: flows row by row, own values, and wanted values if any."""
+        numbers = (*self.flows, self.own, self.wanted)
+        return b"".join(map(pack_numbers, numbers))
 
     @property
     def value_flows(self) -> list[list[float]]:
@@ -49,7 +55,7 @@ class Game:
         return -(-exchange_rate * sum(self.flows[party]) // unit)
 
 
-def game_of_table(values: Sequence[float]) -> Game:
+def game_of_table(values: Sequence[float], caps: Sequence[float | None]) -> Game:
     """Eq. (5) in whole numbers, of a table of up to 8 parties."""
     table = [posted_units(value, "Value") for value in values]
     flows = flows_of_table(table)
@@ -60,10 +66,17 @@ def game_of_table(values: Sequence[float]) -> Game:
                     f"Flow from party {payer} to party {payee} is {flow} posted units; expected "
                     "0 to 2**64 - 1. Cover the table: it is not monotone."
                 )
-    return Game(flows, tuple(table[1 << party] for party in range(len(flows))))
+    own = tuple(table[1 << party] for party in range(len(flows)))
+    return Game(flows, own, _wanted(caps))
 
 
-def game_of_flows(flows: Sequence[Sequence[float]], grand_value: float) -> Game:
+def _wanted(caps: Sequence[float | None]) -> tuple[int, ...]:
+    return () if all(cap is None for cap in caps) else wanted_units(caps, len(caps))
+
+
+def game_of_flows(
+    flows: Sequence[Sequence[float]], grand_value: float, caps: Sequence[float | None]
+) -> Game:
     """Flows that come from floats."""
     scale = flow_scale(len(flows))
     grand = posted_units(grand_value, "Grand value")
@@ -75,4 +88,4 @@ def game_of_flows(flows: Sequence[Sequence[float]], grand_value: float) -> Game:
             posted[largest] -= excess
         own.append(grand - sum(posted))
         rows.append(tuple(scale * flow for flow in posted))
-    return Game(tuple(rows), tuple(own))
+    return Game(tuple(rows), tuple(own), _wanted(caps))

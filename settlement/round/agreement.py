@@ -7,7 +7,6 @@ from typing import Any
 
 from settlement.config.reading import RoundConfig
 from settlement.escrow.events import RoundTerms
-from settlement.posting.check import hash_of_caps
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.terms import AgreedParty, AgreedTerms, Basis, Sampling
 
@@ -19,7 +18,6 @@ def contract_terms(terms: AgreedTerms) -> RoundTerms:
     return RoundTerms(
         terms_hash=terms.hash,
         game_hash=bytes.fromhex(terms.game_sha256),
-        caps_hash=hash_of_caps(terms.caps),
         asset=terms.asset,
         unit_scale=terms.unit_scale,
         exchange_rate=terms.exchange_rate,

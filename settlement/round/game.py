@@ -7,7 +7,7 @@ come from floats, which another machine may round differently in their last digi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,11 +48,15 @@ def is_exact(values: ValueDocument) -> bool:
     return values.coalitions is None and len(values.parties) <= MAX_EXACT_PARTIES
 
 
-def game_document(values: ValueDocument, estimation: ValuesConfig | None) -> GameDocument:
-    """The posted game that values lead to.
+def game_document(
+    values: ValueDocument, caps: Sequence[float | None], estimation: ValuesConfig | None
+) -> GameDocument:
+    """The posted game that values and caps lead to.
 
     Parameters
     ----------
+    caps
+        Most that each party wants its model to be worth; None without a cap.
     estimation
         How coalitions were sampled; None where all values are known.
 
@@ -64,20 +68,22 @@ def game_document(values: ValueDocument, estimation: ValuesConfig | None) -> Gam
         If the values are of other coalitions than the estimation asks for.
     """
     if is_exact(values):
-        game = game_of_table(values.values)
+        game = game_of_table(values.values, caps)
     else:
-        game = game_of_flows(_float_flows(values, estimation).tolist(), values.grand_value)
+        flows = _float_flows(values, estimation).tolist()
+        game = game_of_flows(flows, values.grand_value, caps)
     return GameDocument(
         parties=list(values.parties),
         flows=[list(row) for row in game.flows],
         own=list(game.own),
+        wanted=list(game.wanted),
         game_hash=game.hash.hex(),
     )
 
 
 def stored_game(document: GameDocument) -> Game:
     """The posted numbers of a document."""
-    return Game(tuple(map(tuple, document.flows)), tuple(document.own))
+    return Game(tuple(map(tuple, document.flows)), tuple(document.own), tuple(document.wanted))
 
 
 def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> FloatArray:

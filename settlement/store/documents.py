@@ -88,8 +88,8 @@ class ValueDocument(Document):
 class GameDocument(Document):
     """What everybody agrees on before any money: flows and own values in posted whole units.
 
-    ``flows[payer][payee]`` and ``own`` are as the contract reads them; ``game_hash`` is the hash
-    that the terms and the contract name them by.
+    ``flows[payer][payee]``, ``own`` and ``wanted`` (empty: nobody has a cap) are as the contract
+    reads them; ``game_hash`` is the hash that the terms and the contract name them by.
     """
 
     STAGE = "train"
@@ -98,6 +98,7 @@ class GameDocument(Document):
     parties: list[str]
     flows: list[list[int]]
     own: list[int]
+    wanted: list[int]
     game_hash: str
 
 

@@ -52,7 +52,7 @@ def carry_out(context: RoundContext) -> None:
     else:
         document = _trained(context)
     # Before the folder is written: what cannot be posted stops the round before it is opened.
-    game = game_document(document, config.values if config.estimates else None)
+    game = game_document(document, config.caps, config.values if config.estimates else None)
     with context.folder.write_stage("train", inputs=[]) as folder:
         document.write(folder)
         game.write(folder)

@@ -22,6 +22,14 @@ def values_of(scores, **others):
     return value_document(names, np.array(scores), monotone="cover", source="given", **others)
 
 
+def game_of(values, estimation=None, caps=None):
+    return game_document(values, caps or [None] * len(values.parties), estimation)
+
+
+def check(folder, estimation=None):
+    check_game(folder, [None] * len(GameDocument.read(folder).parties), estimation)
+
+
 def random_table(n_parties, seed):
     """Monotone scores of n parties, rounded to a millionth."""
     rng = np.random.default_rng(seed)
@@ -48,7 +56,7 @@ def exact_flows(values):
 @pytest.mark.parametrize("n_parties", [2, 3, 5])
 def test_posted_flows_of_a_small_table_are_its_flows_in_whole_units(n_parties):
     table = random_table(n_parties, seed=n_parties)
-    game = stored_game(game_document(values_of([table]), None))
+    game = stored_game(game_of(values_of([table])))
     exact = exact_flows([Fraction(round(value * 10**15), 10**15) for value in table])
     for row, expected in zip(game.flows, exact, strict=True):
         scale = Fraction(sum(row), 1) / sum(expected) if sum(expected) else 1
@@ -56,7 +64,7 @@ def test_posted_flows_of_a_small_table_are_its_flows_in_whole_units(n_parties):
 
 
 def test_the_three_parties_game_is_the_guides():
-    game = stored_game(game_document(values_of([THREE]), None))
+    game = stored_game(game_of(values_of([THREE])))
     flows = [[0, 0.35, 0.45], [0.15, 0, 0.35], [0.25, 0.35, 0]]
     assert np.array(game.value_flows) == pytest.approx(np.array(flows))
     assert game.own_values == pytest.approx([0.2, 0.5, 0.4])
@@ -64,8 +72,8 @@ def test_the_three_parties_game_is_the_guides():
 
 
 def test_the_game_depends_on_values_alone_and_its_hash_on_every_number():
-    game = game_document(values_of([THREE]), None)
-    assert game == game_document(values_of([THREE]), None)
+    game = game_of(values_of([THREE]))
+    assert game == game_of(values_of([THREE]))
     for payer in range(3):
         for payee in range(3):
             flows = [list(row) for row in game.flows]
@@ -85,7 +93,7 @@ def trained(tmp_path):
         folder = RoundFolder(tmp_path)
         with folder.write_stage("train", inputs=[]) as path:
             values.write(path)
-            (game or game_document(values, estimation)).write(path)
+            (game or game_of(values, estimation)).write(path)
         return folder
 
     return write
@@ -94,7 +102,7 @@ def trained(tmp_path):
 def test_honest_values_and_games_pass(trained):
     folder = trained(values_of([THREE]))
     check_values(folder)
-    check_game(folder, None)
+    check(folder)
 
 
 def with_flow(document, payer, payee, more):
@@ -108,21 +116,21 @@ def with_flow(document, payer, payee, more):
 @pytest.mark.parametrize("more", [1, -1, 10**14])
 def test_a_flow_of_a_small_table_is_right_to_the_last_unit(trained, more):
     values = values_of([THREE])
-    folder = trained(values, with_flow(game_document(values, None), 0, 1, more))
+    folder = trained(values, with_flow(game_of(values), 0, 1, more))
     with pytest.raises(AuditError, match=r"train/game\.json"):
-        check_game(folder, None)
+        check(folder)
 
 
 def test_a_game_whose_rows_do_not_make_up_the_grand_value_is_named_by_eq_4(trained):
     values = values_of([random_table(9, seed=1)])
-    folder = trained(values, with_flow(game_document(values, None), 3, 1, 5))
+    folder = trained(values, with_flow(game_of(values), 3, 1, 5))
     with pytest.raises(AuditError, match=r"party 3 .*eq\. \(4\)"):
-        check_game(folder, None)
+        check(folder)
 
 
 def test_flows_of_nine_parties_may_differ_by_rounding_and_no_more(trained):
     values = values_of([random_table(9, seed=2)])
-    honest = game_document(values, None)
+    honest = game_of(values)
 
     def moved(units):
         flows = [list(row) for row in honest.flows]
@@ -131,26 +139,36 @@ def test_flows_of_nine_parties_may_differ_by_rounding_and_no_more(trained):
         changed = replace(honest, flows=flows)
         return replace(changed, game_hash=stored_game(changed).hash.hex())
 
-    check_game(trained(values, moved(1_000)), None)
+    check(trained(values, moved(1_000)))
 
 
 def test_flows_of_nine_parties_that_favour_somebody_are_named(trained):
     values = values_of([random_table(9, seed=2)])
-    honest = game_document(values, None)
+    honest = game_of(values)
     flows = [list(row) for row in honest.flows]
     flows[0][1] += 2 * 10**9
     flows[0][2] -= 2 * 10**9
     changed = replace(honest, flows=flows)
     changed = replace(changed, game_hash=stored_game(changed).hash.hex())
     with pytest.raises(AuditError, match=r"flows\[0\]\[1\]"):
-        check_game(trained(values, changed), None)
+        check(trained(values, changed))
+
+
+def test_caps_belong_to_the_game(trained):
+    values = values_of([THREE])
+    capped = game_of(values, caps=[None, 0.75, None])
+    assert capped.game_hash != game_of(values).game_hash
+    folder = trained(values, capped)
+    check_game(folder, [None, 0.75, None], None)
+    with pytest.raises(AuditError, match="wanted"):
+        check_game(folder, [None, 0.5, None], None)
 
 
 def test_a_hash_that_is_not_the_numbers_is_named(trained):
     values = values_of([THREE])
-    folder = trained(values, replace(game_document(values, None), game_hash="00" * 32))
+    folder = trained(values, replace(game_of(values), game_hash="00" * 32))
     with pytest.raises(AuditError, match="game_hash"):
-        check_game(folder, None)
+        check(folder)
 
 
 ESTIMATION = ValuesConfig(method="estimate", evaluations=60, estimator="quadratic", seed=4)
@@ -166,7 +184,7 @@ def sampled(table, estimation):
 
 def test_a_sampled_game_follows_from_its_sample(trained):
     values = sampled(random_table(9, seed=3), ESTIMATION)
-    check_game(trained(values, estimation=ESTIMATION), ESTIMATION)
+    check(trained(values, estimation=ESTIMATION), ESTIMATION)
 
 
 def test_a_sample_that_the_seed_does_not_draw_is_refused(trained):
@@ -175,20 +193,20 @@ def test_a_sample_that_the_seed_does_not_draw_is_refused(trained):
     folder = trained(values, estimation=ESTIMATION)
     other = ESTIMATION.model_copy(update={"seed": 5})
     with pytest.raises(OtherSample, match="another sample of coalitions"):
-        check_game(folder, other)
+        check(folder, other)
 
 
 def test_values_that_are_not_their_scores_are_named(trained):
     values = values_of([THREE])
     raised = [*values.values[:-1], 1.5]
     with pytest.raises(AuditError, match=r"values\[7\] is 1\.5"):
-        check_values(trained(replace(values, values=raised), game_document(values, None)))
+        check_values(trained(replace(values, values=raised), game_of(values)))
 
 
 def test_documents_read_back_as_they_were_written(trained):
     values = values_of([THREE])
     folder = trained(values)
     assert ValueDocument.read(folder) == values
-    assert GameDocument.read(folder) == game_document(values, None)
+    assert GameDocument.read(folder) == game_of(values)
     document = json.loads((folder.path / "train" / "game.json").read_text())
     assert dump_json(document) == (folder.path / "train" / "game.json").read_bytes()
