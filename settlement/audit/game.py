@@ -15,7 +15,7 @@ from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
 from settlement.config.schema import ValuesConfig
 from settlement.posting.format import VALUE_SCALE, flow_scale
-from settlement.round.game import game_document, is_exact, stored_game
+from settlement.round.game import game_document, is_exact, own_values, stored_game, value_flows
 from settlement.round.stages.train import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder
@@ -76,8 +76,8 @@ def check_game(
     same(stored, "parties", again.parties)
     same(stored, "wanted", again.wanted)
     ours = stored_game(again)
-    _check_close(stored, "flows", game.value_flows, ours.value_flows)
-    _check_close(stored, "own", [game.own_values], [ours.own_values])
+    _check_close(stored, "flows", value_flows(game), value_flows(ours))
+    _check_close(stored, "own", [own_values(game)], [own_values(ours)])
 
 
 def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:

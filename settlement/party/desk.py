@@ -1,25 +1,28 @@
-"""What a party does for itself in a round: deposit, sign or disprove the plan, withdraw."""
+"""One party at work on one round: its seat, its chain, its contract, all of them checked first."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from settlement.audit.figures import check_allocation, check_terms, check_values
-from settlement.chain.keys import AskPassword
-from settlement.config.reading import RoundConfig, party_account, read_config
+from settlement.chain.chain import Chain
+from settlement.config.reading import party_account
 from settlement.errors import SettlementError
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.signing import plan_in_words, sign_typed_data
-from settlement.posting.format import Fault
-from settlement.round.context import RoundContext
-from settlement.round.plan import plan_of
-from settlement.round.signatures import write_signature
-from settlement.round.stages.open import deposit_alone
+from settlement.round.access import ChainAccess
+from settlement.round.funding import checked_escrow
+from settlement.round.words import Asset, asset_of, chain_in_words, ether_in_words
 from settlement.store.documents import OpenedRound, RewardDocument
 from settlement.store.folder import RoundFolder
+from settlement.store.terms import AgreedTerms
 
-__all__ = ["NoReward", "PartyDesk", "UnknownParty", "reward_file"]
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+__all__ = ["Action", "NoReward", "PartyDesk", "UnknownParty", "party_desk", "reward_file"]
 
 
 class UnknownParty(SettlementError):
@@ -30,6 +33,94 @@ class NoReward(SettlementError):
     """The round has no model for this party: its values were given."""
 
 
+@dataclass(frozen=True)
+class Action:
+    """Something that a party is about to do: what it means in words, and the doing of it.
+
+    ``carry_out`` gives the result as plain data, and the sentence that tells it.
+    """
+
+    words: str
+    carry_out: Callable[[], tuple[dict[str, Any], str]]
+
+
+@dataclass(frozen=True)
+class PartyDesk:
+    """One party's seat in one round, and its own way to the chain.
+
+    Everything is read from public files and from the chain, through the party's own endpoint; no
+    configuration of the operator's is read and no code of a user's is loaded.
+    """
+
+    folder: RoundFolder
+    terms: AgreedTerms
+    opened: OpenedRound
+    party: int
+    access: ChainAccess
+    chain: Chain
+    escrow: EscrowClient
+    asset: Asset
+
+    @property
+    def name(self) -> str:
+        """Of the party."""
+        return self.terms.party_names[self.party]
+
+    @property
+    def address(self) -> str:
+        """Account of the party, as the terms name it."""
+        return self.terms.addresses[self.party]
+
+    @property
+    def account(self) -> LocalAccount:
+        """The party's key; asked for only when something is signed."""
+        return self.chain.account(party_account(self.party))
+
+    @property
+    def where(self) -> str:
+        """On which chain, by which contract, as whom: the first line of everything that is asked."""
+        return (
+            f'On {chain_in_words(self.terms.chain_id)}, by the escrow {self.terms.escrow}, in round '
+            f'{self.opened.round_id} ("{self.terms.round}"), as party "{self.name}" with the account '
+            f"{self.address}:"
+        )
+
+    def most_gas_in_words(self, gas: int) -> str:
+        """What a transaction can cost at most, by the party's own cap on fees."""
+        most_wei = gas * self.access.settings.max_fee_gwei * 10**9
+        return f"Gas costs you {ether_in_words(most_wei)} at most."
+
+
+@contextlib.contextmanager
+def party_desk(path: Path, name: str, access: ChainAccess) -> Iterator[PartyDesk]:
+    """The desk of a party by its name; contract and round are compared with the terms first.
+
+    Raises
+    ------
+    NoRound, OtherLayout, StageMissing, TamperedFile, TermsUnreadable, UnknownParty
+        If the folder is not that of a round that was opened, or has no such party.
+    WrongChain, EscrowError
+        If the party's endpoint serves another chain, the contract there is not the escrow, or the
+        round in it was opened otherwise than the terms say.
+    """
+    folder = RoundFolder(path)
+    folder.require_config()
+    terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
+    with folder.lock(), access.open(folder, terms) as chain:
+        escrow = checked_escrow(chain, terms, opened)
+        asset = asset_of(chain, terms.asset, terms.unit_scale)
+        party = _seat_of(terms, path, name)
+        yield PartyDesk(folder, terms, opened, party, access, chain, escrow, asset)
+
+
+def _seat_of(terms: AgreedTerms, path: Path, name: str) -> int:
+    if name not in terms.party_names:
+        raise UnknownParty(
+            f"No party {name!r} in {path}; expected one of: {', '.join(terms.party_names)}."
+        )
+    return terms.party_names.index(name)
+
+
 def reward_file(path: Path, name: str) -> Path:
     """File of the model that a party of a round received, after checking every seal before it.
 
@@ -37,103 +128,11 @@ def reward_file(path: Path, name: str) -> Path:
     ------
     UnknownParty, NoReward, StageMissing, TamperedFile
     """
-    desk = PartyDesk.of(path, name)
-    for entry in RewardDocument.read(desk.folder).entries:
-        if entry.party == desk.party:
-            return desk.folder.stage("reward") / entry.file
+    folder = RoundFolder(path)
+    folder.require_config()
+    rewards = RewardDocument.read(folder).entries
+    party = _seat_of(AgreedTerms.read(folder), path, name)
+    for entry in rewards:
+        if entry.party == party:
+            return folder.stage("reward") / entry.file
     raise NoReward(f"Party {name!r} of {path} has no model: the values of the round were given.")
-
-
-@dataclass(frozen=True)
-class PartyDesk:
-    """One party at work on one round; its key is asked for only when it signs something."""
-
-    folder: RoundFolder
-    config: RoundConfig
-    party: int
-    ask_password: AskPassword | None = None
-
-    @classmethod
-    def of(cls, path: Path, name: str, ask_password: AskPassword | None = None) -> PartyDesk:
-        """The desk of a party by its name.
-
-        Raises
-        ------
-        NoRound, ConfigError, UnknownParty
-        """
-        folder = RoundFolder(path)
-        folder.require_config()
-        config = read_config(folder.config_path)
-        if name not in config.party_names:
-            raise UnknownParty(
-                f"No party {name!r} in {path}; expected one of: {', '.join(config.party_names)}."
-            )
-        return cls(folder, config, config.party_names.index(name), ask_password)
-
-    def deposit(self) -> int:
-        """Lock this party's budget in the round that was opened on these terms; base units."""
-        with self.folder.lock():
-            return deposit_alone(self._context, self.party)
-
-    def plan_in_words(self) -> str:
-        """What `sign` signs: every transfer, what it means for this party, and the typed data.
-
-        Raises
-        ------
-        AuditError
-            If the plan does not follow from the terms, the value table and the deposits: the
-            folder comes from the operator, whose seals prove nothing to a party.
-        """
-        for check in (check_terms, check_values, check_allocation):
-            check(self.folder)
-        planned = plan_of(self.folder, self.config)
-        names = self.config.party_names
-        return plan_in_words(planned.plan, planned.typed_data(), names, self.party)
-
-    def sign(self) -> str:
-        """Sign the plan and keep the signature for the settlement; the file's name."""
-        planned = plan_of(self.folder, self.config)
-        with self.folder.lock(), self._context.open_chain() as chain:
-            account = chain.account(party_account(self.party))
-            signature = sign_typed_data(account, planned.typed_data())
-        return write_signature(self.folder, self.party, planned.plan.plan_id, signature)
-
-    def withdraw(self, recipient: str | None = None) -> int:
-        """Take this party's whole claim out of the escrow; base units, 0 if there is nothing.
-
-        After a settlement that is its deposit plus its net position; after the settlement
-        deadline without one, its deposit. Nobody else is needed.
-        """
-        opened = OpenedRound.read(self.folder)
-        with self.folder.lock(), self._context.open_chain() as chain:
-            escrow = EscrowClient(chain, opened.escrow)
-            units = escrow.claim(opened.round_id, self.party)
-            if units:
-                account = chain.account(party_account(self.party))
-                to = recipient or account.address
-                escrow.withdraw(opened.round_id, self.party, account, to)
-        return units
-
-    def challenge(self) -> Fault | None:
-        """Disprove the posted allocation, if a posted figure is wrong; which rule it breaks.
-
-        The chain is asked first, for nothing: where every figure is right, nothing is sent,
-        for a wrong challenge costs its bond. Where one is wrong, the challenge voids the
-        round, everybody can withdraw its deposit, and both bonds are this party's.
-        """
-        opened = OpenedRound.read(self.folder)
-        with self.folder.lock(), self._context.open_chain() as chain:
-            escrow = EscrowClient(chain, opened.escrow)
-            fault = escrow.fault(opened.round_id)
-            if fault:
-                account = chain.account(party_account(self.party))
-                escrow.challenge(opened.round_id, account)
-                label = f"challenger/{opened.round_id}"
-                escrow.withdraw_bond(account, account.address, label=label)
-        return fault
-
-    @property
-    def _context(self) -> RoundContext:
-        return RoundContext(
-            self.folder, self.config, lambda stage, done, total: None, self.ask_password
-        )

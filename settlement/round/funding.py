@@ -10,9 +10,9 @@ from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
 from settlement.money.bridge import deposit_units
-from settlement.posting.game import Game
+from settlement.posting.format import Game
 from settlement.round.agreement import contract_terms
-from settlement.round.context import RoundContext
+from settlement.round.game import cost_units
 from settlement.store.documents import OpenedRound
 from settlement.store.terms import AgreedTerms
 
@@ -72,9 +72,8 @@ def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) 
     BridgeError
         If that is more than a deposit can hold.
     """
-    most = game.cost_units(party, exchange_rate)
     if budget is None:
-        return deposit_units(Decimal(most), 1)
+        return deposit_units(Decimal(cost_units(game, party, exchange_rate)), 1)
     if isinstance(budget, int):
         return deposit_units(Decimal(budget), 1)
     return deposit_units(budget, exchange_rate)
@@ -94,7 +93,7 @@ def checked_escrow(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> Esc
     return escrow
 
 
-def final_deposits(context: RoundContext, chain: Chain) -> list[int]:
+def final_deposits(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> list[int]:
     """What every party has locked, once it can change no more; base units.
 
     A simulated clock goes on to the deadline; on a real chain the caller has to wait.
@@ -103,7 +102,6 @@ def final_deposits(context: RoundContext, chain: Chain) -> list[int]:
     ------
     FundingOpen, RoundAbandoned
     """
-    terms, opened = context.terms, context.opened
     escrow = checked_escrow(chain, terms, opened)
     state = escrow.state(opened.round_id)
     if state < RoundState.SETTLING:

@@ -22,8 +22,13 @@ from ml.game import (
 )
 from settlement.config.schema import ValuesConfig
 from settlement.errors import SettlementError
-from settlement.posting.format import MAX_EXACT_PARTIES
-from settlement.posting.game import Game, game_of_flows, game_of_table
+from settlement.posting.format import (
+    MAX_EXACT_PARTIES,
+    VALUE_SCALE,
+    Game,
+    game_of_flows,
+    game_of_values,
+)
 from settlement.store.documents import GameDocument, ValueDocument
 
 if TYPE_CHECKING:
@@ -31,11 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OtherSample",
+    "cost_units",
     "estimate_of",
     "game_document",
+    "grand_value",
     "is_exact",
+    "own_values",
     "stored_estimate",
     "stored_game",
+    "value_flows",
 ]
 
 
@@ -68,7 +77,7 @@ def game_document(
         If the values are of other coalitions than the estimation asks for.
     """
     if is_exact(values):
-        game = game_of_table(values.values, caps)
+        game = game_of_values(values.values, caps)
     else:
         flows = _float_flows(values, estimation).tolist()
         game = game_of_flows(flows, values.grand_value, caps)
@@ -84,6 +93,28 @@ def game_document(
 def stored_game(document: GameDocument) -> Game:
     """The posted numbers of a document."""
     return Game(tuple(map(tuple, document.flows)), tuple(document.own), tuple(document.wanted))
+
+
+def value_flows(game: Game) -> list[list[float]]:
+    """Posted flows in value units."""
+    unit = game.scale * VALUE_SCALE
+    return [[flow / unit for flow in row] for row in game.flows]
+
+
+def own_values(game: Game) -> list[float]:
+    """Posted own values in value units."""
+    return [own / VALUE_SCALE for own in game.own]
+
+
+def grand_value(game: Game) -> float:
+    """v(N) in value units, as posted."""
+    return game.grand / (game.scale * VALUE_SCALE)
+
+
+def cost_units(game: Game, party: int, exchange_rate: int) -> int:
+    """The most that a party can owe, v(N) - v(i), in base units, rounded up."""
+    unit = game.scale * VALUE_SCALE
+    return -(-exchange_rate * game.costs[party] // unit)
 
 
 def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> FloatArray:

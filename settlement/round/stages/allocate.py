@@ -18,7 +18,13 @@ from ml.game import (
 from settlement.money.bridge import budgets_of_deposits
 from settlement.round.context import RoundContext
 from settlement.round.funding import final_deposits
-from settlement.round.game import stored_estimate, stored_game
+from settlement.round.game import (
+    grand_value,
+    own_values,
+    stored_estimate,
+    stored_game,
+    value_flows,
+)
 from settlement.store.documents import AllocationDocument, GameDocument, ValueDocument
 from settlement.store.terms import AgreedTerms
 
@@ -39,7 +45,7 @@ def carry_out(context: RoundContext) -> None:
     context.progress("allocate", 0, 1)
     with context.folder.write_stage("allocate", inputs=["train", "open"]) as folder:
         with context.open_chain() as chain:
-            deposits_units = final_deposits(context, chain)
+            deposits_units = final_deposits(chain, terms, context.opened)
         values = ValueDocument.read(context.folder)
         game = GameDocument.read(context.folder)
         allocation_document(terms, values, game, deposits_units).write(folder)
@@ -47,23 +53,30 @@ def carry_out(context: RoundContext) -> None:
 
 
 def allocation_document(
-    terms: AgreedTerms, values: ValueDocument, game: GameDocument, deposits_units: list[int]
+    terms: AgreedTerms,
+    values: ValueDocument,
+    game: GameDocument,
+    deposits_units: list[int],
+    *,
+    with_errors: bool = True,
 ) -> AllocationDocument:
     """The allocation of a round, from what was agreed and its deposits alone.
 
     Flows are the posted ones, to which the deposits agreed and by which the contract settles;
-    the values behind them only say how certain the figures are.
+    the values behind them only say how certain the figures are, if that is asked for.
     """
     posted = stored_game(game)
-    own_values = np.array(posted.own_values)
+    own = np.array(own_values(posted))
     budgets = np.array(budgets_of_deposits(deposits_units, terms.exchange_rate))
     caps = np.array([np.inf if cap is None else cap for cap in terms.caps])
     # A party that wants less than it has wants nothing more.
-    caps = np.maximum(caps, own_values)
-    flows = np.array(posted.value_flows)
-    allocation = allocate_flows(flows, own_values, values.grand_value, budgets, caps)
+    caps = np.maximum(caps, own)
+    flows = np.array(value_flows(posted))
+    allocation = allocate_flows(flows, own, grand_value(posted), budgets, caps)
     errors: UncertainAllocation | None = None
-    if terms.estimation is not None:
+    if not with_errors:
+        pass
+    elif terms.estimation is not None:
         errors = allocate_estimate(stored_estimate(values, terms.estimation), budgets, caps)
     elif len(values.scores) > 1:
         monotone = "above" if values.monotone == "cover" else values.monotone

@@ -14,7 +14,7 @@ from settlement.chain.errors import UnknownAccount
 from settlement.config.reading import OPERATOR, party_account
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.deployment import deployment_of, standard_json
-from settlement.posting.game import Game
+from settlement.posting.format import Game
 from settlement.round.agreement import agreement_of, contract_terms, terms_of_round
 from settlement.round.context import RoundContext
 from settlement.round.funding import budget_in_units

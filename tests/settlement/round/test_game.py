@@ -9,7 +9,15 @@ import pytest
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_game, check_values
 from settlement.config.schema import ValuesConfig
-from settlement.round.game import OtherSample, estimate_of, game_document, stored_game
+from settlement.round.game import (
+    OtherSample,
+    cost_units,
+    estimate_of,
+    game_document,
+    own_values,
+    stored_game,
+    value_flows,
+)
 from settlement.round.stages.train import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder, dump_json
@@ -66,9 +74,9 @@ def test_posted_flows_of_a_small_table_are_its_flows_in_whole_units(n_parties):
 def test_the_three_parties_game_is_the_guides():
     game = stored_game(game_of(values_of([THREE])))
     flows = [[0, 0.35, 0.45], [0.15, 0, 0.35], [0.25, 0.35, 0]]
-    assert np.array(game.value_flows) == pytest.approx(np.array(flows))
-    assert game.own_values == pytest.approx([0.2, 0.5, 0.4])
-    assert game.cost_units(0, 10**6) == 800_000
+    assert np.array(value_flows(game)) == pytest.approx(np.array(flows))
+    assert own_values(game) == pytest.approx([0.2, 0.5, 0.4])
+    assert cost_units(game, 0, 10**6) == 800_000
 
 
 def test_the_game_depends_on_values_alone_and_its_hash_on_every_number():

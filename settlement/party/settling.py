@@ -1,0 +1,123 @@
+"""A party's signature of a plan, taking it back, and settling in the operator's place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from settlement.config.reading import party_account
+from settlement.errors import SettlementError
+from settlement.escrow import gas_limits
+from settlement.escrow.signing import plan_in_words, sign_typed_data
+from settlement.party.consent import check_consent
+from settlement.party.desk import Action, PartyDesk
+from settlement.round.funding import final_deposits
+from settlement.round.plan import RoundPlan, plan_of
+from settlement.round.signatures import read_given_signature, write_signature
+from settlement.round.words import moment_in_words
+from settlement.store.documents import GameDocument
+
+__all__ = ["NothingToSign", "revoke", "settle_in_words", "sign"]
+
+
+class NothingToSign(SettlementError):
+    """The round is settled by proof, or settled already: no signature counts."""
+
+
+def sign(desk: PartyDesk, given: str | None = None) -> Action:
+    """Sign the plan that follows from the agreed game and the deposits on the chain.
+
+    Parameters
+    ----------
+    given
+        A signature that a wallet has made of the typed data, in hexadecimal; else the party's key
+        signs.
+
+    Raises
+    ------
+    AuditError
+        If the folder's game is not the agreed one.
+    FundingOpen, RoundAbandoned, NothingToSign
+    SignatureError
+        If the given signature is not the party's.
+    """
+    planned = _plan_to_sign(desk)
+    words = plan_in_words(planned.plan, planned.typed_data(desk.party), desk.terms, desk.party)
+    lines = [
+        desk.where,
+        words,
+        "",
+        f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party revokes. "
+        "It costs no gas. Give the file to whoever settles.",
+    ]
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        typed_data = planned.typed_data(desk.party)
+        if given is None:
+            signature = sign_typed_data(desk.account, typed_data)
+        else:
+            signature = read_given_signature(desk.escrow, given, typed_data, desk.address)
+        name = write_signature(desk.folder, desk.party, planned.plan.plan_id, signature)
+        path = desk.folder.path / name
+        return {"party": desk.name, "signature": str(path)}, f"signed: {path}"
+
+    return Action("\n".join(lines), carry_out)
+
+
+def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:
+    """The typed data (EIP-712) for a wallet elsewhere, after all checks that `sign` makes."""
+    return _plan_to_sign(desk).typed_data(desk.party)
+
+
+def _plan_to_sign(desk: PartyDesk) -> RoundPlan:
+    if desk.terms.settlement != "signatures":
+        raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
+    check_consent(desk.folder, desk.terms)
+    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
+    game = GameDocument.read(desk.folder)
+    return plan_of(desk.escrow, desk.terms, desk.opened, game, deposits)
+
+
+def revoke(desk: PartyDesk) -> Action:
+    """Take back what was signed in this round: no signature that anybody gave counts after it."""
+    lines = [
+        desk.where,
+        "  You take back your signature. As every party must have signed, all signatures of this "
+        "round become worthless; whoever still wants the plan signs again.",
+        f"  {desk.most_gas_in_words(gas_limits.CALL)}",
+    ]
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        desk.escrow.revoke(desk.opened.round_id, desk.party, desk.account)
+        return {"party": desk.name, "revoked": True}, f"{desk.name} has revoked its signature"
+
+    return Action("\n".join(lines), carry_out)
+
+
+def settle_in_words(desk: PartyDesk) -> str:
+    """What settling now would move, for a party that sends it.
+
+    Raises
+    ------
+    FundingOpen, RoundAbandoned
+    """
+    check_consent(desk.folder, desk.terms)
+    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
+    planned = plan_of(desk.escrow, desk.terms, desk.opened, GameDocument.read(desk.folder), deposits)
+    names = desk.terms.party_names
+    gas = gas_limits.settlement(len(names), len(planned.plan.transfers))
+    lines = [desk.where, "  You carry out what follows from the game and the locked deposits:"]
+    lines += [
+        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
+        f"{desk.asset.in_words(transfer.amount_units)}."
+        for transfer in planned.plan.transfers
+    ] or ["    Nobody pays anybody anything."]
+    lines += [
+        "  Whoever has named an address for it is paid out at once.",
+        f"  {desk.most_gas_in_words(gas)}",
+    ]
+    return "\n".join(lines)
+
+
+def sender_of(desk: PartyDesk) -> str:
+    """Name of the account that pays for what this party sends."""
+    return party_account(desk.party)
