@@ -6,8 +6,9 @@ them ever comes from the folder of a round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from settlement.chain.chain import Chain
@@ -31,18 +32,25 @@ class ChainAccess:
 
     Parameters
     ----------
-    settings
-        Endpoint, fees and keystore of whoever runs this process.
+    read_own_settings
+        Gives endpoint, fees and keystore of whoever runs this process; not asked for a chain that
+        is simulated.
     ask_password
         For the password of a key that the environment does not have; None: never asked.
     """
 
-    settings: Settings
+    read_own_settings: Callable[[], Settings]
     ask_password: AskPassword | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The user's own settings."""
+        return self.read_own_settings()
 
     def begin(self, folder: RoundFolder, config: RoundConfig) -> Chain:
         """The chain that a round is to be opened on; a simulated one is started in the folder."""
-        spec = config.chain_spec(self.settings)
+        simulated = config.chain.chain_id is None
+        spec = config.chain_spec(None if simulated else self.settings)
         return open_chain(folder.chain_path, spec, ask_password=self.ask_password)
 
     def open(self, folder: RoundFolder, terms: AgreedTerms, *, read_only: bool = False) -> Chain:
