@@ -170,7 +170,7 @@ def _trained(context: RoundContext) -> ValueDocument:
     What is in the cache is recalled instead.
     """
     from ml.training.cache import ModelCache
-    from ml.training.trials import check_training
+    from ml.training.checks import check_training
 
     config = context.config
     collaboration, recipe = load_data(config)
