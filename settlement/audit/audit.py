@@ -84,8 +84,8 @@ def _check_game(folder: RoundFolder) -> None:
     check_game(folder, config.caps, config.values if config.estimates else None)
 
 
-def left_out(path: Path) -> tuple[str, ...]:
-    """What an audit without training leaves out, and why."""
+def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
+    """What an audit leaves out, and why; without training it takes scores as they stand."""
     folder = RoundFolder(path)
     told = []
     if missing := [stage for stage in STAGES if not folder.has(stage)]:
@@ -93,7 +93,7 @@ def left_out(path: Path) -> tuple[str, ...]:
     if folder.has("settle") and not (folder.chain_path / JOURNAL_NAME).exists():
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
-    if values.source != "given":
+    if values.source != "given" and not retrained:
         told.append(
             "the data and what was measured on them, the scores of coalitions and of model "
             "rewards; --retrain K measures again"

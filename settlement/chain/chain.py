@@ -20,7 +20,7 @@ from settlement.chain.errors import (
     TransactionRefused,
 )
 from settlement.chain.journal import Entry, Journal
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -68,6 +68,10 @@ class Chain(ABC):
     @abstractmethod
     def logs(self, address: str, from_block: int = 0) -> list[Log]:
         """Logs of one contract since a block, in the order in which they were written."""
+
+    @abstractmethod
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction of the chain, such as one that a log names."""
 
     @abstractmethod
     def balance(self, address: str) -> int:

@@ -22,7 +22,7 @@ from settlement.chain.errors import (
 from settlement.chain.evm import FORK, Evm
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import simulated_account
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt
 from settlement.chain.spec import SEED_BYTES, SIMULATED_CHAIN_ID, ChainSpec
 
 if TYPE_CHECKING:
@@ -159,6 +159,26 @@ class InProcessChain(Chain):
             for log in receipt.logs
             if log.address.lower() == address.lower()
         ]
+
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction out of the journal, which holds all of this chain's."""
+        receipt = next(
+            receipt
+            for receipt in self._receipts.values()
+            if receipt.transaction_hash == transaction_hash
+        )
+        send = self._sends[receipt.label]
+        signed = self.evm.decode(bytes.fromhex(send["raw"]))
+        return Transaction(
+            transaction_hash=transaction_hash,
+            sender=send["sender"],
+            to=send["to"],
+            data=bytes(signed.data),
+            value_wei=int(send["value_wei"]),
+            block_number=receipt.block_number,
+            gas_used=receipt.gas_used,
+            succeeded=receipt.succeeded,
+        )
 
     def balance(self, address: str) -> int:
         """Balance in wei."""

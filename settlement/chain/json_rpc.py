@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eth_utils.address import to_checksum_address
+
 from settlement.chain.chain import Chain
 from settlement.chain.delivery import Delivery, log_of, quantity
 from settlement.chain.errors import (
@@ -17,7 +19,7 @@ from settlement.chain.errors import (
 )
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import AskPassword, KeyRing
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt
 from settlement.chain.reverts import NO_REASON, OUT_OF_GAS, revert_reason
 from settlement.chain.rpc import RpcClient, endpoint_address
 from settlement.chain.spec import ChainSpec
@@ -179,6 +181,25 @@ class JsonRpcChain(Chain):
         """
         wanted = {"address": address, "fromBlock": hex(from_block), "toBlock": "latest"}
         return [log_of(log) for log in self._rpc.ask("eth_getLogs", wanted)]
+
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction as the endpoint tells it."""
+        key = f"0x{transaction_hash.hex()}"
+        found = self._rpc.ask("eth_getTransactionByHash", key)
+        receipt = self._rpc.ask("eth_getTransactionReceipt", key)
+        if found is None or receipt is None:
+            raise RpcFailed("eth_getTransactionByHash", None, f"no transaction {key}")
+        to = found.get("to")
+        return Transaction(
+            transaction_hash=transaction_hash,
+            sender=str(to_checksum_address(found["from"])),
+            to=None if to is None else str(to_checksum_address(to)),
+            data=bytes.fromhex(found["input"].removeprefix("0x")),
+            value_wei=quantity(found["value"]),
+            block_number=quantity(receipt["blockNumber"]),
+            gas_used=quantity(receipt["gasUsed"]),
+            succeeded=quantity(receipt["status"]) == 1,
+        )
 
     def balance(self, address: str) -> int:
         """Balance in wei."""

@@ -11,10 +11,10 @@ import click
 from ml.errors import MlError
 from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
-from settlement.cli.parties import challenge, deposit, sign, withdraw
+from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
-from settlement.errors import SettlementError
+from settlement.errors import SettlementError, Waiting
 
 __all__ = ["fairround", "main"]
 
@@ -41,18 +41,20 @@ def fairround() -> None:
 for verb in (
     init,
     run,
-    open_,
     train,
+    open_,
     allocate,
-    reward,
     settle,
+    reward,
     report,
     show,
     verify,
     list_rounds,
+    quote,
     deposit,
+    close,
     sign,
-    challenge,
+    revoke,
     withdraw,
     predict,
     calculate,
@@ -63,7 +65,7 @@ for verb in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage."""
+    """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage, 3 waiting."""
     _prepare_streams()
     try:
         code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
@@ -73,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
+    except Waiting as error:
+        click.echo(f"waiting: {error}", err=True)
+        sys.exit(3)
     except (MlError, SettlementError) as error:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)

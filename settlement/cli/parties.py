@@ -193,7 +193,7 @@ def revoke(folder: Path, name: str, access: ChainAccess, yes: bool, json_: bool)
 @click.option("--party", "name", metavar="NAME", help="Who you are; with DIR.")
 @click.option("--escrow", metavar="ADDRESS", help="Without DIR: the contract.")
 @click.option("--round", "round_id", type=click.IntRange(min=1), help="Without DIR: its number.")
-@click.option("--key", metavar="NAME", default="me", show_default=True, help="Without DIR: whose.")
+@click.option("--account", metavar="ADDRESS", help="Without DIR: yours, if you have several.")
 @click.option("--to", "recipient", metavar="ADDRESS", help="Else your own account.")
 @own_settings
 @unasked
@@ -203,7 +203,7 @@ def withdraw(
     name: str | None,
     escrow: str | None,
     round_id: int | None,
-    key: str,
+    account: str | None,
     recipient: str | None,
     access: ChainAccess,
     yes: bool,
@@ -227,11 +227,8 @@ def withdraw(
             agree(leaving.withdraw(desk, to), yes, json_)
     elif folder is None and name is None and escrow is not None and round_id is not None:
         contract = leaving.checked_address(escrow)
-        with leaving.own_chain(access, contract, round_id, key) as chain:
-            action = leaving.withdraw_by_number(
-                chain, key, contract, round_id, to, access.settings.max_fee_gwei
-            )
-            agree(action, yes, json_)
+        with leaving.desk_without_folder(access, contract, round_id, account) as bare:
+            agree(bare.withdraw(to), yes, json_)
     else:
         raise click.UsageError("Give DIR and --party, or --escrow and --round without a folder.")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from settlement.chain.chain import Chain
@@ -11,14 +14,28 @@ from settlement.escrow import gas_limits
 from settlement.escrow.checks import check_contract
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState, RoundTerms
+from settlement.party.consent import kept_copies
 from settlement.party.desk import Action, PartyDesk
+from settlement.round.access import SENDER, ChainAccess
 from settlement.round.words import Asset, asset_of, chain_in_words, ether_in_words, moment_in_words
 
-__all__ = ["WrongAddress", "checked_address", "withdraw", "withdraw_by_number"]
+__all__ = [
+    "BareDesk",
+    "NoSeat",
+    "RoundStillOpen",
+    "WrongAddress",
+    "checked_address",
+    "desk_without_folder",
+    "withdraw",
+]
 
 
 class WrongAddress(SettlementError):
     """Not an address, or one whose capital letters say that a digit is wrong."""
+
+
+class NoSeat(SettlementError):
+    """None of the user's accounts is a party of the round."""
 
 
 class RoundStillOpen(Waiting):
@@ -70,36 +87,72 @@ def withdraw(desk: PartyDesk, recipient: str | None) -> Action:
     )
 
 
-def withdraw_by_number(
-    chain: Chain, account_name: str, address: str, round_id: int, recipient: str | None, max_fee_gwei: int
-) -> Action:
-    """The same with nothing but key and node: escrow and round by address and number.
+@contextlib.contextmanager
+def desk_without_folder(
+    access: ChainAccess, address: str, round_id: int, account: str | None
+) -> Iterator[BareDesk]:
+    """A party's desk with nothing but key and node: escrow and round by address and number.
+
+    Parameters
+    ----------
+    account
+        Address of the party; None: the one of the user's keys that has a seat in the round.
 
     Raises
     ------
     EscrowError
         If there is no escrow of this version at the address.
-    RoundStillOpen
+    NoSeat
     """
-    escrow = EscrowClient(chain, address)
-    check_contract(escrow)
-    own = chain.address(account_name)
-    party = escrow.party_of(round_id, own)
-    most_wei = gas_limits.CALL * max_fee_gwei * 10**9
-    return _withdraw(
-        chain,
-        escrow,
-        round_id,
-        party,
-        recipient or own,
-        where=(
-            f"On {chain_in_words(chain.chain_id)}, by the escrow {address}, in round {round_id}, as "
-            f"party {party} with the account {own}:"
-        ),
-        name=f"party {party}",
-        gas=f"Gas costs you {ether_in_words(most_wei)} at most.",
-        account=lambda: chain.account(account_name),
+    journal = kept_copies().parent / "withdrawals" / f"{address}-{round_id}"
+    candidates = access.own_addresses() if account is None else (account,)
+    for own in candidates:
+        with access.anywhere(journal, own) as chain:
+            escrow = EscrowClient(chain, address)
+            check_contract(escrow)
+            party = escrow.party_of(round_id, own)
+            if party is not None:
+                yield BareDesk(access, chain, escrow, round_id, party, own)
+                return
+    raise NoSeat(
+        f"Round {round_id} of the escrow {address} has no party with an account of yours: "
+        f"{', '.join(candidates) or 'no key was found'}. Name yours with --account."
     )
+
+
+@dataclass(frozen=True)
+class BareDesk:
+    """A party's seat in a round of which only contract and number are known."""
+
+    access: ChainAccess
+    chain: Chain
+    escrow: EscrowClient
+    round_id: int
+    party: int
+    address: str
+
+    def withdraw(self, recipient: str | None) -> Action:
+        """Take the party's whole claim out.
+
+        Raises
+        ------
+        RoundStillOpen
+        """
+        most_wei = gas_limits.CALL * self.access.settings.max_fee_gwei * 10**9
+        return _withdraw(
+            self.chain,
+            self.escrow,
+            self.round_id,
+            self.party,
+            recipient or self.address,
+            where=(
+                f"On {chain_in_words(self.chain.chain_id)}, by the escrow {self.escrow.address}, in "
+                f"round {self.round_id}, as party {self.party} with the account {self.address}:"
+            ),
+            name=f"party {self.party}",
+            gas=f"Gas costs you {ether_in_words(most_wei)} at most.",
+            account=lambda: self.chain.account(SENDER),
+        )
 
 
 def _withdraw(

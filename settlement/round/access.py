@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from settlement.chain.chain import Chain
-from settlement.chain.keys import AskPassword
+from settlement.chain.keys import AskPassword, addresses_in_environment, list_keys
 from settlement.chain.opening import open_chain
 from settlement.chain.spec import GWEI, SIMULATED_CHAIN_ID, ChainSpec
 from settlement.config.reading import OPERATOR, RoundConfig, party_account
@@ -53,22 +53,38 @@ class ChainAccess:
         spec = config.chain_spec(None if simulated else self.settings)
         return open_chain(folder.chain_path, spec, ask_password=self.ask_password)
 
-    def open(self, folder: RoundFolder, terms: AgreedTerms, *, read_only: bool = False) -> Chain:
-        """The chain that a round was opened on."""
+    def open(
+        self,
+        folder: RoundFolder,
+        terms: AgreedTerms,
+        *,
+        sender: str | None = None,
+        read_only: bool = False,
+    ) -> Chain:
+        """The chain that a round was opened on.
+
+        ``sender`` is the address of an account without a seat that is to pay for something.
+        """
         if terms.chain_id == SIMULATED_CHAIN_ID:
             return open_chain(folder.chain_path, read_only=read_only)
-        named: dict[str, str | None] = {
-            party_account(party): address for party, address in enumerate(terms.addresses)
-        }
-        named |= {OPERATOR: terms.operator, SENDER: None}
+        named = {party_account(party): address for party, address in enumerate(terms.addresses)}
+        named[OPERATOR] = terms.operator
+        if sender is not None:
+            named[SENDER] = sender
         return self._real(folder.chain_path, terms.chain_id, named, read_only=read_only)
 
-    def anywhere(self, journal: Path | None, chain_id: int | None, account: str) -> Chain:
+    def anywhere(self, journal: Path | None, account: str, chain_id: int | None = None) -> Chain:
         """The chain of the user's own endpoint, for what needs no round's folder.
 
-        ``chain_id`` None takes the endpoint's.
+        ``account`` is the address that sends, `SENDER` its name; ``chain_id`` None takes whatever
+        chain the endpoint serves.
         """
-        return self._real(journal, chain_id or self._served_chain_id(), {account: None})
+        return self._real(journal, chain_id or self._served_chain_id(), {SENDER: account})
+
+    def own_addresses(self) -> tuple[str, ...]:
+        """Addresses of all keys that the user has: in the keystore, and in the environment."""
+        files = [key.address for key in list_keys(Path(self.settings.keystore))]
+        return tuple(dict.fromkeys([*files, *addresses_in_environment()]))
 
     def _served_chain_id(self) -> int:
         from settlement.chain.delivery import quantity
@@ -90,7 +106,7 @@ class ChainAccess:
         self,
         journal: Path | None,
         chain_id: int,
-        named: Mapping[str, str | None],
+        named: Mapping[str, str],
         *,
         read_only: bool = False,
     ) -> Chain:
@@ -103,6 +119,6 @@ class ChainAccess:
             max_fee_wei=settings.max_fee_gwei * GWEI,
             priority_fee_wei=settings.priority_fee_gwei * GWEI,
             keystore=Path(settings.keystore),
-            addresses={name: address for name, address in named.items() if address is not None},
+            addresses=dict(named),
         )
         return open_chain(journal, spec, read_only=read_only, ask_password=self.ask_password)
