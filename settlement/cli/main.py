@@ -65,7 +65,7 @@ for verb in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage, 3 waiting."""
+    """Run the command line: exit 0 done, 1 a named error, 2 wrong usage, 3 waiting for others."""
     _prepare_streams()
     try:
         code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)

@@ -44,7 +44,6 @@ def quote(
 
     The game is agreed before any money, so it only depends on what the others have locked so far.
 
-    \b
     Example: fairround quote ROUND --party clinic-a --budget 0.1 --budget 0.2
     """
     from dataclasses import asdict
@@ -91,7 +90,6 @@ def deposit(
     Needs the round's public files (round.toml, train/, open/), your key and your node. Keeps a copy
     of what you agreed to, from which you can settle and withdraw by yourself.
 
-    \b
     Example: fairround deposit ROUND --party clinic-a --budget 0.2
     """
     from settlement.party.desk import party_desk
@@ -118,7 +116,6 @@ def close(
 
     When every party has said so, the round can be settled before its funding deadline.
 
-    \b
     Example: fairround close ROUND --party clinic-a
     """
     from settlement.party.desk import party_desk
@@ -153,7 +150,6 @@ def sign(
 
     The plan is worked out from the game that you agreed to and the deposits on the chain.
 
-    \b
     Example: fairround sign ROUND --party clinic-a
     """
     from settlement.party.desk import party_desk
@@ -176,7 +172,6 @@ def sign(
 def revoke(folder: Path, name: str, access: ChainAccess, yes: bool, json_: bool) -> None:
     """Take back your signature of a plan that is not settled yet.
 
-    \b
     Example: fairround revoke ROUND --party clinic-a
     """
     from settlement.party.desk import party_desk
@@ -214,9 +209,9 @@ def withdraw(
     After a settlement that is the deposit and what you paid or received. If the round expired or
     missed its quorum, it is the deposit. No folder is needed either: contract and number do.
 
-    \b
-    Examples: fairround withdraw ROUND --party clinic-a
-              fairround withdraw --escrow 0x5FbDB2315678afecb367f032d93F642f64180aa3 --round 7
+    Example: fairround withdraw ROUND --party clinic-a
+
+    Example: fairround withdraw --escrow 0x5FbDB2315678afecb367f032d93F642f64180aa3 --round 7
     """
     from settlement.party import leaving
     from settlement.party.desk import party_desk

@@ -30,7 +30,6 @@ __all__ = ["list_rounds", "show", "verify"]
 def show(folder: Path, transactions: bool, access: ChainAccess, json_: bool) -> None:
     """Show how far the round in DIR is, and its report if it is finished.
 
-    \b
     Example: fairround show ROUND --tx
     """
     from settlement.round.round import round_status
@@ -70,9 +69,7 @@ def verify(folder: Path, retrain: int | None, access: ChainAccess, json_: bool) 
     coalition, every party alone and K others again, says how likely so many would find forged
     entries, and scores every model reward again.
 
-    \b
-    Examples: fairround verify ROUND
-              fairround verify ROUND --retrain 10
+    Example: fairround verify ROUND --retrain 10
     """
     from settlement.audit.audit import audit_round, left_out
 

@@ -77,7 +77,6 @@ def train(folder: Path, access: ChainAccess, json_: bool) -> None:
 
     The game is who would owe whom without any budget. It is agreed before any money is locked.
 
-    \b
     Example: fairround train ROUND
     """
     carry_out_stage("train", folder, access, json_)
@@ -92,7 +91,6 @@ def open_(folder: Path, access: ChainAccess, json_: bool) -> None:
 
     Parties elsewhere deposit by themselves: hand them round.toml, train/ and open/.
 
-    \b
     Example: fairround open ROUND
     """
     carry_out_stage("open", folder, access, json_)
@@ -107,7 +105,6 @@ def allocate(folder: Path, access: ChainAccess, json_: bool) -> None:
 
     Waits (exit code 3) until no deposit can change any more. Needs no key.
 
-    \b
     Example: fairround allocate ROUND
     """
     carry_out_stage("allocate", folder, access, json_)
@@ -119,17 +116,15 @@ def allocate(folder: Path, access: ChainAccess, json_: bool) -> None:
 @own_settings
 @unasked
 @as_json
-def settle(
-    folder: Path, name: str | None, access: ChainAccess, yes: bool, json_: bool
-) -> None:
+def settle(folder: Path, name: str | None, access: ChainAccess, yes: bool, json_: bool) -> None:
     """Carry out the transfers in the escrow, all or nothing, and pay everybody out.
 
     Net positions follow from the game and the deposits; the contract checks the proof. So the
     operator, any party, or anybody with the round's public files and a key may do it.
 
-    \b
-    Examples: fairround settle ROUND
-              fairround settle ROUND --party clinic-a
+    Example: fairround settle ROUND
+
+    Example: fairround settle ROUND --party clinic-a
     """
     if name is None:
         carry_out_stage("settle", folder, access, json_)
@@ -149,7 +144,6 @@ def settle(
 def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
     """Train the model that each party receives; after the settlement, never before.
 
-    \b
     Example: fairround reward ROUND
     """
     carry_out_stage("reward", folder, access, json_)
@@ -162,7 +156,6 @@ def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
 def report(folder: Path, access: ChainAccess, json_: bool) -> None:
     """Write and print the summary of a settled round.
 
-    \b
     Example: fairround report ROUND
     """
     carry_out_stage("report", folder, access, json_)

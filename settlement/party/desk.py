@@ -78,9 +78,9 @@ class PartyDesk:
 
     @property
     def where(self) -> str:
-        """On which chain, by which contract, as whom: the first line of everything that is asked."""
+        """On which chain, by which contract, as whom: the first line of what is asked."""
         return (
-            f'On {chain_in_words(self.terms.chain_id)}, by the escrow {self.terms.escrow}, in round '
+            f"On {chain_in_words(self.terms.chain_id)}, by the escrow {self.terms.escrow}, in round "
             f'{self.opened.round_id} ("{self.terms.round}"), as party "{self.name}" with the account '
             f"{self.address}:"
         )

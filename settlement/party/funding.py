@@ -107,9 +107,7 @@ def close(desk: PartyDesk, payout: str | None) -> Action:
 
     def carry_out() -> tuple[dict[str, Any], str]:
         agreement = bytes.fromhex(desk.opened.agreement)
-        desk.escrow.close(
-            desk.opened.round_id, desk.party, desk.account, agreement, payout=payout
-        )
+        desk.escrow.close(desk.opened.round_id, desk.party, desk.account, agreement, payout=payout)
         return {"party": desk.name, "closed": True}, f"{desk.name} is done depositing"
 
     return Action("\n".join(line for line in lines if line), carry_out)

@@ -171,7 +171,9 @@ def _withdraw(
     asset = asset_of(chain, terms.asset, terms.unit_scale)
     units = escrow.claim(round_id, party)
     if not units:
-        return Action(f"{where}\n  There is nothing left to take out.", lambda: _done(name, 0, asset))
+        return Action(
+            f"{where}\n  There is nothing left to take out.", lambda: _done(name, 0, asset)
+        )
     why = _why_it_may_leave(chain, escrow, round_id, terms)
     lines = [where, f"  {why}", f"  {asset.in_words(units)} go to {recipient}.", f"  {gas}"]
 
@@ -187,9 +189,7 @@ def _done(name: str, units: int, asset: Asset) -> tuple[dict[str, Any], str]:
     return {"party": name, "withdrawn_units": units}, told
 
 
-def _why_it_may_leave(
-    chain: Chain, escrow: EscrowClient, round_id: int, terms: RoundTerms
-) -> str:
+def _why_it_may_leave(chain: Chain, escrow: EscrowClient, round_id: int, terms: RoundTerms) -> str:
     """How the round ended, in words.
 
     Raises

@@ -102,7 +102,9 @@ def settle_in_words(desk: PartyDesk) -> str:
     """
     check_consent(desk.folder, desk.terms)
     deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    planned = plan_of(desk.escrow, desk.terms, desk.opened, GameDocument.read(desk.folder), deposits)
+    planned = plan_of(
+        desk.escrow, desk.terms, desk.opened, GameDocument.read(desk.folder), deposits
+    )
     names = desk.terms.party_names
     gas = gas_limits.settlement(len(names), len(planned.plan.transfers))
     lines = [desk.where, "  You carry out what follows from the game and the locked deposits:"]
