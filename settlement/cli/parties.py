@@ -48,9 +48,8 @@ def quote(
     """
     from dataclasses import asdict
 
-    from settlement.cli.tables import quotes_text
     from settlement.party.desk import party_desk
-    from settlement.party.quote import quotes
+    from settlement.party.quote import quotes, quotes_text
 
     with party_desk(folder, name, access) as desk:
         found = quotes(desk, budgets)

@@ -79,10 +79,10 @@ class PartyDesk:
     @property
     def where(self) -> str:
         """On which chain, by which contract, as whom: the first line of what is asked."""
+        chain, escrow = chain_in_words(self.terms.chain_id), self.terms.escrow
         return (
-            f"On {chain_in_words(self.terms.chain_id)}, by the escrow {self.terms.escrow}, in round "
-            f'{self.opened.round_id} ("{self.terms.round}"), as party "{self.name}" with the account '
-            f"{self.address}:"
+            f"On {chain}, by the escrow {escrow}, in round {self.opened.round_id} "
+            f'("{self.terms.round}"), as party "{self.name}" with the account {self.address}:'
         )
 
     def most_gas_in_words(self, gas: int) -> str:

@@ -124,15 +124,13 @@ def _check_funding(desk: PartyDesk) -> None:
 
 def _until_when(desk: PartyDesk) -> list[str]:
     terms = desk.terms
+    least = desk.asset.in_words(terms.quorum_units)
+    quorum = f" At once, if all deposits together are below {least}." if terms.quorum_units else ""
     return [
-        f"  Deposits are taken until {moment_in_words(terms.funding_deadline)}, or until every party "
-        f"is done. If the round is not settled by {moment_in_words(terms.settlement_deadline)}, you "
-        f"take all of it back"
-        + (
-            f"; at once, if all deposits together are below {desk.asset.in_words(terms.quorum_units)}."
-            if terms.quorum_units
-            else "."
-        )
+        f"  Deposits are taken until {moment_in_words(terms.funding_deadline)}, or until every "
+        f"party is done.",
+        f"  If the round is not settled by {moment_in_words(terms.settlement_deadline)}, you take "
+        f"all of it back.{quorum}",
     ]
 
 

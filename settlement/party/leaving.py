@@ -146,8 +146,8 @@ class BareDesk:
             self.party,
             recipient or self.address,
             where=(
-                f"On {chain_in_words(self.chain.chain_id)}, by the escrow {self.escrow.address}, in "
-                f"round {self.round_id}, as party {self.party} with the account {self.address}:"
+                f"On {chain_in_words(self.chain.chain_id)}, by the escrow {self.escrow.address}, "
+                f"in round {self.round_id}, as party {self.party} with the account {self.address}:"
             ),
             name=f"party {self.party}",
             gas=f"Gas costs you {ether_in_words(most_wei)} at most.",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from settlement.party.desk import PartyDesk
+from settlement.report.tables import text_table
+from settlement.round.funding import budget_in_units, parse_budget
+from settlement.round.game import cost_units, stored_game
 from settlement.round.stages.allocate import allocation_document
+from settlement.round.words import Asset
 from settlement.store.documents import GameDocument, ValueDocument
 
-__all__ = ["Quote", "quote", "quote_in_words"]
+__all__ = ["Quote", "quote", "quote_in_words", "quotes", "quotes_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,17 @@ def quote(desk: PartyDesk, units: int) -> Quote:
     )
 
 
+def quotes(desk: PartyDesk, budgets: Sequence[str]) -> list[Quote]:
+    """One quote a budget, as `parse_budget` reads them; three common ones if none is named."""
+    game = stored_game(GameDocument.read(desk.folder))
+    rate = desk.terms.exchange_rate
+    most = cost_units(game, desk.party, rate)
+    if not budgets:
+        return [quote(desk, units) for units in (0, most // 2, most)]
+    wanted = (parse_budget(budget) for budget in budgets)
+    return [quote(desk, budget_in_units(budget, game, desk.party, rate)) for budget in wanted]
+
+
 def quote_in_words(desk: PartyDesk, units: int) -> str:
     """The same in one sentence."""
     found = quote(desk, units)
@@ -51,3 +67,19 @@ def quote_in_words(desk: PartyDesk, units: int) -> str:
         f"{found.grand_value:.4f}, by yourself {found.own_value:.4f} (lambda "
         f"{found.adjustment_factor:.4f})."
     )
+
+
+def quotes_text(found: Sequence[Quote], asset: Asset) -> str:
+    """Quotes as a table."""
+    header = ["deposit", "lambda", "payoff", "model value"]
+    rows = [
+        [
+            asset.in_words(quote.deposit_units),
+            f"{quote.adjustment_factor:.4f}",
+            f"{round(quote.payoff, 4) + 0.0:+.4f}",
+            f"{quote.model_value:.4f}",
+        ]
+        for quote in found
+    ]
+    told = "with what the others have locked so far; they may lock more"
+    return "\n".join([*text_table(header, rows), "", told, ""])

@@ -12,11 +12,12 @@ from settlement.party.consent import check_consent
 from settlement.party.desk import Action, PartyDesk
 from settlement.round.funding import final_deposits
 from settlement.round.plan import RoundPlan, plan_of
+from settlement.round.round import Round
 from settlement.round.signatures import read_given_signature, write_signature
 from settlement.round.words import moment_in_words
 from settlement.store.documents import GameDocument
 
-__all__ = ["NothingToSign", "revoke", "settle_in_words", "sign"]
+__all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
 
 
 class NothingToSign(SettlementError):
@@ -46,8 +47,8 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
         desk.where,
         words,
         "",
-        f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party revokes. "
-        "It costs no gas. Give the file to whoever settles.",
+        f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party "
+        "revokes. It costs no gas. Give the file to whoever settles.",
     ]
 
     def carry_out() -> tuple[dict[str, Any], str]:
@@ -72,9 +73,7 @@ def _plan_to_sign(desk: PartyDesk) -> RoundPlan:
     if desk.terms.settlement != "signatures":
         raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
     check_consent(desk.folder, desk.terms)
-    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    game = GameDocument.read(desk.folder)
-    return plan_of(desk.escrow, desk.terms, desk.opened, game, deposits)
+    return _plan_now(desk)
 
 
 def revoke(desk: PartyDesk) -> Action:
@@ -93,18 +92,17 @@ def revoke(desk: PartyDesk) -> Action:
     return Action("\n".join(lines), carry_out)
 
 
-def settle_in_words(desk: PartyDesk) -> str:
-    """What settling now would move, for a party that sends it.
+def settle(desk: PartyDesk) -> Action:
+    """Carry out what follows from game and deposits, in anybody's place, and pay everybody out.
+
+    The action opens the round's folder and chain again, so the desk must be left before.
 
     Raises
     ------
     FundingOpen, RoundAbandoned
     """
     check_consent(desk.folder, desk.terms)
-    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    planned = plan_of(
-        desk.escrow, desk.terms, desk.opened, GameDocument.read(desk.folder), deposits
-    )
+    planned = _plan_now(desk)
     names = desk.terms.party_names
     gas = gas_limits.settlement(len(names), len(planned.plan.transfers))
     lines = [desk.where, "  You carry out what follows from the game and the locked deposits:"]
@@ -117,9 +115,18 @@ def settle_in_words(desk: PartyDesk) -> str:
         "  Whoever has named an address for it is paid out at once.",
         f"  {desk.most_gas_in_words(gas)}",
     ]
-    return "\n".join(lines)
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        round_ = Round(desk.folder.path, desk.access, sender=party_account(desk.party))
+        round_.carry_out("allocate")
+        round_.carry_out("settle")
+        result = round_.result("settle")
+        return result, f"settled in block {result['settlement_block']}"
+
+    return Action("\n".join(lines), carry_out)
 
 
-def sender_of(desk: PartyDesk) -> str:
-    """Name of the account that pays for what this party sends."""
-    return party_account(desk.party)
+def _plan_now(desk: PartyDesk) -> RoundPlan:
+    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
+    game = GameDocument.read(desk.folder)
+    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, deposits)

@@ -89,9 +89,8 @@ def transactions_text(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"block {row['block']}  {row['call']}  {row['gas_used']:,} gas  {row['transaction']}"
         )
-        lines.append(
-            f"  from {row['sender']}" + f", {row['value_wei']} wei" * bool(row["value_wei"])
-        )
+        ether = f", {row['value_wei']} wei" if row["value_wei"] else ""
+        lines.append(f"  from {row['sender']}{ether}")
         lines += [f"  {name}: {_short(value)}" for name, value in row["arguments"].items()]
         for event in row["events"]:
             fields = ", ".join(f"{k} {_short(v)}" for k, v in event.items() if k != "event")
