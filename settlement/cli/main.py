@@ -11,6 +11,7 @@ import click
 from ml.errors import MlError
 from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
+from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
@@ -56,6 +57,8 @@ for verb in (
     sign,
     revoke,
     withdraw,
+    pack,
+    collect,
     predict,
     calculate,
     estimate,

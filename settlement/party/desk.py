@@ -17,6 +17,7 @@ from settlement.round.funding import checked_escrow
 from settlement.round.words import Asset, asset_of, chain_in_words, ether_in_words
 from settlement.store.documents import OpenedRound, RewardDocument
 from settlement.store.folder import RoundFolder
+from settlement.store.packing import received_reward
 from settlement.store.terms import AgreedTerms
 
 if TYPE_CHECKING:
@@ -130,8 +131,10 @@ def reward_file(path: Path, name: str) -> Path:
     """
     folder = RoundFolder(path)
     folder.require_config()
-    rewards = RewardDocument.read(folder).entries
     party = _seat_of(AgreedTerms.read(folder), path, name)
+    if (received := received_reward(folder, party)) is not None:
+        return received
+    rewards = RewardDocument.read(folder).entries
     for entry in rewards:
         if entry.party == party:
             return folder.stage("reward") / entry.file
