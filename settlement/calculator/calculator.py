@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ml.game import Allocation, ValueTable, cover
+from ml.game import Allocation, ValueTable, made_monotone
 from ml.game import allocate as allocate_game
 from settlement.calculator.comparisons import comparison
 from settlement.calculator.values_file import limits_of, read_values
@@ -16,6 +16,17 @@ from settlement.naming import parties_named
 from settlement.report.tables import text_table
 
 __all__ = ["calculate", "compare", "readable"]
+
+_FIGURES = (
+    "flows",
+    "shapley",
+    "payoffs_unlimited",
+    "adjustment_factors",
+    "payoffs",
+    "model_values",
+    "certificate_gap",
+    "solver_gap",
+)
 
 
 def calculate(
@@ -34,7 +45,7 @@ def calculate(
     budgets, caps
         ``NAME=VALUE`` in units of value; a party that is not named has no limit.
     monotone
-        ``"refuse"``, ``"cover"`` or ``"keep"``: what to do with a table that is not monotone.
+        One of `ml.game.MONOTONE`: what to do with a table that is not monotone.
     method
         ``"clearing"`` or ``"linear-programme"``: whose factors are returned; both are computed.
 
@@ -88,10 +99,7 @@ def readable(result: dict[str, Any]) -> str:
 def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict[str, Any]]:
     table = ValueTable(values)
     report = table.monotonicity()
-    if monotone == "refuse":
-        table.require_monotone()
-    elif monotone == "cover":
-        table = cover(table, "above").table
+    table, _ = made_monotone(table, monotone)
     return table, {
         "edges": report.n_edges,
         "broken": report.n_broken,
@@ -104,17 +112,5 @@ def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict
 
 
 def _plain(parties: list[str], allocation: Allocation) -> dict[str, Any]:
-    arrays = {
-        "flows": allocation.flows,
-        "shapley": allocation.shapley,
-        "payoffs_unlimited": allocation.payoffs_unlimited,
-        "adjustment_factors": allocation.adjustment_factors,
-        "payoffs": allocation.payoffs,
-        "model_values": allocation.model_values,
-    }
-    plain = {"parties": parties} | {name: array.tolist() for name, array in arrays.items()}
-    gaps = {
-        "certificate_gap": float(allocation.certificate.gap),
-        "solver_gap": float(allocation.solver_gap),
-    }
-    return plain | gaps
+    figures = allocation.as_dict()
+    return {"parties": parties} | {name: figures[name] for name in _FIGURES}

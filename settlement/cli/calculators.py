@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
 from settlement.cli.printing import as_json, print_result
 
 __all__ = ["calculate", "estimate"]
@@ -17,14 +18,14 @@ __all__ = ["calculate", "estimate"]
 @click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
 @click.option(
     "--monotone",
-    type=click.Choice(["refuse", "cover", "keep"]),
+    type=click.Choice(MONOTONE),
     default="refuse",
     show_default=True,
     help="What to do where a larger coalition has a smaller value.",
 )
 @click.option(
     "--method",
-    type=click.Choice(["clearing", "linear-programme"]),
+    type=click.Choice(SOLVERS),
     default="clearing",
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
@@ -69,7 +70,7 @@ def calculate(
 )
 @click.option(
     "--method",
-    type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),
+    type=click.Choice(ESTIMATORS),
     default="quadratic",
     show_default=True,
     help="Estimator.",

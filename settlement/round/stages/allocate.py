@@ -79,8 +79,9 @@ def allocation_document(
     elif terms.estimation is not None:
         errors = allocate_estimate(stored_estimate(values, terms.estimation), budgets, caps)
     elif len(values.scores) > 1:
-        monotone = "above" if values.monotone == "cover" else values.monotone
-        errors = allocate_seeds(SeededTables(values.scores), budgets, caps, monotone=monotone)
+        errors = allocate_seeds(
+            SeededTables(values.scores), budgets, caps, monotone=values.monotone
+        )
     return _document(terms, deposits_units, allocation, errors)
 
 
@@ -90,22 +91,10 @@ def _document(
     allocation: Allocation,
     errors: UncertainAllocation | None,
 ) -> AllocationDocument:
-    gap = float(allocation.solver_gap)
+    none = dict.fromkeys(("payoff_errors", "factor_errors", "model_value_errors"))
+    figures = allocation.as_dict() | none
+    if errors is not None:  # their own allocation is of the values, not of the posted game
+        figures |= {name: errors.as_dict()[name] for name in none}
     return AllocationDocument(
-        parties=list(terms.party_names),
-        deposits_units=deposits_units,
-        own_values=allocation.own_values.tolist(),
-        budgets=allocation.budgets.tolist(),
-        flows=allocation.flows.tolist(),
-        shapley=allocation.shapley.tolist(),
-        payoffs_unlimited=allocation.payoffs_unlimited.tolist(),
-        adjustment_factors=allocation.adjustment_factors.tolist(),
-        adjusted_flows=allocation.adjusted_flows.tolist(),
-        payoffs=allocation.payoffs.tolist(),
-        model_values=allocation.model_values.tolist(),
-        payoff_errors=errors.payoff_errors.tolist() if errors else None,
-        factor_errors=errors.factor_errors.tolist() if errors else None,
-        model_value_errors=errors.model_value_errors.tolist() if errors else None,
-        certificate_gap=float(allocation.certificate.gap),
-        solver_gap=None if np.isnan(gap) else gap,
+        parties=list(terms.party_names), deposits_units=deposits_units, **figures
     )

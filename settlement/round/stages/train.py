@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import ValueTable, best_coalitions, cover
+from ml.game import ValueTable, best_coalitions, made_monotone
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.errors import BrokenInvariant, SettlementError
@@ -99,8 +99,8 @@ def cover_values(
     scores : shape (2**n,)
         Mean scores by coalition bitmask.
     monotone
-        ``"refuse"``: raise if some party makes some coalition worse. ``"cover"``: a coalition
-        uses the best model of any of its sub-coalitions.
+        One of `ml.game.MONOTONE`: ``"refuse"`` raises if some party makes some coalition worse,
+        ``"above"`` lets a coalition use the best model of any of its sub-coalitions.
 
     Returns
     -------
@@ -112,14 +112,13 @@ def cover_values(
     """
     table = ValueTable(scores)
     report = table.monotonicity()
-    if monotone == "refuse":
-        table.require_monotone()
+    covered, _ = made_monotone(table, monotone)
     violations = {
         "edges": report.n_edges,
         "broken": report.n_broken,
         "largest": report.largest,
     }
-    return cover(table, "above").table.values, violations, best_coalitions(scores)
+    return covered.values, violations, best_coalitions(scores)
 
 
 def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:

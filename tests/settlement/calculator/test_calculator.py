@@ -65,7 +65,7 @@ def test_a_table_that_is_not_monotone_is_refused_covered_or_kept(write):
     path = write({"parties": ["a", "b"], "values": [0, 0.5, 0.3, 0.4]})
     with pytest.raises(NotMonotoneError, match="1 of 4 edges"):
         calculate(path)
-    assert calculate(path, monotone="cover")["model_values"] == pytest.approx([0.5, 0.5])
+    assert calculate(path, monotone="above")["model_values"] == pytest.approx([0.5, 0.5])
     with pytest.raises(MlError, match="negative"):
         calculate(path, monotone="keep")
 

@@ -27,7 +27,7 @@ THREE = [0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0]
 
 def values_of(scores, **others):
     names = [f"p{party}" for party in range(int(np.log2(len(scores[0]))))]
-    return value_document(names, np.array(scores), monotone="cover", source="given", **others)
+    return value_document(names, np.array(scores), monotone="above", source="given", **others)
 
 
 def game_of(values, estimation=None, caps=None):

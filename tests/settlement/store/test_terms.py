@@ -28,7 +28,7 @@ TERMS = {
     "game_sha256": HASH,
     "caps": [0.75, None],
     "values_sha256": HASH,
-    "monotone": "cover",
+    "monotone": "above",
     "sampling": {"evaluations": 60, "estimator": "quadratic", "seed": 3},
     "basis": {
         "data_sha256": HASH,
