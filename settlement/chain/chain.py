@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,14 @@ class Chain(ABC):
     @abstractmethod
     def logs(self, address: str, from_block: int = 0) -> list[Log]:
         """Logs of one contract since a block, in the order in which they were written."""
+
+    @abstractmethod
+    def history(self, address: str, topic: bytes, is_first: Callable[[Log], bool]) -> list[Log]:
+        """Logs of one contract whose second topic is this, from the first of its kind on.
+
+        Read backwards in pages until ``is_first`` knows the one that began it, so that nobody has
+        to be believed where that is. All there are if it never comes.
+        """
 
     @abstractmethod
     def transaction(self, transaction_hash: bytes) -> Transaction:

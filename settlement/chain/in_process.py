@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from settlement.chain.chain import Chain
@@ -159,6 +160,10 @@ class InProcessChain(Chain):
             for log in receipt.logs
             if log.address.lower() == address.lower()
         ]
+
+    def history(self, address: str, topic: bytes, is_first: Callable[[Log], bool]) -> list[Log]:
+        """Logs of one contract whose second topic is this, from the first of its kind on."""
+        return [log for log in self.logs(address) if log.topics[1:2] == (topic,)]
 
     def transaction(self, transaction_hash: bytes) -> Transaction:
         """A transaction out of the journal, which holds all of this chain's."""

@@ -13,7 +13,7 @@ from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
 from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
-from settlement.cli.reading import list_rounds, show, verify
+from settlement.cli.reading import list_rounds, show, status, verify
 from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError, Waiting
 
@@ -48,6 +48,7 @@ for verb in (
     settle,
     reward,
     report,
+    status,
     show,
     verify,
     list_rounds,

@@ -19,7 +19,11 @@ from settlement.cli.printing import (
 if TYPE_CHECKING:
     from settlement.round.access import ChainAccess
 
-__all__ = ["list_rounds", "show", "verify"]
+__all__ = ["list_rounds", "show", "status", "verify"]
+
+
+WATCH_S = 2.0
+"""Between two looks at the chain."""
 
 
 @click.command()
@@ -49,6 +53,33 @@ def show(folder: Path, transactions: bool, access: ChainAccess, json_: bool) -> 
     if status["summary"]:
         click.echo()
         click.echo(status["summary"], nl=False)
+
+
+@click.command()
+@round_folder
+@click.option("--watch", is_flag=True, help="Show it again whenever something has changed.")
+@own_settings
+@as_json
+def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
+    """Show where the round in DIR stands on its chain now, and what everybody does next.
+
+    Who has deposited, signed, taken out; deadlines in local time; a command to paste for each.
+
+    Example: fairround status ROUND
+    """
+    import time
+
+    from settlement.round.status import live_status, status_text
+
+    shown = None
+    while True:
+        found = live_status(folder, access)
+        if found != shown:
+            print_result(found, status_text, json_)
+        shown = found
+        if not watch or found["phase"] in ("expired", "abandoned") or not found["next"]:
+            return
+        time.sleep(WATCH_S)
 
 
 @click.command()

@@ -8,12 +8,13 @@ from settlement.config.reading import party_account
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
 from settlement.escrow.signing import plan_in_words, sign_typed_data
+from settlement.escrow.typed_data import Consent
 from settlement.party.consent import check_consent
 from settlement.party.desk import Action, PartyDesk
 from settlement.round.funding import final_deposits
 from settlement.round.plan import RoundPlan, plan_of
 from settlement.round.round import Round
-from settlement.round.signatures import read_given_signature, write_signature
+from settlement.round.signatures import checked_signature, write_signature
 from settlement.round.words import moment_in_words
 from settlement.store.documents import GameDocument
 
@@ -41,8 +42,8 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
     SignatureError
         If the given signature is not the party's.
     """
-    planned = _plan_to_sign(desk)
-    words = plan_in_words(planned.plan, planned.typed_data(desk.party), desk.terms, desk.party)
+    consent = _consent(desk)
+    words = plan_in_words(consent, desk.terms.party_names, desk.party)
     lines = [
         desk.where,
         words,
@@ -52,12 +53,11 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
     ]
 
     def carry_out() -> tuple[dict[str, Any], str]:
-        typed_data = planned.typed_data(desk.party)
         if given is None:
-            signature = sign_typed_data(desk.account, typed_data)
+            signature = sign_typed_data(desk.account, consent.typed_data(desk.party))
         else:
-            signature = read_given_signature(desk.escrow, given, typed_data, desk.address)
-        name = write_signature(desk.folder, desk.party, planned.plan.plan_id, signature)
+            signature = checked_signature(desk.escrow, consent, desk.party, given)
+        name = write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
         path = desk.folder.path / name
         return {"party": desk.name, "signature": str(path)}, f"signed: {path}"
 
@@ -66,14 +66,14 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
 
 def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:
     """The typed data (EIP-712) for a wallet elsewhere, after all checks that `sign` makes."""
-    return _plan_to_sign(desk).typed_data(desk.party)
+    return _consent(desk).typed_data(desk.party)
 
 
-def _plan_to_sign(desk: PartyDesk) -> RoundPlan:
+def _consent(desk: PartyDesk) -> Consent:
     if desk.terms.settlement != "signatures":
         raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
     check_consent(desk.folder, desk.terms)
-    return _plan_now(desk)
+    return desk.escrow.consent(_plan_now(desk).plan)
 
 
 def revoke(desk: PartyDesk) -> Action:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from settlement.chain.chain import Chain
+from settlement.chain.errors import ClockError
 from settlement.errors import SettlementError, Waiting
 from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
@@ -13,6 +15,7 @@ from settlement.money.bridge import deposit_units
 from settlement.posting.format import Game
 from settlement.round.agreement import contract_terms
 from settlement.round.game import cost_units
+from settlement.round.words import moment_in_words
 from settlement.store.documents import OpenedRound
 from settlement.store.terms import AgreedTerms
 
@@ -102,24 +105,21 @@ def final_deposits(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> lis
     ------
     FundingOpen, RoundAbandoned
     """
-    escrow = checked_escrow(chain, terms, opened)
-    state = escrow.state(opened.round_id)
-    if state < RoundState.SETTLING:
-        waits_for = escrow.open_seats(opened.round_id)
-        if waits_for and chain.timestamp() <= terms.funding_deadline:
-            _wait_for_funding(chain, terms, waits_for)
-        _check_alive(chain, terms, escrow, opened.round_id)
-    return list(escrow.ledger(opened.round_id).deposits_units)
+    escrow, round_id = checked_escrow(chain, terms, opened), opened.round_id
+    if escrow.state(round_id) < RoundState.SETTLING:
+        if not escrow.funding_has_ended(round_id):
+            _wait_for_funding(chain, terms, escrow.ledger(round_id).closed)
+        _check_alive(chain, terms, escrow, round_id)
+    return list(escrow.ledger(round_id).deposits_units)
 
 
-def _wait_for_funding(chain: Chain, terms: AgreedTerms, waits_for: list[int]) -> None:
-    from settlement.chain.errors import ClockError
-    from settlement.round.words import moment_in_words
-
+def _wait_for_funding(chain: Chain, terms: AgreedTerms, closed: Collection[int]) -> None:
     try:
         chain.advance_to(terms.funding_deadline + 1)
     except ClockError:
-        names = ", ".join(terms.party_names[party] for party in waits_for)
+        names = ", ".join(
+            name for party, name in enumerate(terms.party_names) if party not in closed
+        )
         raise FundingOpen(
             f"Deposits can change until {moment_in_words(terms.funding_deadline)}, or until every "
             f"party has said that it is done. Not yet: {names}. Each does so with `fairround "

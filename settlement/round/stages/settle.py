@@ -78,17 +78,18 @@ def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: Ro
     if terms.settlement == "proof":
         escrow.settle_by_proof(planned.plan, planned.proof, sender)
         return
-    found = collect_signatures(context.folder, chain, escrow, planned, terms)
-    if missing := [
-        name for name, signature in zip(terms.party_names, found, strict=True) if signature is None
-    ]:
-        raise SignaturesMissing(
-            f"{len(found) - len(missing)} of {len(found)} parties have signed the plan; missing: "
-            f"{', '.join(missing)}. Each runs `fairround sign {context.folder.path} --party NAME` "
-            f"and hands over the file; then settle again."
-        )
+    consent = escrow.consent(planned.plan)
+    found = collect_signatures(context.folder, chain, escrow, consent, terms.party_names)
     signatures = [signature for signature in found if signature is not None]
-    escrow.settle(planned.plan, sender, signatures)
+    if len(signatures) < len(found):
+        names = zip(terms.party_names, found, strict=True)
+        missing = ", ".join(name for name, signature in names if signature is None)
+        raise SignaturesMissing(
+            f"{len(signatures)} of {len(found)} parties have signed the plan; missing: {missing}. "
+            f"Each runs `fairround sign {context.folder.path} --party NAME` and hands over the "
+            f"file; then settle again."
+        )
+    escrow.settle(consent, sender, signatures)
 
 
 def _pay_out(
