@@ -52,6 +52,7 @@ class InProcessChain(Chain):
             block_gas_limit=int(genesis["block_gas_limit"]),
             funded=[account.address for account in self._accounts.values()],
             balance_wei=int(genesis["balance_wei"]),
+            codes={place: bytes.fromhex(code) for place, code in genesis["codes"].items()},
         )
         self.chain_id = self.evm.chain_id
         self._expect(genesis, "chain id", genesis["chain_id"], self.chain_id)
@@ -231,6 +232,7 @@ def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
         "block_gas_limit": spec.block_gas_limit,
         "balance_wei": str(spec.balance_wei),
         "accounts": sorted(spec.accounts),
+        "codes": {place: code.hex() for place, code in spec.codes.items()},
     }
 
 

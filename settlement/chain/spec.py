@@ -62,6 +62,8 @@ class ChainSpec:
         32 bytes from which the simulated keys are derived; None draws them, once.
     balance_wei : int
         What each account of the in-process chain begins with.
+    codes : mapping of str to bytes
+        Contracts that the in-process chain begins with, by address.
     chain_id : int or None
         The chain that a JSON-RPC endpoint must serve; required there, so that a round meant for a
         test network cannot be sent to another.
@@ -91,6 +93,7 @@ class ChainSpec:
     genesis_timestamp: int | None = None
     seed: bytes | None = None
     balance_wei: int = 10**30
+    codes: Mapping[str, bytes] = field(default_factory=dict)
     chain_id: int | None = None
     confirmations: int = 1
     max_fee_wei: int = 100 * GWEI

@@ -1,8 +1,4 @@
-"""The Python client of the escrow contract.
-
-Checks the money on this side of the border before anything is sent; the contract checks it again.
-Every transaction has a label that names it for ever, so a stage that is repeated sends nothing.
-"""
+"""The Python client of the escrow contract (stand-in until the branch `trust` has its own)."""
 
 from __future__ import annotations
 
@@ -13,17 +9,16 @@ from typing import TYPE_CHECKING
 from eth_abi.abi import encode
 
 from settlement.chain.chain import Chain
-from settlement.chain.errors import Reverted
-from settlement.chain.records import Log, TransactionReceipt
-from settlement.errors import BrokenInvariant, PlanError
+from settlement.chain.errors import Reverted, SignatureError
+from settlement.chain.records import TransactionReceipt
 from settlement.escrow import gas_limits
-from settlement.escrow.artifacts import artifact
-from settlement.escrow.checks import check_parties, check_plan
-from settlement.escrow.events import ETHER, ChunkNoted, RoundTerms, Settled
+from settlement.escrow.checks import check_contract, check_parties, check_plan
+from settlement.escrow.deployment import DEPLOYER, creation_data, escrow_address
+from settlement.escrow.events import ETHER, RoundTerms
 from settlement.escrow.reader import EscrowError, EscrowReader
-from settlement.escrow.typed_data import NO_TABLE, sign_plan
-from settlement.money.terms import MAX_AMOUNT_UNITS, SettlementPlan
-from settlement.posting.format import Posting
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import SettlementPlan
+from settlement.posting.check import Proof
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -31,9 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["EscrowClient", "EscrowError"]
 
 APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
-SMALL_TRANSFERS = 64
 REGISTER_BATCH = 200
-SIGNATURE_BATCH = 200
+NOWHERE = "0x" + "00" * 20
 
 
 class EscrowClient(EscrowReader):
@@ -41,21 +35,16 @@ class EscrowClient(EscrowReader):
 
     @classmethod
     def deploy(cls, chain: Chain, account: LocalAccount) -> EscrowClient:
-        """Create the contract; nobody owns it afterwards, the account neither."""
-        judge = _create(chain, "deploy/judge", account, artifact("Judge").bytecode)
-        creation = artifact().bytecode + bytes(12) + bytes.fromhex(judge[2:])
-        return cls(chain, _create(chain, "deploy", account, creation))
-
-    # Opening and funding
+        """Create the contract at its address, if nobody has yet."""
+        address = escrow_address()
+        if not chain.code(address):
+            chain.send("deploy", account, DEPLOYER, creation_data(), gas=gas_limits.DEPLOYMENT)
+        escrow = cls(chain, address)
+        check_contract(escrow)
+        return escrow
 
     def open_round(self, account: LocalAccount, terms: RoundTerms, parties: Sequence[str]) -> int:
-        """Open a round, whose operator the account becomes, and register all parties.
-
-        Returns
-        -------
-        int
-            The round's number in this contract, from 1.
-        """
+        """Open a round and register all parties; the round's number."""
         check_parties(terms, parties)
         first, *others = (
             list(parties[k : k + REGISTER_BATCH]) for k in range(0, len(parties), REGISTER_BATCH)
@@ -88,265 +77,134 @@ class EscrowClient(EscrowReader):
         units: int,
         agreement: bytes,
         *,
+        payout: str | None = None,
+        last: bool = False,
         part: int = 0,
     ) -> TransactionReceipt:
-        """Lock base units of a party in a round that was opened as the party agreed.
-
-        Parameters
-        ----------
-        agreement : bytes
-            Hash of what the party agrees to, `RoundTerms.agreement`; the contract refuses the
-            deposit if the round was opened otherwise.
-        part : int
-            Number of this deposit among the party's; deposits add up.
-        """
+        """Lock base units of a party in a round that was opened as the party agreed."""
         terms = self.terms(round_id)
-        label = f"deposit/{round_id}/{party}" + (f"/{part}" if part else "")
-        self._check_room(label, round_id, party, units)
         return self._send(
-            label,
+            f"deposit/{round_id}/{party}" + (f"/{part}" if part else ""),
             account,
             gas_limits.CALL,
-            self.interface.encode("deposit", round_id, agreement, units),
+            self.interface.encode(
+                "deposit", round_id, party, agreement, units, payout or NOWHERE, last
+            ),
             value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
         )
+
+    def close(
+        self,
+        round_id: int,
+        party: int,
+        account: LocalAccount,
+        agreement: bytes,
+        *,
+        payout: str | None = None,
+    ) -> TransactionReceipt:
+        """A party will deposit no more."""
+        data = self.interface.encode("close", round_id, party, agreement, payout or NOWHERE)
+        return self._send(f"close/{round_id}/{party}", account, gas_limits.CALL, data)
 
     def approve(
         self, round_id: int, party: int, account: LocalAccount, units: int
     ) -> TransactionReceipt:
         """Let the escrow take base units of a round's token; a deposit in tokens needs it."""
         terms = self.terms(round_id)
-        if terms.asset == ETHER:
-            raise EscrowError(f"Round {round_id} is in ether; a deposit needs no approval.")
         data = APPROVE + encode(["address", "uint256"], [self.address, units * terms.unit_scale])
         label = f"approve/{round_id}/{party}"
         return self.chain.send(label, account, terms.asset, data, gas=gas_limits.CALL)
 
-    def deposit_with_permit(
-        self,
-        round_id: int,
-        party: int,
-        account: LocalAccount,
-        units: int,
-        agreement: bytes,
-        *,
-        deadline: int,
-        signature: tuple[int, bytes, bytes],
+    def settle_by_proof(
+        self, plan: SettlementPlan, proof: Proof, account: LocalAccount
     ) -> TransactionReceipt:
-        """Deposit with an EIP-2612 permit (v, r, s) of the party's instead of an approval."""
-        label = f"deposit/{round_id}/{party}"
-        self._check_room(label, round_id, party, units)
+        """Carry out a plan that follows from the agreed game and the deposits."""
+        check_plan(self, plan)
+        round_id = plan.round.round_id
         data = self.interface.encode(
-            "deposit_with_permit", round_id, agreement, units, deadline, *signature
+            "settle_by_proof", round_id, plan.encode(), list(proof.factors), proof.game.encode()
         )
-        return self._send(label, account, gas_limits.CALL, data)
-
-    def _check_room(self, label: str, round_id: int, party: int, units: int) -> None:
-        """Refuse a deposit that the contract would, unless it is one that was made before."""
-        room = MAX_AMOUNT_UNITS - self._read("total_units", round_id)
-        if not 1 <= units <= MAX_AMOUNT_UNITS or (
-            units > room and self.chain.receipt(label) is None
-        ):
-            raise EscrowError(
-                f"Party {party} would deposit {units} base units; expected 1 to {room}, for a "
-                f"round holds at most {MAX_AMOUNT_UNITS}. Choose a larger unit."
-            )
-
-    # Settlement
+        gas = gas_limits.proof(proof.game.n_parties)
+        return self._send(f"settle/{round_id}", account, gas, data)
 
     def settle(
-        self,
-        plan: SettlementPlan,
-        account: LocalAccount,
-        signers: Sequence[LocalAccount] = (),
-        *,
-        signatures: Sequence[bytes] | None = None,
-        table_hash: bytes = NO_TABLE,
-    ) -> Log:
-        """Carry out a plan that all parties sign; any account may bring it.
-
-        Parameters
-        ----------
-        signers : sequence of LocalAccount
-            The parties in party order, where their keys are at hand.
-        signatures : sequence of bytes, optional
-            The parties' signatures in party order, where they are not; see `sign_plan`.
-
-        Returns
-        -------
-        Log
-            Of the settlement: names the transaction with which the plan took effect.
-
-        Raises
-        ------
-        PlanError
-            If the plan is of another round or contract, or exceeds a deposit.
-        """
-        round_id = plan.round.round_id
-        if self.chain.receipt(f"settle/{round_id}") is None:
-            check_plan(self, plan)
-        if signatures is None:
-            signatures = [sign_plan(plan, signer, table_hash) for signer in signers]
-        self.endorse(plan, account, signatures, table_hash=table_hash)
-        return self.carry_out(plan, account)
-
-    def endorse(
-        self,
-        plan: SettlementPlan,
-        account: LocalAccount,
-        signatures: Sequence[bytes],
-        *,
-        table_hash: bytes = NO_TABLE,
-    ) -> list[TransactionReceipt]:
-        """Bring all signatures of a plan, in party order, in as many batches as it takes.
-
-        Returns the receipts of what was sent: nothing for signatures that somebody else brought.
-        """
-        round_id = plan.round.round_id
-        n_parties = self.terms(round_id).n_parties
-        if len(signatures) != n_parties:
-            raise PlanError(
-                f"{len(signatures)} signatures for a round of {n_parties} parties; all must sign."
-            )
-        name = f"endorse/{round_id}/{plan.plan_id.hex()[:16]}"
-        receipts: list[TransactionReceipt] = []
-        n_signed = 0
-        while n_signed < n_parties:
-            batch = signatures[n_signed : n_signed + SIGNATURE_BATCH]
-            data = self.interface.encode(
-                "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
-            )
-            gas = gas_limits.signatures(len(batch))
-            try:
-                receipts.append(self._send(f"{name}/{n_signed}", account, gas, data))
-                n_signed += len(batch)
-            except Reverted:
-                # Anyone may bring signatures, and somebody may have been faster with some.
-                digest = self._read("digest", round_id, table_hash, plan.plan_id)
-                n_brought = self._read("endorsements", digest)
-                if n_brought <= n_signed:
-                    raise
-                n_signed = n_brought
-        return receipts
-
-    def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> Log:
-        """Carry out a plan that all have signed, or whose challenge window has closed.
-
-        Anyone may: what somebody else has carried out already is not sent.
-
-        Returns
-        -------
-        Log
-            Of the settlement: names the transaction with which the plan took effect.
-        """
-        round_id = plan.round.round_id
-        steps = self._steps(plan)
-        for k, (link, (gas, data)) in enumerate(zip(plan.links, steps, strict=True)):
-            last = k == len(steps) - 1
-            label = f"settle/{round_id}" if last else f"settle/{round_id}/chunk/{k}"
-            try:
-                self._send(label, account, gas, data)
-            except Reverted:
-                noted = (e for e in self.events(round_id) if isinstance(e, ChunkNoted | Settled))
-                if link not in (event.plan_id for event in noted):
-                    raise
-        return self.settlement(round_id)
-
-    def _steps(self, plan: SettlementPlan) -> list[tuple[int, bytes]]:
-        """Gas and call data of each transaction that carries a plan out."""
-        round_id = plan.round.round_id
-        chunks = plan.chunks
-        if len(chunks) == 1:
-            n_parties = self.terms(round_id).n_parties
-            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
-            name = "settle" if small else "settle_large"
-            gas = gas_limits.settlement(n_parties, len(plan.transfers))
-            return [(gas, self.interface.encode(name, round_id, chunks[0]))]
-        following = (*plan.links[1:], b"")
-        return [
-            (gas_limits.TRANSACTION, self.interface.encode("settle_chunk", round_id, chunk, link))
-            for chunk, link in zip(chunks, following, strict=True)
-        ]
-
-    # The optimistic way
-
-    def commit_table(
-        self, round_id: int, account: LocalAccount, table_hash: bytes
+        self, consent: Consent, account: LocalAccount, signatures: Sequence[bytes]
     ) -> TransactionReceipt:
-        """Name the value table, once, after the funding deadline; the operator only."""
-        data = self.interface.encode("commit_table", round_id, table_hash)
-        return self._send(f"commit/{round_id}", account, gas_limits.CALL, data)
-
-    def propose(
-        self, plan: SettlementPlan, account: LocalAccount, posting: Posting
-    ) -> TransactionReceipt:
-        """Post plan and allocation with a bond; the operator only."""
-        round_id = plan.round.round_id
-        label = f"propose/{round_id}"
-        if self.chain.receipt(label) is None:
-            check_plan(self, plan)
+        """Carry out a plan that all have signed."""
+        check_plan(self, consent.plan)
+        round_id = consent.plan.round.round_id
+        name = "settle" if consent.primary_type == "Settlement" else "settle_large"
+        wallets = sum(len(signature) != 65 for signature in signatures)
         data = self.interface.encode(
-            "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
+            name, round_id, consent.plan.encode(), pack_signatures(signatures)
         )
-        terms = self.terms(round_id)
-        gas = gas_limits.posting(terms.n_parties)
-        return self._send(label, account, gas, data, terms.bond_wei)
+        gas = gas_limits.settlement(len(consent.parties), len(consent.plan.transfers))
+        gas += gas_limits.signatures(len(signatures), wallets)
+        return self._send(f"settle/{round_id}", account, gas, data)
 
-    def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
-        proposed = self._proposed(round_id)
-        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
-        data = self.interface.encode(
-            "challenge", round_id, packed, proposed.posting, proposed.table
-        )
-        label = f"challenge/{round_id}/{account.address}"
-        terms = self.terms(round_id)
-        return self._send(
-            label, account, gas_limits.challenge(terms.n_parties), data, terms.bond_wei
-        )
+    def revoke(self, round_id: int, party: int, account: LocalAccount) -> TransactionReceipt:
+        """Take back what a party has signed."""
+        count = self.figures(round_id).revocations
+        data = self.interface.encode("revoke", round_id, party)
+        return self._send(f"revoke/{round_id}/{party}/{count}", account, gas_limits.CALL, data)
 
-    def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Free the bond of a proposal that expired."""
-        data = self.interface.encode("reclaim_bond", round_id)
-        return self._send(f"reclaim-bond/{round_id}", account, gas_limits.CALL, data)
+    def check_signature(self, consent: Consent, party: int, signature: bytes) -> None:
+        """Refuse a signature that is not the party's, whether of a key or of a wallet."""
+        from eth_account.messages import _hash_eip191_message, encode_typed_data
 
-    def withdraw_bond(
-        self, account: LocalAccount, recipient: str, *, label: str
+        from settlement.escrow.signing import check_signature
+
+        typed_data, address = consent.typed_data(party), consent.parties[party]
+        if len(signature) == 65:
+            try:
+                check_signature(typed_data, signature, address)
+            except SignatureError:
+                if not self.chain.code(address):
+                    raise
+            else:
+                return
+        digest = _hash_eip191_message(encode_typed_data(full_message=typed_data))
+        question = bytes.fromhex("1626ba7e") + encode(["bytes32", "bytes"], [digest, signature])
+        try:
+            answer = self.chain.call(address, question)
+        except Reverted:
+            answer = b""
+        if answer[:4] != bytes.fromhex("1626ba7e"):
+            raise SignatureError(f"Account {address} does not take these bytes as its signature.")
+
+    def pay_out(
+        self, round_id: int, parties: Sequence[int], account: LocalAccount
     ) -> TransactionReceipt:
-        """Take an account's free bonds out, to any address."""
-        data = self.interface.encode("withdraw_bond", recipient)
-        return self._send(f"withdraw-bond/{label}", account, gas_limits.CALL, data)
-
-    # Ways out
+        """Pay parties out at the addresses that they fixed."""
+        ether = self.terms(round_id).asset == ETHER
+        label = f"pay_out/{round_id}/" + ",".join(map(str, parties))
+        data = self.interface.encode("pay_out", round_id, list(parties))
+        return self._send(label, account, gas_limits.pay_out(len(parties), ether=ether), data)
 
     def withdraw(
         self, round_id: int, party: int, account: LocalAccount, recipient: str
     ) -> TransactionReceipt:
         """Take a party's whole claim out, to any address."""
-        return self._send(
-            f"withdraw/{round_id}/{party}",
-            account,
-            gas_limits.CALL,
-            self.interface.encode("withdraw", round_id, recipient),
-        )
+        data = self.interface.encode("withdraw", round_id, party, recipient)
+        return self._send(f"withdraw/{round_id}/{party}", account, gas_limits.CALL, data)
 
     def _send(
         self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0
     ) -> TransactionReceipt:
         gas = min(gas, gas_limits.TRANSACTION)
-        receipt = self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
-        if not receipt.logs:  # every transition of the escrow has an event
-            raise EscrowError(
-                f'"{label}" was carried out in block {receipt.block_number}, where there was no '
-                f"escrow at {self.address}: a reorganised block held its deployment. The "
-                f"{value_wei} wei that it brought lie there unrecorded; ask for more "
-                "confirmations than the chain reorganises blocks."
-            )
-        return receipt
+        return self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
 
 
-def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:
-    receipt = chain.send(label, account, None, creation, gas=gas_limits.DEPLOYMENT)
-    if receipt.contract_address is None:
-        raise BrokenInvariant(f"{label} succeeded without a contract address.")
-    return receipt.contract_address
+def pack_signatures(signatures: Sequence[bytes]) -> bytes:
+    """Records of 65 bytes in party order, then what wallets need."""
+    head, tail = b"", b""
+    start = 65 * len(signatures)
+    start += -start % 32
+    for signature in signatures:
+        if len(signature) == 65:
+            head += signature
+        else:
+            place = start + len(tail)
+            head += place.to_bytes(32, "big") + len(signature).to_bytes(32, "big") + b"\0"
+            tail += signature + bytes(-len(signature) % 32)
+    return head + bytes(start - len(head)) + tail if tail else head

@@ -110,8 +110,9 @@ def desk_without_folder(
         with access.anywhere(journal, own) as chain:
             escrow = EscrowClient(chain, address)
             check_contract(escrow)
-            party = escrow.party_of(round_id, own)
-            if party is not None:
+            seats = escrow.ledger(round_id).parties
+            if own in seats:
+                party = seats.index(own)
                 yield BareDesk(access, chain, escrow, round_id, party, own)
                 return
     raise NoSeat(
@@ -202,7 +203,7 @@ def _why_it_may_leave(chain: Chain, escrow: EscrowClient, round_id: int, terms: 
         return "The round is settled: your deposit and what you paid or received."
     if now > terms.settlement_deadline:
         return "The round has expired without a settlement: your deposit."
-    if escrow.has_missed_quorum(round_id):
+    if escrow.misses_quorum(round_id):
         return "Fewer deposits came than the terms want, so the round is abandoned: your deposit."
     raise RoundStillOpen(
         f"Round {round_id} is still open: claims leave once it is settled, and at the latest after "

@@ -7,8 +7,9 @@ from typing import Any
 from settlement.config.reading import party_account
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
-from settlement.escrow.signing import plan_in_words, sign_typed_data
+from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
+from settlement.money.terms import SettlementPlan, net_positions_of
 from settlement.party.consent import check_consent
 from settlement.party.desk import Action, PartyDesk
 from settlement.round.funding import final_deposits
@@ -43,10 +44,12 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
         If the given signature is not the party's.
     """
     consent = _consent(desk)
-    words = plan_in_words(consent, desk.terms.party_names, desk.party)
     lines = [
         desk.where,
-        words,
+        "  You sign the plan that follows from the game and the locked deposits:",
+        *_plan_in_words(desk, consent.plan),
+        "",
+        typed_data_in_words(consent.typed_data(desk.party)),
         "",
         f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party "
         "revokes. It costs no gas. Give the file to whoever settles.",
@@ -103,14 +106,12 @@ def settle(desk: PartyDesk) -> Action:
     """
     check_consent(desk.folder, desk.terms)
     planned = _plan_now(desk)
-    names = desk.terms.party_names
-    gas = gas_limits.settlement(len(names), len(planned.plan.transfers))
-    lines = [desk.where, "  You carry out what follows from the game and the locked deposits:"]
-    lines += [
-        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
-        f"{desk.asset.in_words(transfer.amount_units)}."
-        for transfer in planned.plan.transfers
-    ] or ["    Nobody pays anybody anything."]
+    gas = gas_limits.proof(len(desk.terms.parties))
+    lines = [
+        desk.where,
+        "  You carry out what follows from the game and the locked deposits:",
+        *_plan_in_words(desk, planned.plan),
+    ]
     lines += [
         "  Whoever has named an address for it is paid out at once.",
         f"  {desk.most_gas_in_words(gas)}",
@@ -124,6 +125,22 @@ def settle(desk: PartyDesk) -> Action:
         return result, f"settled in block {result['settlement_block']}"
 
     return Action("\n".join(lines), carry_out)
+
+
+def _plan_in_words(desk: PartyDesk, plan: SettlementPlan) -> list[str]:
+    """What a plan means for the party, and every transfer."""
+    names = desk.terms.party_names
+    own = net_positions_of(plan.transfers, len(names))[desk.party].amount_units
+    verb = "receive" if own >= 0 else "pay"
+    transfers = [
+        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
+        f"{desk.asset.in_words(transfer.amount_units)}."
+        for transfer in plan.transfers
+    ]
+    return [
+        f"  Net you {verb} {desk.asset.in_words(abs(own))}.",
+        *(transfers or ["    Nobody pays anybody anything."]),
+    ]
 
 
 def _plan_now(desk: PartyDesk) -> RoundPlan:

@@ -13,7 +13,7 @@ from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
 from settlement.config.reading import OPERATOR, party_account
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.deployment import deployment_of, standard_json
+from settlement.escrow.sources import deployment_facts, standard_json
 from settlement.posting.format import Game
 from settlement.round.agreement import agreement_of, contract_terms, terms_of_round
 from settlement.round.context import RoundContext
@@ -110,5 +110,6 @@ def _deposit_for_keys_at_hand(
 
 def _write_deployment(folder: Path, escrow: EscrowClient) -> None:
     """What an explorer needs to show that the contract is ours: where, from what, by whom."""
-    (folder / DEPLOYMENT_FILE).write_bytes(dump_json(deployment_of(escrow)))
+    facts = deployment_facts(escrow.chain.chain_id, escrow.address)
+    (folder / DEPLOYMENT_FILE).write_bytes(dump_json(facts))
     (folder / SOURCES_FILE).write_bytes(dump_json(standard_json()))
