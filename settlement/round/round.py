@@ -36,6 +36,10 @@ RESULTS = {
 } | {"report": REPORT_JSON}
 
 
+CONFIGURED = ("train", "open", "reward")
+"""Stages that read the configuration; all others follow from public files."""
+
+
 class Round:
     """One round in its folder.
 
@@ -57,6 +61,7 @@ class Round:
 
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
+        self._check_config(*STAGES)
         with self.folder.lock():
             for stage in STAGES:
                 self._carry_out(stage)
@@ -69,8 +74,14 @@ class Round:
         StageMissing
             If an earlier stage is still to be done.
         """
+        self._check_config(stage)
         with self.folder.lock():
             return self._carry_out(stage)
+
+    def _check_config(self, *stages: str) -> None:
+        """Refuse a faulty configuration before anything is written, where it will be read."""
+        if any(stage in CONFIGURED and not self.folder.has(stage) for stage in stages):
+            _ = self._context.config
 
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
