@@ -11,10 +11,10 @@ import click
 from settlement.cli.printing import ask_password, print_json
 
 if TYPE_CHECKING:
-    from settlement.party.desk import Action
+    from settlement.party.desk import Action, PartyDesk
     from settlement.round.access import ChainAccess
 
-__all__ = ["agree", "own_settings", "unasked"]
+__all__ = ["act", "agree", "as_call", "own_settings", "unasked"]
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -54,6 +54,30 @@ def _access(flags: dict[str, Any]) -> ChainAccess:
     from settlement.round.access import ChainAccess
 
     return ChainAccess(lambda: read_settings(**flags), ask_password)
+
+
+as_call = click.option(
+    "--call", is_flag=True, help="Print the transaction for a wallet of yours, and send nothing."
+)
+
+
+def act(
+    desk: PartyDesk,
+    action_of: Callable[[PartyDesk], Action],
+    *,
+    call: bool,
+    yes: bool,
+    json_: bool,
+) -> None:
+    """Carry out an action of a party's after asking, or print its transactions for a wallet."""
+    if not call:
+        agree(action_of(desk), yes, json_)
+        return
+    from settlement.party.wallets import calls_of
+
+    words, calls = calls_of(desk, action_of)
+    click.echo(words, err=True)
+    print_json(calls)
 
 
 def agree(action: Action, yes: bool, json_: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from settlement.cli.own import agree, own_settings, unasked
+from settlement.cli.own import act, agree, as_call, own_settings, unasked
 from settlement.cli.printing import as_json, print_json, round_folder
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def quote(
 )
 @click.option("--more", is_flag=True, help="You may deposit again; else this says you are done.")
 @payout_address
+@as_call
 @own_settings
 @unasked
 @as_json
@@ -80,6 +81,7 @@ def deposit(
     budget: str,
     more: bool,
     payout: str | None,
+    call: bool,
     access: ChainAccess,
     yes: bool,
     json_: bool,
@@ -97,19 +99,32 @@ def deposit(
 
     wanted = parse_budget(budget)
     with party_desk(folder, name, access) as desk:
-        action = deposit_action(desk, wanted, _payout(payout, desk.address), last=not more)
-        agree(action, yes, json_)
+        to = _payout(payout, desk.address)
+        act(
+            desk,
+            lambda desk: deposit_action(desk, wanted, to, last=not more),
+            call=call,
+            yes=yes,
+            json_=json_,
+        )
 
 
 @click.command()
 @round_folder
 @party_name
 @payout_address
+@as_call
 @own_settings
 @unasked
 @as_json
 def close(
-    folder: Path, name: str, payout: str | None, access: ChainAccess, yes: bool, json_: bool
+    folder: Path,
+    name: str,
+    payout: str | None,
+    call: bool,
+    access: ChainAccess,
+    yes: bool,
+    json_: bool,
 ) -> None:
     """Say that you will deposit no more, or nothing at all; that is final.
 
@@ -121,7 +136,8 @@ def close(
     from settlement.party.funding import close as close_action
 
     with party_desk(folder, name, access) as desk:
-        agree(close_action(desk, _payout(payout, desk.address)), yes, json_)
+        to = _payout(payout, desk.address)
+        act(desk, lambda desk: close_action(desk, to), call=call, yes=yes, json_=json_)
 
 
 @click.command()
@@ -165,10 +181,13 @@ def sign(
 @click.command()
 @round_folder
 @party_name
+@as_call
 @own_settings
 @unasked
 @as_json
-def revoke(folder: Path, name: str, access: ChainAccess, yes: bool, json_: bool) -> None:
+def revoke(
+    folder: Path, name: str, call: bool, access: ChainAccess, yes: bool, json_: bool
+) -> None:
     """Take back your signature of a plan that is not settled yet.
 
     Example: fairround revoke ROUND --party clinic-a
@@ -177,7 +196,7 @@ def revoke(folder: Path, name: str, access: ChainAccess, yes: bool, json_: bool)
     from settlement.party.settling import revoke as revoke_action
 
     with party_desk(folder, name, access) as desk:
-        agree(revoke_action(desk), yes, json_)
+        act(desk, revoke_action, call=call, yes=yes, json_=json_)
 
 
 @click.command()
@@ -189,6 +208,7 @@ def revoke(folder: Path, name: str, access: ChainAccess, yes: bool, json_: bool)
 @click.option("--round", "round_id", type=click.IntRange(min=1), help="Without DIR: its number.")
 @click.option("--account", metavar="ADDRESS", help="Without DIR: yours, if you have several.")
 @click.option("--to", "recipient", metavar="ADDRESS", help="Else your own account.")
+@as_call
 @own_settings
 @unasked
 @as_json
@@ -199,6 +219,7 @@ def withdraw(
     round_id: int | None,
     account: str | None,
     recipient: str | None,
+    call: bool,
     access: ChainAccess,
     yes: bool,
     json_: bool,
@@ -218,7 +239,13 @@ def withdraw(
     to = None if recipient is None else leaving.checked_address(recipient)
     if folder is not None and name is not None and escrow is None and round_id is None:
         with party_desk(folder, name, access) as desk:
-            agree(leaving.withdraw(desk, to), yes, json_)
+            act(
+                desk,
+                lambda desk: leaving.withdraw(desk, to),
+                call=call,
+                yes=yes,
+                json_=json_,
+            )
     elif folder is None and name is None and escrow is not None and round_id is not None:
         contract = leaving.checked_address(escrow)
         with leaving.desk_without_folder(access, contract, round_id, account) as bare:
