@@ -37,7 +37,7 @@ def address_of(name: str) -> str:
 
 
 class Person:
-    """Runs the command line with nothing of anybody else's: environment, home and folder are new."""
+    """Runs the command line with nothing of anybody else: its own home, key, node and folder."""
 
     def __init__(self, name: str, home: Path, endpoint: str, cache: Path) -> None:
         self.name = name
