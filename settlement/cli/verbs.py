@@ -113,10 +113,18 @@ def allocate(folder: Path, access: ChainAccess, json_: bool) -> None:
 @click.command()
 @round_folder
 @click.option("--party", "name", metavar="NAME", help="Send it as this party, in anybody's place.")
+@click.option("--account", metavar="ADDRESS", help="Send it with any account whose key you have.")
 @own_settings
 @unasked
 @as_json
-def settle(folder: Path, name: str | None, access: ChainAccess, yes: bool, json_: bool) -> None:
+def settle(
+    folder: Path,
+    name: str | None,
+    account: str | None,
+    access: ChainAccess,
+    yes: bool,
+    json_: bool,
+) -> None:
     """Carry out the transfers in the escrow, all or nothing, and pay everybody out.
 
     Net positions follow from the game and the deposits; the contract checks the proof. So the
@@ -126,15 +134,15 @@ def settle(folder: Path, name: str | None, access: ChainAccess, yes: bool, json_
 
     Example: fairround settle ROUND --party clinic-a
     """
-    if name is None:
+    if name is None and account is None:
         carry_out_stage("settle", folder, access, json_)
         return
-    from settlement.party.desk import party_desk
+    from settlement.party.desk import address_of
     from settlement.party.settling import settle as settle_action
 
-    with party_desk(folder, name, access) as desk:
-        action = settle_action(desk)
-    agree(action, yes, json_)
+    sender = account if name is None else address_of(folder, name)
+    assert sender is not None
+    agree(settle_action(folder, access, sender), yes, json_)
 
 
 @click.command()

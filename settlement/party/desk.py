@@ -23,7 +23,15 @@ from settlement.store.terms import AgreedTerms
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["Action", "NoReward", "PartyDesk", "UnknownParty", "party_desk", "reward_file"]
+__all__ = [
+    "Action",
+    "NoReward",
+    "PartyDesk",
+    "UnknownParty",
+    "address_of",
+    "party_desk",
+    "reward_file",
+]
 
 
 class UnknownParty(SettlementError):
@@ -88,7 +96,7 @@ class PartyDesk:
 
     def most_gas_in_words(self, gas: int) -> str:
         """What a transaction can cost at most, by the party's own cap on fees."""
-        most_wei = gas * self.access.settings.max_fee_gwei * 10**9
+        most_wei = gas * self.access.max_fee_wei
         return f"Gas costs you {ether_in_words(most_wei)} at most."
 
 
@@ -120,6 +128,19 @@ def _seat_of(terms: AgreedTerms, path: Path, name: str) -> int:
             f"No party {name!r} in {path}; expected one of: {', '.join(terms.party_names)}."
         )
     return terms.party_names.index(name)
+
+
+def address_of(path: Path, name: str) -> str:
+    """Account of a party of a round that was opened.
+
+    Raises
+    ------
+    UnknownParty
+    """
+    folder = RoundFolder(path)
+    folder.require_config()
+    terms = AgreedTerms.read(folder)
+    return terms.addresses[_seat_of(terms, path, name)]
 
 
 def reward_file(path: Path, name: str) -> Path:

@@ -139,7 +139,7 @@ class BareDesk:
         ------
         RoundStillOpen
         """
-        most_wei = gas_limits.CALL * self.access.settings.max_fee_gwei * 10**9
+        most_wei = gas_limits.CALL * self.access.max_fee_wei
         return _withdraw(
             self.chain,
             self.escrow,

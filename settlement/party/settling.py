@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from settlement.config.reading import party_account
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
 from settlement.escrow.signing import sign_typed_data, typed_data_in_words
@@ -12,12 +12,21 @@ from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
 from settlement.party.consent import check_consent
 from settlement.party.desk import Action, PartyDesk
-from settlement.round.funding import final_deposits
+from settlement.round.access import ChainAccess
+from settlement.round.funding import checked_escrow, final_deposits
 from settlement.round.plan import RoundPlan, plan_of
 from settlement.round.round import Round
 from settlement.round.signatures import checked_signature, write_signature
-from settlement.round.words import moment_in_words
-from settlement.store.documents import GameDocument
+from settlement.round.words import (
+    Asset,
+    asset_of,
+    chain_in_words,
+    ether_in_words,
+    moment_in_words,
+)
+from settlement.store.documents import GameDocument, OpenedRound
+from settlement.store.folder import RoundFolder
+from settlement.store.terms import AgreedTerms
 
 __all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
 
@@ -95,30 +104,40 @@ def revoke(desk: PartyDesk) -> Action:
     return Action("\n".join(lines), carry_out)
 
 
-def settle(desk: PartyDesk) -> Action:
+def settle(path: Path, access: ChainAccess, account: str) -> Action:
     """Carry out what follows from game and deposits, in anybody's place, and pay everybody out.
 
-    The action opens the round's folder and chain again, so the desk must be left before.
+    Parameters
+    ----------
+    account
+        Address that pays for the gas: a party's, or anybody's.
 
     Raises
     ------
     FundingOpen, RoundAbandoned
     """
-    check_consent(desk.folder, desk.terms)
-    planned = _plan_now(desk)
-    gas = gas_limits.proof(len(desk.terms.parties))
+    folder = RoundFolder(path)
+    folder.require_config()
+    terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
+    check_consent(folder, terms)
+    with folder.lock(), access.open(folder, terms) as chain:
+        escrow = checked_escrow(chain, terms, opened)
+        deposits = final_deposits(chain, terms, opened)
+        game = GameDocument.read(folder)
+        plan = plan_of(escrow, terms, opened.round_id, game, deposits).plan
+        asset = asset_of(chain, terms.asset, terms.unit_scale)
+    most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
+    where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
     lines = [
-        desk.where,
+        f'On {chain_in_words(terms.chain_id)}, {where} ("{terms.round}"), with {account}:',
         "  You carry out what follows from the game and the locked deposits:",
-        *_plan_in_words(desk, planned.plan),
-    ]
-    lines += [
+        *_transfers_in_words(terms, asset, plan),
         "  Whoever has named an address for it is paid out at once.",
-        f"  {desk.most_gas_in_words(gas)}",
+        f"  Gas costs you {ether_in_words(most_wei)} at most.",
     ]
 
     def carry_out() -> tuple[dict[str, Any], str]:
-        round_ = Round(desk.folder.path, desk.access, sender=party_account(desk.party))
+        round_ = Round(path, access, sender=account)
         round_.carry_out("allocate")
         round_.carry_out("settle")
         result = round_.result("settle")
@@ -129,18 +148,21 @@ def settle(desk: PartyDesk) -> Action:
 
 def _plan_in_words(desk: PartyDesk, plan: SettlementPlan) -> list[str]:
     """What a plan means for the party, and every transfer."""
-    names = desk.terms.party_names
-    own = net_positions_of(plan.transfers, len(names))[desk.party].amount_units
+    own = net_positions_of(plan.transfers, len(desk.terms.parties))[desk.party].amount_units
     verb = "receive" if own >= 0 else "pay"
-    transfers = [
-        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
-        f"{desk.asset.in_words(transfer.amount_units)}."
-        for transfer in plan.transfers
-    ]
     return [
         f"  Net you {verb} {desk.asset.in_words(abs(own))}.",
-        *(transfers or ["    Nobody pays anybody anything."]),
+        *_transfers_in_words(desk.terms, desk.asset, plan),
     ]
+
+
+def _transfers_in_words(terms: AgreedTerms, asset: Asset, plan: SettlementPlan) -> list[str]:
+    names = terms.party_names
+    return [
+        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
+        f"{asset.in_words(transfer.amount_units)}."
+        for transfer in plan.transfers
+    ] or ["    Nobody pays anybody anything."]
 
 
 def _plan_now(desk: PartyDesk) -> RoundPlan:

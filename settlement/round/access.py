@@ -21,10 +21,17 @@ from settlement.escrow.deployment import genesis_codes
 from settlement.store.folder import RoundFolder
 from settlement.store.terms import AgreedTerms
 
-__all__ = ["SENDER", "ChainAccess"]
+__all__ = ["SENDER", "ChainAccess", "sender_name"]
 
 SENDER = "sender"
 """Name of an account that has no seat in a round, but pays for what anybody may send."""
+
+
+def sender_name(terms: AgreedTerms, address: str | None) -> str:
+    """Name in a round's chain of the account with an address; of the operator's for None."""
+    seats = {terms.operator.lower(): OPERATOR}
+    seats |= {party.lower(): party_account(k) for k, party in enumerate(terms.addresses)}
+    return OPERATOR if address is None else seats.get(address.lower(), SENDER)
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,11 @@ class ChainAccess:
     def settings(self) -> Settings:
         """The user's own settings."""
         return self.read_own_settings()
+
+    @property
+    def max_fee_wei(self) -> int:
+        """The most that a unit of gas may cost the user."""
+        return self.settings.max_fee_gwei * GWEI
 
     def begin(self, folder: RoundFolder, config: RoundConfig) -> Chain:
         """The chain that a round is to be opened on; a simulated one is started in the folder."""
@@ -119,7 +131,7 @@ class ChainAccess:
             provider=self._endpoint(f"chain {chain_id}"),
             chain_id=chain_id,
             confirmations=settings.confirmations,
-            max_fee_wei=settings.max_fee_gwei * GWEI,
+            max_fee_wei=self.max_fee_wei,
             priority_fee_wei=settings.priority_fee_gwei * GWEI,
             keystore=Path(settings.keystore),
             addresses=dict(named),

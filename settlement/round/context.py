@@ -6,14 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from settlement.cache import cache_folder
 from settlement.chain.chain import Chain
-from settlement.config.reading import OPERATOR, RoundConfig, read_config
-from settlement.round.access import ChainAccess
+from settlement.config.reading import RoundConfig, read_config
+from settlement.round.access import ChainAccess, sender_name
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
 from settlement.store.terms import AgreedTerms
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 __all__ = [
     "Progress",
@@ -30,14 +34,14 @@ class RoundContext:
     """One round in the works: its folder, the way to its chain, whom to tell.
 
     Only `train`, `open` and `reward` read the configuration; what comes after `open` follows from
-    public files, so that anybody can carry it out. ``sender`` is the name of the account that pays
-    for what is sent.
+    public files, so that anybody can carry it out. ``sender`` is the address of the account that
+    pays for what is sent; None: the operator's.
     """
 
     folder: RoundFolder
     access: ChainAccess
     progress: Progress
-    sender: str = OPERATOR
+    sender: str | None = None
 
     @cached_property
     def config(self) -> RoundConfig:
@@ -56,7 +60,11 @@ class RoundContext:
 
     def open_chain(self, *, read_only: bool = False) -> Chain:
         """The chain of a round that was opened, to be used as a context manager."""
-        return self.access.open(self.folder, self.terms, read_only=read_only)
+        return self.access.open(self.folder, self.terms, sender=self.sender, read_only=read_only)
+
+    def sending_account(self, chain: Chain) -> LocalAccount:
+        """The account that pays for what is sent."""
+        return chain.account(sender_name(self.terms, self.sender))
 
 
 def model_cache() -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from settlement.chain.journal import JOURNAL_NAME, read_journal
-from settlement.config.reading import OPERATOR
 from settlement.naming import parties_named
 from settlement.report import REPORT_JSON, REPORT_TEXT
 from settlement.round.access import ChainAccess
@@ -53,7 +52,7 @@ class Round:
         folder: Path,
         access: ChainAccess,
         progress: Progress = lambda stage, done, total: None,
-        sender: str = OPERATOR,
+        sender: str | None = None,
     ) -> None:
         self.folder = RoundFolder(folder)
         self.folder.require_config()

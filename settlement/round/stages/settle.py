@@ -74,7 +74,7 @@ def _settle_on_chain(
 
 
 def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: RoundPlan) -> None:
-    terms, sender = context.terms, chain.account(context.sender)
+    terms, sender = context.terms, context.sending_account(chain)
     if terms.settlement == "proof":
         escrow.settle_by_proof(planned.plan, planned.proof, sender)
         return
@@ -104,7 +104,7 @@ def _pay_out(
     ]
     for k in range(0, len(due), PAYOUT_BATCH):
         batch = due[k : k + PAYOUT_BATCH]
-        escrow.pay_out(round_id, batch, chain.account(context.sender))
+        escrow.pay_out(round_id, batch, context.sending_account(chain))
 
 
 def _document(
