@@ -52,12 +52,12 @@ class Asset:
         --------
         >>> Asset(ETHER, "ether", 18, 10**12).in_words(200_000)
         '0.2 ether (200,000 base units)'
-        >>> Asset("0x" + "12" * 20, "the token 0x1212", None, 1).in_words(5)
-        '5 of the smallest units of the token 0x1212 (5 base units)'
+        >>> Asset("0x" + "12" * 20, "of the token 0x1212", None, 1).in_words(5)
+        '5 smallest units of the token 0x1212 (5 base units)'
         """
         smallest = units * self.unit_scale
         if self.decimals is None:
-            whole = f"{smallest:,} of the smallest units of {self.symbol}"
+            whole = f"{smallest:,} smallest units {self.symbol}"
         else:
             whole = f"{_shifted(smallest, self.decimals)} {self.symbol}"
         return f"{whole} ({units:,} base units)"
