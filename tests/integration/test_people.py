@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from eth_account import Account
+from eth_utils.address import to_checksum_address
 
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.deployment import escrow_address
@@ -472,3 +473,45 @@ def test_a_person_without_the_key_can_do_nothing_for_a_party(village):
     refused = b("deposit", b.round, "--party", "a", "--budget", "0.2", "--yes", code=1)
     assert "No key of" in refused
     assert isinstance(b, Person)
+
+
+def token_of(village, funded):
+    """A token on the node, and so many of its smallest units for each of its holders."""
+    made = artifact("mocks/Token")
+    receipt = sent(village, village.operator, None, made.bytecode + bytes(32))
+    token, interface = receipt["contractAddress"], Interface(made.abi)
+    for person in funded:
+        mint = interface.encode("mint", person.address, 10**24)
+        sent(village, village.operator, token, mint)
+
+    def balance(address):
+        data = "0x" + interface.encode("balanceOf", address).hex()
+        return int(village.node.ask("eth_call", {"to": token, "data": data}, "latest"), 16)
+
+    return token, balance
+
+
+@pytest.mark.parametrize("settlement", ["proof", "signatures"])
+def test_a_round_in_a_token_approves_locks_settles_and_pays_out_in_it(village, settlement):
+    a, b, c, d = village.parties
+    token, balance = token_of(village, (a, b, c))
+    token = to_checksum_address(token)
+    village.open(asset=token, settlement=settlement, unit_scale=10**6)
+    words = a.words("deposit", a.round, "--party", "a", "--budget", "0.2")
+    assert "Before that you allow the escrow to take so much of the token." in words
+    assert f"200,000,000,000 smallest units of the token at {token}" in words
+    for person, budget in ((a, "0.2"), (b, "0.1"), (c, "0.3")):
+        deposit(person, budget)
+    d("close", d.round, "--party", "d", "--yes")
+    assert balance(escrow_address()) == 600_000 * 10**6
+    if settlement == "signatures":
+        for person in village.parties:
+            person("sign", person.round, "--party", person.name, "--yes")
+            village.hand(person, b) if person is not b else None
+    settled = b.json("settle", b.round, "--party", "b", "--yes")
+    nets = settled["net_positions_units"]
+    deposits = (200_000, 100_000, 300_000)
+    for person, units, net in zip((a, b, c), deposits, nets, strict=False):
+        assert balance(person.address) == 10**24 + net * 10**6, units
+    assert balance(d.address) == nets[3] * 10**6
+    assert balance(escrow_address()) == 0
