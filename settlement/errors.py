@@ -6,7 +6,18 @@ __all__ = ["BrokenInvariant", "PlanError", "SettlementError", "Waiting"]
 
 
 class SettlementError(Exception):
-    """Expected trouble in `settlement`: the command line prints it in one line and exits 1."""
+    """Expected trouble in `settlement`: the command line prints it in one line and exits 1.
+
+    ``party`` is the party that the message is about, ``coalition`` the bitmask of others that it
+    names, both None where there are none; code that knows figures only leaves names to its caller.
+    """
+
+    def __init__(
+        self, message: str, *, party: int | None = None, coalition: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.party = party
+        self.coalition = coalition
 
 
 class BrokenInvariant(SettlementError):

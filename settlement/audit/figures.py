@@ -14,6 +14,7 @@ from ml.training.recipe import Recipe
 from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
 from settlement.config.reading import read_config
+from settlement.config.terms import TERMS_FILE, AgreedTerms
 from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.round.agreement import agreement_of, terms_of_round
 from settlement.round.stages.allocate import allocation_document
@@ -26,7 +27,6 @@ from settlement.store.documents import (
     ValueDocument,
 )
 from settlement.store.folder import RoundFolder, dump_json
-from settlement.store.terms import TERMS_FILE, AgreedTerms
 
 __all__ = [
     "check_allocation",

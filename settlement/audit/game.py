@@ -14,12 +14,12 @@ import numpy as np
 from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
 from settlement.config.schema import ValuesConfig
+from settlement.config.terms import AgreedTerms
 from settlement.posting.format import VALUE_SCALE, flow_scale
 from settlement.round.game import game_document, is_exact, own_values, stored_game, value_flows
 from settlement.round.stages.train import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["FLOW_TOLERANCE", "check_agreed_game", "check_game", "check_values"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from settlement.audit.comparing import disagreement, same
 from settlement.audit.findings import AuditError
+from settlement.config.terms import AgreedTerms
 from settlement.escrow.ledger import RoundLedger
 from settlement.money.terms import net_positions_of
 from settlement.round.access import ChainAccess
@@ -18,7 +19,6 @@ from settlement.store.documents import (
     SettlementDocument,
 )
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["check_deposits", "check_opened", "check_settlement"]
 

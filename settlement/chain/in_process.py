@@ -239,8 +239,7 @@ def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
 def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
     """Refuse a spec that asks for another chain than the one that the journal began."""
     if genesis.kind != "genesis":
-        place, words = "provider", "this folder's chain is behind a JSON-RPC endpoint; name that."
-        raise ChainSpecError([(f"chain.{place}", words)])
+        raise ChainSpecError("This folder's chain is behind a JSON-RPC endpoint; name that.")
     if spec is None:
         return
     wanted: dict[str, Any] = {
@@ -252,13 +251,10 @@ def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
         "accounts": sorted(spec.accounts),
     }
     faults = [
-        (
-            f"chain.{key}",
-            f"asked for {value}; this chain was started with {genesis[key]}. Keep the settings "
-            "that it was started with, or start another folder.",
-        )
+        f"{key}: asked for {value}; this chain was started with {genesis[key]}. Keep the settings "
+        "that it was started with, or start another folder."
         for key, value in wanted.items()
         if value is not None and genesis[key] != value
     ]
     if faults:
-        raise ChainSpecError(faults)
+        raise ChainSpecError("\n".join(faults))

@@ -48,7 +48,7 @@ class JsonRpcChain(Chain):
     ) -> None:
         super().__init__(journal)
         self._spec = spec
-        self._keys = KeyRing(spec.accounts, spec.keystore, spec.addresses, ask_password)
+        self._keys = KeyRing(spec.addresses, spec.keystore, ask_password)
         self._rpc = RpcClient(
             endpoint_address(spec.provider),
             spec.reply_timeout_s,
@@ -89,9 +89,7 @@ class JsonRpcChain(Chain):
     def _check_endpoint(self, endpoint: Entry) -> None:
         """Test networks share chain ids; their first blocks differ."""
         if endpoint.kind != "endpoint":
-            raise ChainSpecError(
-                [("chain.provider", "this folder's chain is in-process; keep it or start another.")]
-            )
+            raise ChainSpecError("This folder's chain is in-process; keep it or start another.")
         found = {"chain_id": self.chain_id, "genesis_hash": self._block("0x0")["hash"]}
         for key, value in found.items():
             if endpoint[key] != value:

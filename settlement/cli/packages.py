@@ -27,8 +27,8 @@ def pack(folder: Path, receiver: str | None, public: bool, out: Path | None, jso
 
     Example: fairround pack ROUND --for clinic-a
     """
+    from settlement.party.packages import pack as write_package
     from settlement.store.folder import RoundFolder
-    from settlement.store.packing import pack as write_package
 
     if public == (receiver is not None):
         raise click.UsageError("Give either --for NAME or --public.")
@@ -59,8 +59,8 @@ def collect(folder: Path, packages: tuple[Path, ...], json_: bool) -> None:
 
     Example: fairround collect ROUND round-clinic-a.zip
     """
+    from settlement.party.packages import collect as unpack
     from settlement.store.folder import RoundFolder
-    from settlement.store.packing import collect as unpack
 
     fresh = {str(package): unpack(RoundFolder(folder), package) for package in packages}
     if json_:

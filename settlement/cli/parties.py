@@ -93,9 +93,9 @@ def deposit(
 
     Example: fairround deposit ROUND --party clinic-a --budget 0.2
     """
+    from settlement.config.schema import parse_budget
     from settlement.party.desk import party_desk
     from settlement.party.funding import deposit as deposit_action
-    from settlement.round.funding import parse_budget
 
     wanted = parse_budget(budget)
     with party_desk(folder, name, access) as desk:

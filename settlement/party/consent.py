@@ -13,9 +13,9 @@ from pathlib import Path
 
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_agreed_game
+from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.store.folder import CONFIG, RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["PUBLIC_STAGES", "check_consent", "keep_copy", "kept_copies"]
 

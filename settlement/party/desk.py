@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from settlement.chain.chain import Chain
 from settlement.config.reading import party_account
+from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow.client import EscrowClient
+from settlement.party.packages import received_reward
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow
 from settlement.round.words import Asset, asset_of, chain_in_words, ether_in_words
 from settlement.store.documents import OpenedRound, RewardDocument
 from settlement.store.folder import RoundFolder
-from settlement.store.packing import received_reward
-from settlement.store.terms import AgreedTerms
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

@@ -6,6 +6,7 @@ from typing import Any
 
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
+from settlement.escrow.client import NOBODY
 from settlement.escrow.events import ETHER
 from settlement.party.consent import check_consent, keep_copy
 from settlement.party.desk import Action, PartyDesk
@@ -76,7 +77,7 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
             account,
             units,
             bytes.fromhex(desk.opened.agreement),
-            payout=payout,
+            payout=payout or NOBODY,
             last=last,
         )
         told = (
@@ -107,7 +108,9 @@ def close(desk: PartyDesk, payout: str | None) -> Action:
 
     def carry_out() -> tuple[dict[str, Any], str]:
         agreement = bytes.fromhex(desk.opened.agreement)
-        desk.escrow.close(desk.opened.round_id, desk.party, desk.account, agreement, payout=payout)
+        desk.escrow.close(
+            desk.opened.round_id, desk.party, desk.account, agreement, payout=payout or NOBODY
+        )
         return {"party": desk.name, "closed": True}, f"{desk.name} is done depositing"
 
     return Action("\n".join(line for line in lines if line), carry_out)

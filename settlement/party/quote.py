@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from settlement.config.schema import parse_budget
 from settlement.party.desk import PartyDesk
 from settlement.report.tables import text_table
-from settlement.round.funding import budget_in_units, parse_budget
+from settlement.round.funding import budget_in_units
 from settlement.round.game import cost_units, stored_game
 from settlement.round.stages.allocate import allocation_document
 from settlement.round.words import Asset

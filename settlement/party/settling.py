@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
 from settlement.escrow.signing import sign_typed_data, typed_data_in_words
@@ -26,7 +27,6 @@ from settlement.round.words import (
 )
 from settlement.store.documents import GameDocument, OpenedRound
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
 

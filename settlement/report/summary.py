@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+from settlement.config.terms import AgreedTerms
 from settlement.report.tables import text_table
 from settlement.store.documents import (
     AllocationDocument,
@@ -14,7 +15,6 @@ from settlement.store.documents import (
     ValueDocument,
 )
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
 

@@ -7,7 +7,7 @@ them ever comes from the folder of a round.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from settlement.chain.opening import open_chain
 from settlement.chain.spec import GWEI, SIMULATED_CHAIN_ID, ChainSpec
 from settlement.config.reading import OPERATOR, RoundConfig, party_account
 from settlement.config.settings import Settings, SettingsError, settings_path
+from settlement.config.terms import AgreedTerms
 from settlement.escrow.deployment import genesis_codes
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["SENDER", "ChainAccess", "sender_name"]
 
@@ -62,10 +62,10 @@ class ChainAccess:
 
     def begin(self, folder: RoundFolder, config: RoundConfig) -> Chain:
         """The chain that a round is to be opened on; a simulated one is started in the folder."""
-        simulated = config.chain.chain_id is None
+        simulated = config.chain.simulated
         spec = config.chain_spec(None if simulated else self.settings)
         if simulated:
-            spec = replace(spec, codes=genesis_codes())
+            spec = spec.model_copy(update={"codes": genesis_codes()})
         return open_chain(folder.chain_path, spec, ask_password=self.ask_password)
 
     def open(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from settlement.config.reading import RoundConfig
-from settlement.escrow.events import RoundTerms
+from settlement.config.terms import AgreedParty, AgreedTerms, Basis, Sampling
+from settlement.escrow.events import ETHER, RoundTerms
 from settlement.store.documents import GameDocument, ValueDocument
-from settlement.store.terms import AgreedParty, AgreedTerms, Basis, Sampling
 
 __all__ = ["agreement_of", "contract_terms", "terms_of_round"]
 
@@ -74,10 +74,10 @@ def terms_of_round(
         escrow=escrow,
         operator=operator,
         parties=parties,
-        asset=chain.asset,
+        asset=chain.asset or ETHER,
         unit_scale=chain.unit_scale,
         exchange_rate=config.exchange_rate,
-        quorum_units=chain.quorum_units,
+        quorum_units=chain.quorum_units(config.exchange_rate),
         funding_deadline=funding_deadline,
         settlement_deadline=funding_deadline + chain.settlement_s,
         settlement=chain.settlement,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from settlement.cache import cache_folder
 from settlement.chain.chain import Chain
 from settlement.config.reading import RoundConfig, read_config
+from settlement.config.terms import AgreedTerms
 from settlement.round.access import ChainAccess, sender_name
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

@@ -7,17 +7,17 @@ from decimal import Decimal
 
 from settlement.chain.chain import Chain
 from settlement.chain.errors import ClockError
+from settlement.config.schema import units_of
+from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError, Waiting
 from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
-from settlement.money.bridge import deposit_units
 from settlement.posting.format import Game
 from settlement.round.agreement import contract_terms
 from settlement.round.game import cost_units
 from settlement.round.words import moment_in_words
 from settlement.store.documents import OpenedRound
-from settlement.store.terms import AgreedTerms
 
 __all__ = [
     "Budget",
@@ -26,7 +26,6 @@ __all__ = [
     "budget_in_units",
     "checked_escrow",
     "final_deposits",
-    "parse_budget",
 ]
 
 Budget = Decimal | int | None
@@ -41,29 +40,6 @@ class RoundAbandoned(SettlementError):
     """The round will not be settled: every party takes its deposit back."""
 
 
-def parse_budget(text: str) -> Budget:
-    """A budget as people write it: ``0.2``, ``300000 units``, ``unlimited``.
-
-    Raises
-    ------
-    SettlementError
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    from settlement.config.schema import Budget as Written
-
-    plain: object = text
-    try:
-        plain = Decimal(text)
-    except ArithmeticError:
-        plain = text
-    try:
-        found: Budget = TypeAdapter(Written).validate_python(plain)
-    except ValidationError as error:
-        raise SettlementError(f"Budget {text!r}: {error.errors()[0]['msg']}.") from None
-    return found
-
-
 def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) -> int:
     """Base units that a party locks for a budget.
 
@@ -76,10 +52,8 @@ def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) 
         If that is more than a deposit can hold.
     """
     if budget is None:
-        return deposit_units(Decimal(cost_units(game, party, exchange_rate)), 1)
-    if isinstance(budget, int):
-        return deposit_units(Decimal(budget), 1)
-    return deposit_units(budget, exchange_rate)
+        budget = cost_units(game, party, exchange_rate)
+    return units_of(budget, exchange_rate)
 
 
 def checked_escrow(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> EscrowClient:

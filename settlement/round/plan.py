@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant
 from settlement.escrow.client import EscrowClient
 from settlement.money.netting import net_transfers
@@ -17,7 +18,6 @@ from settlement.posting.check import Proof, prove
 from settlement.posting.format import FACTOR_ONE, VALUE_SCALE
 from settlement.round.game import stored_game
 from settlement.store.documents import AllocationDocument, GameDocument
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["RoundPlan", "check_factors", "plan_of"]
 

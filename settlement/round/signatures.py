@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 
 from ml.files import write_atomically
-from settlement.chain.errors import SignatureError, UnknownAccount
+from settlement.chain.errors import Reverted, SignatureError, UnknownAccount
 from settlement.config.reading import party_account
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.signing import sign_typed_data
+from settlement.escrow.signing import check_signature, sign_typed_data
 from settlement.escrow.typed_data import Consent
 from settlement.store.folder import RoundFolder, dump_json
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["checked_signature", "collect_signatures", "signature_path", "write_signature"]
 
 FOLDER = "signatures"
+VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and its answer for yes
 MOST_BYTES = 2_048
 """Of a signature that a contract wallet takes; one of a key has 65."""
 
@@ -51,8 +56,33 @@ def checked_signature(escrow: EscrowClient, consent: Consent, party: int, given:
         raise SignatureError(
             f"The signature has {len(signature)} bytes; expected 1 to {MOST_BYTES}."
         )
-    escrow.check_signature(consent, party, signature)
+    typed_data, address = consent.typed_data(party), consent.parties[party]
+    try:
+        check_signature(typed_data, signature, address)
+    except SignatureError:
+        if not _wallet_accepts(escrow.chain, address, typed_data, signature):
+            raise
     return signature
+
+
+def _wallet_accepts(
+    chain: Chain, address: str, typed_data: Mapping[str, Any], signature: bytes
+) -> bool:
+    """Whether an account with code takes these bytes as its signature now (ERC-1271).
+
+    What counts is what it answers in the call that settles; this is to say so early.
+    """
+    from eth_account.messages import encode_typed_data
+
+    if not chain.code(address):
+        return False
+    message = encode_typed_data(full_message=dict(typed_data))
+    digest = keccak(b"\x19" + message.version + message.header + message.body)
+    try:
+        answer = chain.call(address, VALID + encode(["bytes32", "bytes"], [digest, signature]))
+    except Reverted:
+        return False
+    return answer[:4] == VALID
 
 
 def _read_signature(
@@ -65,8 +95,6 @@ def _read_signature(
     SignatureError
         If the file is not a signature of this plan, as it is now, by this party.
     """
-    import json
-
     name = signature_path(party)
     try:
         raw = (folder.path / name).read_bytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from settlement.chain.spec import SIMULATED_CHAIN_ID
+from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
 from settlement.escrow.ledger import RoundLedger
@@ -17,7 +18,6 @@ from settlement.round.signatures import signature_path
 from settlement.round.words import asset_of, chain_in_words, moment_in_words
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import STAGES, RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["live_status", "phase_of", "status_text"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.interface import InterfaceError
 from settlement.round.access import ChainAccess
@@ -12,7 +13,6 @@ from settlement.round.funding import checked_escrow
 from settlement.round.words import printable
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["gas_of_round", "transactions_of", "transactions_text"]
 

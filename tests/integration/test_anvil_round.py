@@ -7,13 +7,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from eth_account import Account
 
 from settlement.chain import open_chain
 from settlement.chain.delivery import log_of
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import write_keystore
 from settlement.config.reading import party_account, read_config
+from settlement.config.settings import read_settings
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.interface import Interface
@@ -21,6 +21,7 @@ from settlement.round.agreement import agreed_terms, contract_terms
 from settlement.store.folder import dump_json
 from tests.integration.test_round import kill_when
 from tests.settlement.chain.anvil import (
+    ADDRESSES,
     CHAIN_ID,
     KEY_VARIABLES,
     KEYS,
@@ -43,17 +44,22 @@ def anvil():
 
 @pytest.fixture
 def on_node(fairround, tmp_path):
-    """Writes a three-party round for an endpoint; its keys are in the environment."""
+    """Writes a three-party round for an endpoint; all keys are in the environment."""
     fairround.environment |= KEY_VARIABLES
 
     def write(address, **settings):
         folder = tmp_path / "round"
         fairround("init", folder, "--template", "three-parties")
         config = folder / "round.toml"
-        lines = {"provider": json.dumps(address), "chain_id": CHAIN_ID} | settings
+        fairround.environment["FAIRROUND_ENDPOINT"] = address
+        operator = json.dumps(ADDRESSES["operator"])
+        lines = {"chain_id": CHAIN_ID, "operator": operator} | settings
         chain = "\n".join(f"{key} = {value}" for key, value in lines.items())
         text, changes = re.subn(r'provider = "in-process".*', chain, config.read_text())
         assert changes == 1
+        for party, name in enumerate("abc"):
+            account = f'address = "{ADDRESSES[f"party/{party}"]}"'
+            text = text.replace(f'name = "{name}"', f'name = "{name}"\n{account}')
         config.write_text(text)
         return folder
 
@@ -139,9 +145,10 @@ def test_keys_come_from_encrypted_files_and_a_wrong_password_sends_nothing(
 ):
     for variable in KEY_VARIABLES:
         fairround.environment.pop(variable)
-    folder = on_node(anvil.address, keystore='"keys"')
-    for name, key in KEYS.items():
-        write_keystore(folder / "keys", name, bytes.fromhex(key), "right", iterations=2)
+    folder = on_node(anvil.address)
+    keystore = tmp_path / "config" / "fairround" / "keys"
+    for number, key in enumerate(KEYS.values()):
+        write_keystore(keystore, f"key-{number}", bytes.fromhex(key), "right", iterations=2)
     before = anvil.head()
     fairround.environment["FAIRROUND_PASSWORD"] = "wrong"
     assert "the password is wrong; nothing was signed" in fairround("run", folder, code=1).replace(
@@ -157,8 +164,8 @@ def test_keys_come_from_encrypted_files_and_a_wrong_password_sends_nothing(
     ("settings", "words"),
     [
         ({"chain_id": 1}, "serves chain 31337; the round is for chain 1"),
-        ({"provider": '"carrier pigeon"'}, "carrier pigeon"),
-        ({"confirmations": 0}, "confirmations"),
+        ({"provider": '"http://127.0.0.1:8545"'}, "expected 'in-process'"),
+        ({"confirmations": 1}, "confirmations: unknown key"),
     ],
 )
 def test_wrong_chain_is_refused_before_anything_is_sent(fairround, on_node, anvil, settings, words):
@@ -174,12 +181,6 @@ def test_parties_deposit_sign_and_withdraw_with_their_own_keys_in_copies_of_the_
 ):
     folder = on_node(anvil.address)
     keys = {name: fairround.environment.pop(name) for name in KEY_VARIABLES if "PARTY" in name}
-    config = folder / "round.toml"
-    text = config.read_text()
-    for party, name in enumerate("abc"):
-        address = Account.from_key(KEYS[f"party/{party}"]).address
-        text = text.replace(f'name = "{name}"', f'name = "{name}"\naddress = "{address}"')
-    config.write_text(text)
     assert "waits for deposits of a (200000 base units), b" in fairround("open", folder, code=1)
 
     def alone(party, verb, *options):
@@ -219,7 +220,8 @@ def test_party_refuses_a_round_that_its_operator_opened_otherwise_under_the_agre
     config = read_config(folder / "round.toml")
     for variable, key in KEY_VARIABLES.items():
         monkeypatch.setenv(variable, key)
-    with open_chain(folder / "chain", config.chain_spec()) as chain:
+    spec = config.chain_spec(read_settings(endpoint=anvil.address))
+    with open_chain(folder / "chain", spec) as chain:
         operator = chain.account("operator")
         escrow = EscrowClient.deploy(chain, operator)
         addresses = [chain.address(party_account(party)) for party in range(len(config.parties))]
@@ -229,5 +231,5 @@ def test_party_refuses_a_round_that_its_operator_opened_otherwise_under_the_agre
         escrow.open_round(operator, replace(terms, unit_scale=1_000 * terms.unit_scale), addresses)
     refusal = fairround("deposit", folder, "--party", "a", code=1).replace("\n", " ")
     assert f"unit_scale is {1_000 * terms.unit_scale}; expected {terms.unit_scale}" in refusal
-    with open_chain(folder / "chain", config.chain_spec(), read_only=True) as chain:
+    with open_chain(folder / "chain", spec, read_only=True) as chain:
         assert chain.labels() == ("deploy/judge", "deploy", f"open/{terms_hash.hex()[:16]}")

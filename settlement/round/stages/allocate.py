@@ -15,6 +15,7 @@ from ml.game import (
     allocate_flows,
     allocate_seeds,
 )
+from settlement.config.terms import AgreedTerms
 from settlement.money.bridge import budgets_of_deposits
 from settlement.round.context import RoundContext
 from settlement.round.funding import final_deposits
@@ -26,7 +27,6 @@ from settlement.round.game import (
     value_flows,
 )
 from settlement.store.documents import AllocationDocument, GameDocument, ValueDocument
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["allocation_document", "carry_out"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from settlement.chain.chain import Chain
 from settlement.chain.errors import UnknownAccount
 from settlement.config.reading import OPERATOR, party_account
+from settlement.config.terms import TERMS_FILE, AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.sources import deployment_facts, standard_json
 from settlement.posting.format import Game
@@ -21,7 +22,6 @@ from settlement.round.funding import budget_in_units
 from settlement.round.game import stored_game
 from settlement.store.documents import GameDocument, OpenedRound, ValueDocument
 from settlement.store.folder import dump_json, sha256_of
-from settlement.store.terms import TERMS_FILE, AgreedTerms
 
 __all__ = ["carry_out"]
 

@@ -22,8 +22,6 @@ from settlement.store.documents import AllocationDocument, GameDocument, Settlem
 
 __all__ = ["SignaturesMissing", "carry_out"]
 
-PAYOUT_BATCH = 100
-
 
 class SignaturesMissing(Waiting):
     """A plan that not every party has signed cannot be settled yet."""
@@ -76,7 +74,7 @@ def _settle_on_chain(
 def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: RoundPlan) -> None:
     terms, sender = context.terms, context.sending_account(chain)
     if terms.settlement == "proof":
-        escrow.settle_by_proof(planned.plan, planned.proof, sender)
+        escrow.settle_by_proof(planned.plan, sender, planned.proof)
         return
     consent = escrow.consent(planned.plan)
     found = collect_signatures(context.folder, chain, escrow, consent, terms.party_names)
@@ -102,9 +100,8 @@ def _pay_out(
         for party, units in enumerate(ledger.claims_units)
         if units and escrow.seat(round_id, party).payout is not None
     ]
-    for k in range(0, len(due), PAYOUT_BATCH):
-        batch = due[k : k + PAYOUT_BATCH]
-        escrow.pay_out(round_id, batch, context.sending_account(chain))
+    if due:
+        escrow.pay_out(round_id, context.sending_account(chain), due)
 
 
 def _document(

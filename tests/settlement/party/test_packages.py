@@ -4,9 +4,9 @@ import zipfile
 
 import pytest
 
+from settlement.party.packages import PackageRefused, collect, pack, received_reward
 from settlement.store.folder import RoundFolder, dump_json, sha256_of
-from settlement.store.packing import PackageRefused, collect, pack, received_reward
-from tests.settlement.store.test_terms import TERMS
+from tests.settlement.config.test_terms import TERMS
 
 
 @pytest.fixture

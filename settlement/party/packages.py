@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ml.files import write_atomically
+from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.store.documents import RewardDocument
 from settlement.store.folder import CONFIG, STAGES, RoundFolder, dump_json
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["OPERATOR_PACKAGE", "PackageRefused", "collect", "pack", "received_reward"]
 

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
+from settlement.config.terms import AgreedTerms, Basis, TermsUnreadable
 from settlement.escrow.events import ETHER
 from settlement.store.folder import dump_json
-from settlement.store.terms import AgreedTerms, Basis, TermsUnreadable
 
 HASH = "ab" * 32
 TERMS = {
