@@ -19,11 +19,10 @@ from settlement.audit.figures import (
 from settlement.audit.findings import Finding
 from settlement.audit.game import check_game, check_values
 from settlement.audit.money import check_deposits, check_opened, check_settlement
-from settlement.chain.journal import JOURNAL_NAME
 from settlement.config.reading import read_config
 from settlement.errors import SettlementError
 from settlement.round.access import ChainAccess
-from settlement.store.documents import ValueDocument
+from settlement.store.documents import SettlementDocument, ValueDocument
 from settlement.store.folder import STAGES, RoundFolder
 
 __all__ = ["audit_round", "left_out"]
@@ -71,9 +70,10 @@ def _checks(
             ("allocation", partial(check_allocation, folder)),
         ]
     if stage == "settle":
-        journal = [("journal", partial(check_journal, folder))]
-        kept = (folder.chain_path / JOURNAL_NAME).exists()
-        return [*(journal * kept), ("settlement", partial(check_settlement, folder, access))]
+        return [
+            ("journal", partial(check_journal, folder)),
+            ("settlement", partial(check_settlement, folder, access)),
+        ]
     if stage == "reward":
         return [("model rewards", partial(check_rewards, folder))]
     return [("report", partial(check_report, folder))]
@@ -90,7 +90,7 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
     told = []
     if missing := [stage for stage in STAGES if not folder.has(stage)]:
         told.append(f"what is still to come: {', '.join(missing)}")
-    if folder.has("settle") and not (folder.chain_path / JOURNAL_NAME).exists():
+    if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
     if values.source != "given" and not retrained:

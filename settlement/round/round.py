@@ -87,9 +87,9 @@ class Round:
             self.folder.stage(stage)  # still what was sealed
             # What these two did stands in the journal, if they were carried out from here.
             path = self.folder.chain_path / JOURNAL_NAME
-            if path.exists() and stage == "open":
+            if stage == "open" and path.exists():
                 read_journal(path)
-            elif path.exists() and stage == "settle":
+            elif stage == "settle":
                 SettlementDocument.read(self.folder).settled_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.

@@ -194,20 +194,26 @@ class SettlementDocument(Document):
     withdrawn_units: list[int]
     claims_units: list[int]  # what is still in the escrow
     gas: dict[str, int]  # by what the transaction did, of the whole round, whoever sent it
+    journal_start: str  # digest of its first line, by which the journal of this folder is told
     journal_lines: int  # when the round was settled; a party may add its withdrawal later
     journal_digest: str  # running digest at the last of them
 
-    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...]:
+    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...] | None:
         """What the round's journal held when it was settled; it must still begin with that.
 
-        The running digest of a journal does not show that lines at its end are lost.
+        The running digest of a journal does not show that lines at its end are lost. None if the
+        folder has no journal, or one of somebody who did not settle the round.
 
         Raises
         ------
         JournalFault
         """
         path = folder.chain_path / JOURNAL_NAME
+        if not path.exists():
+            return None
         entries = read_journal(path).entries
+        if entries and entries[0].digest != self.journal_start:
+            return None
         settled = f"the round was settled with {self.journal_lines} lines"
         if len(entries) < self.journal_lines:
             raise JournalFault(path, len(entries), f"it ends here; {settled}. Restore the file.")

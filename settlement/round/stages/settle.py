@@ -128,6 +128,7 @@ def _document(
         withdrawn_units=list(ledger.withdrawn_units),
         claims_units=list(ledger.claims_units),
         gas=gas_of_round(escrow, round_id),
+        journal_start=chain.journal.entries[0].digest,
         journal_lines=len(chain.journal.entries),
         journal_digest=chain.journal.digest,
     )
