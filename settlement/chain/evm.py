@@ -58,15 +58,15 @@ class Evm:
         codes: Mapping[str, bytes],
     ) -> None:
         account = {"balance": balance_wei, "nonce": 0, "code": b"", "storage": {}}
-        contracts = {
-            _canonical(address): {"balance": 0, "nonce": 1, "code": code, "storage": {}}
-            for address, code in codes.items()
-        }
+        contract = {"balance": 0, "nonce": 1, "storage": {}}
         self.backend = PyEVMBackend(
             genesis_parameters=get_default_genesis_params(
                 {"timestamp": timestamp, "gas_limit": block_gas_limit}
             ),
-            genesis_state={_canonical(address): account for address in funded} | contracts,
+            genesis_state={
+                **{_canonical(address): account for address in funded},
+                **{_canonical(place): {**contract, "code": code} for place, code in codes.items()},
+            },
             vm_configuration=((0, PragueVM),),
         )
         self._chain = self.backend.chain

@@ -232,8 +232,12 @@ def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
         "block_gas_limit": spec.block_gas_limit,
         "balance_wei": str(spec.balance_wei),
         "accounts": sorted(spec.accounts),
-        "codes": {place: code.hex() for place, code in spec.codes.items()},
+        "codes": _codes(spec),
     }
+
+
+def _codes(spec: ChainSpec) -> dict[str, str]:
+    return {address: spec.codes[address].hex() for address in sorted(spec.codes)}
 
 
 def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
@@ -256,5 +260,8 @@ def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
         for key, value in wanted.items()
         if value is not None and genesis[key] != value
     ]
+    if genesis["codes"] != _codes(spec):
+        found = ", ".join(genesis["codes"]) or "none"
+        faults.append(f"codes: asked for other contracts than it was started with, {found}.")
     if faults:
         raise ChainSpecError("\n".join(faults))
