@@ -77,8 +77,21 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
 
 
 def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:
-    """The typed data (EIP-712) for a wallet elsewhere, after all checks that `sign` makes."""
-    return _consent(desk).typed_data(desk.party)
+    """The typed data (EIP-712) for a wallet elsewhere, after all checks that `sign` makes.
+
+    As ``eth_signTypedData_v4`` takes it in JSON: bytes in hexadecimal, and whole numbers as text,
+    for amounts of wei are beyond what every reader of JSON keeps exact.
+    """
+    plain: dict[str, Any] = _for_json(_consent(desk).typed_data(desk.party))
+    return plain
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _for_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_for_json(item) for item in value]
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def _consent(desk: PartyDesk) -> Consent:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import pytest
 from eth_account import Account
@@ -120,7 +121,7 @@ def wallet_of(village, owner):
     made = artifact("mocks/Wallet")
     creation = made.bytecode + bytes(12) + bytes.fromhex(owner.address[2:]) + bytes(32)
     receipt = sent(village, owner, None, creation)
-    return receipt["contractAddress"], Interface(made.abi)
+    return to_checksum_address(receipt["contractAddress"]), Interface(made.abi)
 
 
 def sent(village, person, to, data, value_wei=0):
@@ -138,7 +139,8 @@ def sent(village, person, to, data, value_wei=0):
     }
     signed = Account.sign_transaction(transaction, key)
     hash_ = node.ask("eth_sendRawTransaction", "0x" + signed.raw_transaction.hex())
-    receipt = node.ask("eth_getTransactionReceipt", hash_)
+    while (receipt := node.ask("eth_getTransactionReceipt", hash_)) is None:
+        time.sleep(0.01)
     assert receipt["status"] == "0x1", receipt
     return receipt
 
@@ -174,7 +176,9 @@ def delegated(village, person, code_address):
         "authorizationList": [authorization],
     }
     signed = Account.sign_transaction(transaction, KEYS[person.name])
-    node.ask("eth_sendRawTransaction", "0x" + signed.raw_transaction.hex())
+    hash_ = node.ask("eth_sendRawTransaction", "0x" + signed.raw_transaction.hex())
+    while node.ask("eth_getTransactionReceipt", hash_) is None:
+        time.sleep(0.01)
     code = node.ask("eth_getCode", person.address, "latest")
     assert code.startswith("0xef0100")
 
@@ -234,11 +238,25 @@ def test_by_signatures_with_a_wallet_a_delegated_account_one_that_revokes_and_on
 
 
 def for_signing(typed):
-    """JSON to what eth_account takes: bytes32 as bytes."""
-    message = dict(typed["message"])
-    for name in ("agreement", "game_hash", "deposits_hash"):
-        message[name] = bytes.fromhex(message[name][2:])
-    return typed | {"message": message}
+    """What a wallet makes of the JSON: bytes and whole numbers by the declared types."""
+    types = typed["types"]
+
+    def read(kind, value):
+        if kind.endswith("[]"):
+            return [read(kind[:-2], item) for item in value]
+        if kind in types:
+            return {
+                field["name"]: read(field["type"], value[field["name"]]) for field in types[kind]
+            }
+        if kind == "bytes32":
+            return bytes.fromhex(value[2:])
+        return int(value) if kind.startswith("uint") else value
+
+    domain, message = typed["domain"], typed["message"]
+    return typed | {
+        "domain": read("EIP712Domain", domain),
+        "message": read(typed["primaryType"], message),
+    }
 
 
 def settled_folder(village, giver, taker):
@@ -395,7 +413,7 @@ def test_attack_terms_that_are_not_the_rounds_on_the_chain(village):
 
 
 def test_attack_an_endpoint_that_says_the_escrow_is_elsewhere(village):
-    """The terms name another contract, and a proxy would answer for it: its address gives it away."""
+    """The terms name a contract that a proxy would answer for: its address gives it away."""
     village.open()
     a = village["a"]
     impostor = "0x" + "12" * 20
@@ -471,7 +489,7 @@ def token_of(village, funded):
     """A token on the node, and so many of its smallest units for each of its holders."""
     made = artifact("mocks/Token")
     receipt = sent(village, village.operator, None, made.bytecode + bytes(32))
-    token, interface = receipt["contractAddress"], Interface(made.abi)
+    token, interface = to_checksum_address(receipt["contractAddress"]), Interface(made.abi)
     for person in funded:
         mint = interface.encode("mint", person.address, 10**24)
         sent(village, village.operator, token, mint)
@@ -487,7 +505,6 @@ def token_of(village, funded):
 def test_a_round_in_a_token_approves_locks_settles_and_pays_out_in_it(village, settlement):
     a, b, c, d = village.parties
     token, balance = token_of(village, (a, b, c))
-    token = to_checksum_address(token)
     village.open(asset=token, settlement=settlement, unit_scale=10**6)
     words = a.words("deposit", a.round, "--party", "a", "--budget", "0.2")
     assert "Before that you allow the escrow to take so much of the token." in words
