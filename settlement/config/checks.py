@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml.datasets.spec import PARTY_KEYS, data_faults
 from ml.errors import Fault, ValueTableError
+from ml.game.words import COVER_KINDS
 from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS
@@ -54,7 +55,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
         faults.append(Fault("data", message))
     else:
         faults += data_faults(file.data, file.party, base)
-    if estimate and file.round.monotone not in ("refuse", "keep"):
+    if estimate and file.round.monotone in COVER_KINDS:
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))
     return faults

@@ -10,22 +10,48 @@ from typing import Any
 from settlement.config.schema import ConfigFile
 from settlement.config.settings import Settings, environment_name
 
-__all__ = ["json_schema", "round_keys", "settings_keys"]
+__all__ = ["keys_page", "schema_text"]
 
+PAGE = """# Every key of `round.toml`, and every setting
+
+Written by `scripts/update_keys.py` from the models that check the keys. Unknown keys are faults.
+
+## `round.toml`: what everybody agrees on
+
+{round_keys}
+## Settings: what is yours
+
+A flag of the command counts first (`--max-fee-gwei 20`; `--allow-module NAME` for
+`allowed_modules`), then the variable, then `~/.config/fairround/config.toml` (in
+`$XDG_CONFIG_HOME`, if that is set).
+
+{settings_keys}
+Keys of accounts are encrypted files of the keystore, found by the account's address. Their
+passwords come from `FAIRROUND_PASSWORD_NAME` (by the file's name), `FAIRROUND_PASSWORD`, or are
+typed in; `FAIRROUND_KEY`, or any variable whose name begins with `FAIRROUND_KEY_`, may hold a key
+itself. None of this is ever read from a round's folder, and a simulated round
+(`provider = "in-process"`) needs none of it.
+"""
 HEAD = "| key | what it is | default | meaning |\n|---|---|---|---|\n"
 PLAIN = {"string": "text", "boolean": "true or false", "object": "table", "number": "number"}
 
 
-def json_schema() -> dict[str, Any]:
+def keys_page() -> str:
+    """The document ``settlement/config/keys.md``."""
+    return PAGE.format(round_keys=_round_keys(), settings_keys=_settings_keys())
+
+
+def schema_text() -> str:
     """JSON schema of ``round.toml``, by which editors complete and check keys."""
-    return {
+    schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fairround: round.toml",
         **_without_titles(ConfigFile.model_json_schema()),
     }
+    return json.dumps(schema, indent=1) + "\n"
 
 
-def round_keys() -> str:
+def _round_keys() -> str:
     """Table of all keys of ``round.toml`` for a document."""
     schema = ConfigFile.model_json_schema()
     rows = []
@@ -36,7 +62,7 @@ def round_keys() -> str:
     return HEAD + "".join(rows)
 
 
-def settings_keys() -> str:
+def _settings_keys() -> str:
     """Table of all settings for a document, each with its variable."""
     return HEAD + "".join(_rows(Settings.model_json_schema(), "", environment_name))
 

@@ -142,7 +142,9 @@ class RoundTable(Table):
         10**6, ge=1, le=MAX_AMOUNT_UNITS, description="nu: base units a unit of value"
     )
     monotone: Monotone = Field(
-        "refuse", description="a larger coalition with a smaller value: refuse, or which cover"
+        "refuse",
+        description="a larger coalition with a smaller value: refuse the table, keep it as it is, "
+        'or cover it; "above": a coalition uses the best model of any of its sub-coalitions',
     )
 
 

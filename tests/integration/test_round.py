@@ -78,7 +78,7 @@ def test_verify_names_every_file_after_one_digit_is_changed(fairround, three_par
     fairround("run", three_parties)
     assert json.loads(fairround("verify", three_parties, "--json"))["agrees"]
     changed = 0
-    for path in sorted(three_parties.rglob("*")):
+    for path in sorted({*three_parties.rglob("*")} - {three_parties / "round.schema.json"}):
         content = path.read_bytes() if path.is_file() else b""
         digits = [k for k, byte in enumerate(content) if chr(byte).isdigit()]
         if not digits:
