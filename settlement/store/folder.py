@@ -17,7 +17,7 @@ import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from ml.files import flush_to_disk
 from settlement.errors import SettlementError
@@ -37,7 +37,7 @@ __all__ = [
 STAGES = ("train", "open", "allocate", "settle", "reward", "report")
 """In their order: the game is agreed before any money is locked, and models come after it moved."""
 
-LAYOUT = 2
+LAYOUT: Final = 2
 """Which stages there are, in which order, with which files; stands in every seal."""
 
 CONFIG = "round.toml"
