@@ -99,6 +99,7 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     same(values, "monotone", terms.monotone)
     same(game, "parties", list(terms.party_names))
     same(game, "game_hash", terms.game_sha256)
+    stored_game(game).check(terms.exchange_rate)  # any deposits can be settled
     check_values(folder)
     check_game(folder, terms.caps, terms.estimation)
 

@@ -16,7 +16,7 @@ from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.context import Progress, RoundContext, model_cache
-from settlement.round.game import estimate_of, game_document
+from settlement.round.game import estimate_of, game_document, stored_game
 from settlement.store.documents import ValueDocument
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def carry_out(context: RoundContext) -> None:
         document = _trained(context)
     # Before the folder is written: what cannot be posted stops the round before it is opened.
     game = game_document(document, config.caps, config.values if config.estimates else None)
+    stored_game(game).check(config.exchange_rate)
     with context.folder.write_stage("train", inputs=[]) as folder:
         document.write(folder)
         game.write(folder)

@@ -14,6 +14,7 @@ from settlement.round.game import (
     cost_units,
     estimate_of,
     game_document,
+    grand_value,
     own_values,
     stored_game,
     value_flows,
@@ -183,16 +184,25 @@ ESTIMATION = ValuesConfig(method="estimate", evaluations=60, estimator="quadrati
 
 
 def sampled(table, estimation):
-    estimate = estimate_of(estimation, 9, lambda asked: np.array(table)[asked.astype(np.int64)])
+    n_parties = len(table).bit_length() - 1
+    estimate = estimate_of(
+        estimation, n_parties, lambda asked: np.array(table)[asked.astype(np.int64)]
+    )
     coalitions = estimate.coalitions.tolist()
-    names = [f"p{party}" for party in range(9)]
+    names = [f"p{party}" for party in range(n_parties)]
     scores = np.array([[table[coalition] for coalition in coalitions]])
     return value_document(names, scores, monotone="refuse", coalitions=coalitions)
 
 
-def test_a_sampled_game_follows_from_its_sample(trained):
-    values = sampled(random_table(9, seed=3), ESTIMATION)
-    check(trained(values, estimation=ESTIMATION), ESTIMATION)
+@pytest.mark.parametrize("n_parties", [5, 9])
+def test_a_sampled_game_follows_from_its_sample_and_can_be_settled(trained, n_parties):
+    estimation = ESTIMATION.model_copy(update={"evaluations": 5 * n_parties})
+    values = sampled(random_table(n_parties, seed=3), estimation)
+    folder = trained(values, estimation=estimation)
+    check(folder, estimation)
+    game = stored_game(GameDocument.read(folder))
+    game.check(10**6)
+    assert grand_value(game) == pytest.approx(values.grand_value)
 
 
 def test_a_sample_that_the_seed_does_not_draw_is_refused(trained):
