@@ -104,7 +104,7 @@ class GameDocument(Document):
 
 @dataclass(frozen=True)
 class OpenedRound(Document):
-    """Where the round lives on the chain: which contract, which number, since which block.
+    """Where the round lives on the chain: which contract, which number.
 
     What was agreed stands in the terms beside it; what was locked, on the chain.
     """
@@ -117,7 +117,6 @@ class OpenedRound(Document):
     round_id: int
     terms_hash: str
     agreement: str  # what every deposit names
-    opened_block: int
 
 
 @dataclass(frozen=True)
