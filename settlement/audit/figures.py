@@ -15,9 +15,9 @@ from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
 from settlement.config.reading import read_config
 from settlement.config.terms import TERMS_FILE, AgreedTerms
-from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.round.agreement import agreement_of, terms_of_round
 from settlement.round.stages.allocate import allocation_document
+from settlement.round.stages.report import report_files
 from settlement.store.documents import (
     AllocationDocument,
     GameDocument,
@@ -138,8 +138,6 @@ def _check_card(path: Path, facts: dict[str, Any], recipe: Recipe) -> None:
 
 def check_report(folder: RoundFolder) -> None:
     """The report says what the other files say."""
-    summary = summarise(StoredRound.read(folder))
-    expected = {REPORT_JSON: dump_json(summary), REPORT_TEXT: summary_text(summary).encode()}
-    for name, content in expected.items():
+    for name, content in report_files(folder).items():
         if (folder.stage("report") / name).read_bytes() != content:
             raise AuditError(f"report/{name} is not what the other files lead to.")

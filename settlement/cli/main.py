@@ -14,7 +14,7 @@ from settlement.cli.models import cache, predict
 from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
 from settlement.cli.reading import list_rounds, show, status, verify
-from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
+from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
 from settlement.errors import SettlementError, Waiting
 
 __all__ = ["fairround", "main"]
@@ -33,8 +33,8 @@ class InOrder(click.Group):
 def fairround() -> None:
     """Collaboration rounds that pay every party its Shapley-fair share, settled in an escrow.
 
-    A round is one folder. `init` writes its configuration and `run` carries it out: open, train,
-    allocate, reward, settle, report. Each stage is a verb of its own too, reads the last stage's
+    A round is one folder. `init` writes its configuration and `run` carries it out: train, open,
+    allocate, settle, reward, report. Each stage is a verb of its own too, reads the last stage's
     files, and does nothing the second time.
     """
 
@@ -50,6 +50,7 @@ for verb in (
     report,
     status,
     show,
+    plot,
     verify,
     list_rounds,
     quote,

@@ -9,7 +9,9 @@ import click
 
 from settlement.cli.own import own_settings
 from settlement.cli.printing import (
+    and_open,
     as_json,
+    open_page,
     print_json,
     print_result,
     progress_bars,
@@ -29,9 +31,10 @@ WATCH_S = 2.0
 @click.command()
 @round_folder
 @click.option("--tx", "transactions", is_flag=True, help="Every transaction of it, decoded.")
+@and_open
 @own_settings
 @as_json
-def show(folder: Path, transactions: bool, access: ChainAccess, json_: bool) -> None:
+def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, json_: bool) -> None:
     """Show how far the round in DIR is, and its report if it is finished.
 
     Example: fairround show ROUND --tx
@@ -44,6 +47,8 @@ def show(folder: Path, transactions: bool, access: ChainAccess, json_: bool) -> 
         print_result(transactions_of(folder, access), transactions_text, json_)
         return
     status = round_status(folder)
+    if open_:
+        open_page(folder)
     if json_:
         print_json(status)
         return

@@ -9,12 +9,29 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import agree, own_settings, unasked
-from settlement.cli.printing import as_json, print_json, progress_bars, round_folder
+from settlement.cli.printing import (
+    and_open,
+    as_json,
+    open_page,
+    print_json,
+    progress_bars,
+    round_folder,
+)
 
 if TYPE_CHECKING:
     from settlement.round.access import ChainAccess
 
-__all__ = ["allocate", "init", "open_", "report", "reward", "run", "settle", "train"]
+__all__ = [
+    "allocate",
+    "init",
+    "open_",
+    "plot",
+    "report",
+    "reward",
+    "run",
+    "settle",
+    "train",
+]
 
 
 @click.command()
@@ -159,11 +176,37 @@ def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@and_open
 @own_settings
 @as_json
-def report(folder: Path, access: ChainAccess, json_: bool) -> None:
-    """Write and print the summary of a settled round.
+def report(folder: Path, open_: bool, access: ChainAccess, json_: bool) -> None:
+    """Write the summary and the page of a settled round, and print the summary.
 
-    Example: fairround report ROUND
+    Example: fairround report ROUND --open
     """
     carry_out_stage("report", folder, access, json_)
+    if open_:
+        open_page(folder)
+
+
+@click.command()
+@round_folder
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the figures.  [default: figures/ in DIR]",
+)
+@as_json
+def plot(folder: Path, out: Path | None, json_: bool) -> None:
+    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots]."""
+    from settlement.report import StoredRound
+    from settlement.report.figures import draw_figures
+    from settlement.store.folder import RoundFolder
+
+    stored = StoredRound.read(RoundFolder(folder))
+    written = draw_figures(stored, out or folder / "figures")
+    if json_:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            click.echo(path)

@@ -16,8 +16,9 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import RoundFolder
 
-__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
 
+REPORT_HTML = "report.html"
 REPORT_JSON = "report.json"
 REPORT_TEXT = "report.txt"
 
@@ -85,7 +86,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "round_id": stored.opened.round_id,
         "left_units": sum(settlement.claims_units),
         "settlement_block": settlement.settlement_block,
-        "gas": settlement.gas,
+        "gas": {
+            f"{sent['call']}/{number}": sent["gas_used"]
+            for number, sent in enumerate(settlement.transactions)
+        },
         "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
         "n_seeds": len(stored.values.scores),
         "estimated": stored.values.coalitions is not None,

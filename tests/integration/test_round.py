@@ -15,6 +15,7 @@ from settlement.audit import retraining
 from settlement.audit.audit import audit_round
 from settlement.config.settings import read_settings
 from settlement.round.access import ChainAccess
+from settlement.round.stages.report import report_files
 from settlement.store.folder import RoundFolder, dump_json
 
 STAGES = ["train", "open", "allocate", "settle", "reward", "report"]
@@ -306,9 +307,11 @@ def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
 
 
 def forge(folder, stage, inputs, change):
-    """What a forger does who seals the files of a stage again."""
+    """What a forger does who seals the files of a stage again, and writes the report anew."""
     old = {path.name: path.read_bytes() for path in (folder / stage).iterdir()}
     del old["seal.json"]
+    if stage == "report":
+        old = report_files(RoundFolder(folder))
     shutil.rmtree(folder / stage)
     with RoundFolder(folder).write_stage(stage, inputs=inputs) as new:
         for name, content in old.items():
