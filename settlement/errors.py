@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BrokenInvariant", "PlanError", "SettlementError"]
+__all__ = ["BrokenInvariant", "PlanError", "SettlementError", "Waiting"]
 
 
 class SettlementError(Exception):
@@ -26,3 +26,7 @@ class BrokenInvariant(SettlementError):
 
 class PlanError(SettlementError):
     """A transfer or plan that cannot be carried out: amounts, parties or totals are off."""
+
+
+class Waiting(SettlementError):
+    """Somebody else, or a deadline, comes first: nothing is wrong, and the exit code is 3."""

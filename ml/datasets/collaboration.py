@@ -109,3 +109,11 @@ class Collaboration:
         if self.preparation.columns:
             parts.append(json.dumps(self.preparation.columns))
         return hashlib.sha256("\0".join([names, *parts]).encode()).hexdigest()
+
+    @cached_property
+    def party_digests(self) -> tuple[str, ...]:
+        """SHA-256 of each party's samples, as they are trained on."""
+        return tuple(
+            array_digest(self.train.features[rows], self.train.targets[rows])
+            for rows in self.party_indices
+        )

@@ -35,6 +35,7 @@ __all__ = [
     "KeyFile",
     "KeyRing",
     "account_of_key",
+    "addresses_in_environment",
     "list_keys",
     "open_key_file",
     "simulated_account",
@@ -159,6 +160,15 @@ def _written_address(content: object) -> str | None:
     address = content.get("address") if isinstance(content, dict) else None
     good = isinstance(address, str) and is_hex_address(address)
     return str(to_checksum_address(address)) if good else None
+
+
+def addresses_in_environment() -> list[str]:
+    """Addresses of the keys that environment variables hold."""
+    return [
+        str(account_of_key(key, variable).address)
+        for variable, key in os.environ.items()
+        if variable == KEY_VARIABLE or variable.startswith(f"{KEY_VARIABLE}_")
+    ]
 
 
 def write_keystore(

@@ -16,6 +16,7 @@ __all__ = [
     "ADDRESS",
     "GWEI",
     "IN_PROCESS",
+    "SIMULATED_CHAIN_ID",
     "ChainId",
     "ChainSpec",
     "Confirmations",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 IN_PROCESS = "in-process"
+SIMULATED_CHAIN_ID = 131277322940537
+"""Of every chain that is simulated in a process: eth-tester's, so that its own tools agree."""
+
 FROM_ENVIRONMENT = "env:"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 GWEI = 10**9
@@ -76,6 +80,8 @@ class ChainSpec(BaseModel):
         32 bytes from which the simulated keys are derived; None draws them, once.
     balance_wei : int
         What each account of the in-process chain begins with.
+    codes : mapping of str to bytes
+        Contracts that are there when the in-process chain begins, by address.
     chain_id : int or None
         The chain that a JSON-RPC endpoint must serve; required there, so that a round meant for a
         test network cannot be sent to another.
@@ -107,6 +113,7 @@ class ChainSpec(BaseModel):
     genesis_timestamp: int | None = Field(None, ge=1, le=2**40)
     seed: Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)] | None = None
     balance_wei: int = Field(10**30, ge=0, le=2**200)
+    codes: Mapping[Annotated[str, Field(pattern=f"^{ADDRESS.pattern}$")], bytes] = {}
     chain_id: ChainId | None = Field(None, validate_default=True)
     confirmations: Confirmations = 1
     max_fee_wei: int = Field(100 * GWEI, ge=1)

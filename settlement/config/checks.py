@@ -7,14 +7,17 @@ from pathlib import Path
 
 from ml.datasets.spec import PARTY_KEYS, data_faults
 from ml.errors import Fault, ValueTableError
-from ml.game.words import COVER_KINDS, MAX_TABLE_PARTIES
+from ml.game.words import COVER_KINDS
 from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS
 from settlement.naming import with_names
-from settlement.posting.format import MAX_EXACT_PARTIES, MAX_EXCHANGE_RATE
+from settlement.posting.format import MAX_EXCHANGE_RATE
 
 __all__ = ["faults_together"]
+
+MAX_GIVEN_PARTIES = 26
+"""Most parties whose flows are computed from a whole value table of 2**n values."""
 
 MAX_TRAINED_PARTIES = 16
 """Most parties whose coalitions are all trained: 2**16 - 1 models."""
@@ -35,7 +38,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     n_parties = len(file.party)
     estimate = file.values.method == "estimate"
     most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
-    most = most if file.values.given is None else MAX_TABLE_PARTIES
+    most = most if file.values.given is None else MAX_GIVEN_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
@@ -45,7 +48,6 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     faults += _check_deposits(file)
     least_s = n_parties + STEPS_S if file.chain.simulated else 1
     faults += _check_way(file, least_s)
-    faults += _check_optimistic(file, n_parties, least_s)
     if file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
     elif file.data is None:
@@ -76,6 +78,12 @@ def _check_way(file: ConfigFile, least_s: int) -> list[Fault]:
         if getattr(chain, name) < least_s:
             message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
             faults.append(Fault(f"chain.{name}", message))
+    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
+        message = f"the escrow takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
+        faults.append(Fault("round.exchange_rate", message))
+    if chain.simulated and chain.asset is not None:
+        message = "not expected: a chain that is simulated has no tokens"
+        faults.append(Fault("chain.asset", message))
     if chain.simulated:
         own = "not expected: accounts of the in-process chain are made for the round"
         if chain.operator is not None:
@@ -95,30 +103,6 @@ def _check_way(file: ConfigFile, least_s: int) -> list[Fault]:
         for index, party in enumerate(file.party)
         if party.address is None
     ]
-    return faults
-
-
-def _check_optimistic(file: ConfigFile, n_parties: int, least_s: int) -> list[Fault]:
-    """What the contract takes in the optimistic way."""
-    faults: list[Fault] = []
-    chain = file.chain
-    if chain.settlement != "optimistic":
-        return faults
-    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
-        message = (
-            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
-            f"settlement_s = {chain.settlement_s}"
-        )
-        faults.append(Fault("chain.challenge_window_s", message))
-    if file.values.method == "estimate" and n_parties <= MAX_EXACT_PARTIES:
-        message = (
-            f"the optimistic way posts the whole table of up to {MAX_EXACT_PARTIES} parties; "
-            f'train all coalitions ("exact"), or let all sign'
-        )
-        faults.append(Fault("values.method", message))
-    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
-        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
-        faults.append(Fault("round.exchange_rate", message))
     return faults
 
 
@@ -157,7 +141,7 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
     ]
     if file.values.method == "estimate":
         faults.append(Fault("values.method", "not expected: all values are given"))
-    if n_parties <= MAX_TABLE_PARTIES and len(given) != 2**n_parties:
+    if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))
     for index, value in enumerate(given):
@@ -167,7 +151,7 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
     if given and given[0] != 0:
         message = f"the empty coalition has value {given[0]}; expected 0"
         faults.append(Fault("values.given[0]", message))
-    if not faults and 2 <= n_parties <= MAX_TABLE_PARTIES:
+    if not faults and 2 <= n_parties <= MAX_GIVEN_PARTIES:
         faults += _check_table(file, [float(value) for value in given])
     return faults
 

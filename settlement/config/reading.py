@@ -84,7 +84,6 @@ class RoundConfig:
         if chain.simulated:
             # Enough of the simulated ether for the largest deposits and all gas.
             balance_wei = (self.exchange_rate + MAX_AMOUNT_UNITS) * chain.unit_scale + 10**20
-            balance_wei += max(0, chain.bond_wei - 10**19)  # what a bond takes of the ether for gas
             return ChainSpec(accounts=accounts, balance_wei=balance_wei)
         settings = settings or read_settings()
         if settings.endpoint is None:

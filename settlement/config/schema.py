@@ -16,6 +16,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 
@@ -25,10 +27,20 @@ from ml.game.words import Estimator, Monotone
 from ml.schema import Seed, Table
 from ml.training.recipe import Recipe
 from settlement.chain.spec import ADDRESS, ChainId
+from settlement.errors import SettlementError
 from settlement.money.bridge import deposit_units
 from settlement.money.terms import MAX_AMOUNT_UNITS
 
-__all__ = ["ChainConfig", "ConfigFile", "PartyConfig", "RoundTable", "ValuesConfig"]
+__all__ = [
+    "BudgetUnreadable",
+    "ChainConfig",
+    "ConfigFile",
+    "PartyConfig",
+    "RoundTable",
+    "ValuesConfig",
+    "parse_budget",
+    "units_of",
+]
 
 UNLIMITED = "unlimited"
 UNITS = re.compile(r"(\d[\d_,]*) units")
@@ -87,6 +99,41 @@ Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
+def units_of(budget: Decimal | int, exchange_rate: int) -> int:
+    """Base units of a limit, which is in units of value, or in base units if it is an `int`.
+
+    Raises
+    ------
+    BridgeError
+        If that is more than a deposit can hold.
+    """
+    if isinstance(budget, int):
+        return deposit_units(Decimal(budget), 1)
+    return deposit_units(budget, exchange_rate)
+
+
+def parse_budget(text: str) -> Decimal | int | None:
+    """A budget as people write it: ``0.2``, ``300000 units``, ``unlimited``.
+
+    Raises
+    ------
+    BudgetUnreadable
+    """
+    try:
+        plain: object = Decimal(text)
+    except ArithmeticError:
+        plain = text
+    try:
+        found: Decimal | int | None = TypeAdapter(Budget).validate_python(plain)
+    except ValidationError as error:
+        raise BudgetUnreadable(f"Budget {text!r}: {error.errors()[0]['msg']}.") from None
+    return found
+
+
+class BudgetUnreadable(SettlementError):
+    """A budget that is no amount."""
+
+
 class RoundTable(Table):
     """The table ``[round]``."""
 
@@ -129,12 +176,16 @@ class ChainConfig(Table):
         None, description="on a real chain: account of the operator, who opens the round"
     )
     unit_scale: int = Field(10**12, ge=1, le=10**27, description="wei a base unit")
-    settlement: Literal["unanimous", "optimistic"] = Field(
-        "unanimous", description="all sign the plan, or the operator posts it with a bond"
+    settlement: Literal["proof", "signatures"] = Field(
+        "proof",
+        description="by proof that net positions follow from game and deposits, by whoever brings "
+        "it; or by a plan that all parties sign",
     )
-    bond_wei: int = Field(10**15, ge=1, le=10**24, description='of "optimistic": the bond')
-    challenge_window_s: int = Field(
-        3_600, ge=1, le=10**8, description='of "optimistic": seconds to disprove a posting'
+    asset: Address | None = Field(None, description="address of the token to settle in; else ether")
+    quorum: Budget = Field(
+        None,
+        json_schema_extra={"default": "none"},
+        description="least sum of all deposits, written as a budget is; below it all go back",
     )
     funding_s: int = Field(3_600, ge=1, le=10**9, description="seconds in which deposits are taken")
     settlement_s: int = Field(
@@ -145,6 +196,10 @@ class ChainConfig(Table):
     def simulated(self) -> bool:
         """Whether the chain lives in this process, with keys that are made for the round."""
         return self.chain_id is None
+
+    def quorum_units(self, exchange_rate: int) -> int:
+        """The least sum of all deposits in base units; 0: none is wanted."""
+        return 0 if self.quorum is None else units_of(self.quorum, exchange_rate)
 
 
 class PartyConfig(PartyData):
@@ -179,9 +234,7 @@ class PartyConfig(PartyData):
             return 0
         if self.budget is None:
             return None
-        if isinstance(self.budget, int):
-            return deposit_units(Decimal(self.budget), 1)
-        return deposit_units(self.budget, exchange_rate)
+        return units_of(self.budget, exchange_rate)
 
 
 class ConfigFile(Table):

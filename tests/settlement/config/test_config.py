@@ -4,6 +4,7 @@ from importlib.resources import files
 import pytest
 
 from settlement.config.reading import ConfigError, read_config
+from settlement.config.schema import BudgetUnreadable, parse_budget
 from settlement.config.templates import TemplateError, template_names, write_template
 
 TWO_CHAINS = ("chain.chain_id", "leave one of the two out")
@@ -105,7 +106,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
         ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
         ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "unknown key"),
-        ("[chain]", '[chain]\nbond_wei = "x"', "chain.bond_wei", "whole number"),
+        ("[chain]", '[chain]\nasset = "x"', "chain.asset", "40 hex digits"),
         ("given =", 'method = "estimate"\ngiven =', "values.method", "not expected"),
         ("budget = 0.2", "cap = 1e400", "party[0].cap", "more than any model"),
         ("budget = 0.2", f'address = "0x{"1" * 40}"', "party[0].address", "not expected"),
@@ -119,7 +120,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("budget = 0.2", 'budget = "2 unit"', "party[0].budget", '"300000 units"'),
         ("budget = 0.2", f'budget = "{2**63} units"', "party[0].budget", "more than"),
         ("funding_s = 3_600", "funding_s = 22", "chain.funding_s", "expected at least 23"),
-        ("= 1_000_000 ", f"= {2**62} ", "round.exchange_rate", "all deposits together"),
+        ("budget = 0.2", f'budget = "{2**63 - 1} units"', "round.exchange_rate", "together"),
     ],
 )
 def test_a_fault_names_its_place(read, old, new, place, message):
@@ -174,30 +175,47 @@ def test_a_configuration_is_never_overwritten(tmp_path):
     assert "digits" in (tmp_path / "round.toml").read_text()
 
 
-def test_what_the_optimistic_way_cannot_carry_is_a_fault(read):
-    text = template("three-parties").replace("= 1_000_000 ", f"= {2**48 + 1} ")
-    assert len(read(text).parties) == 3
-    chain = '[chain]\nsettlement = "optimistic"\nsettlement_s = 7_222'
-    lines = [line for line in text.splitlines() if not line.startswith("settlement")]
-    faults = faults_of(read, "\n".join(lines).replace("[chain]", chain))
+def test_an_exchange_rate_that_the_escrow_does_not_take_is_a_fault(read):
+    text = template("three-parties")
+    assert len(read(text.replace("= 1_000_000 ", f"= {2**48} ")).parties) == 3
+    faults = faults_of(read, text.replace("= 1_000_000 ", f"= {2**48 + 1} "))
     assert f"at most {2**48} base units" in faults["round.exchange_rate"]
-    assert "do not fit into settlement_s = 7222" in faults["chain.challenge_window_s"]
 
 
-def test_everybody_on_the_simulated_chain_can_pay_the_largest_bond(read):
-    bond_wei = 10**24
-    text = template("three-parties").replace("unit_scale = 1_000_000_000_000", "unit_scale = 1")
-    config = read(text.replace("[chain]", f"[chain]\nbond_wei = {bond_wei}"))
-    gas_wei = 50_000_000 * 100 * 10**9  # all the gas of a round, at the highest fee
-    assert config.chain_spec().balance_wei >= bond_wei + gas_wei
+@pytest.mark.parametrize(
+    ("quorum", "units"), [('"250000 units"', 250_000), ("0.25", 250_000), ('"unlimited"', 0)]
+)
+def test_a_quorum_is_written_as_a_budget_is(read, quorum, units):
+    config = read(template("three-parties").replace("[chain]", f"[chain]\nquorum = {quorum}"))
+    assert config.chain.quorum_units(config.exchange_rate) == units
+    assert read(template("three-parties")).chain.quorum_units(10**6) == 0
 
 
-def test_an_estimate_of_few_parties_cannot_be_posted(read):
+def test_a_token_is_no_asset_of_a_simulated_chain(read):
+    token = f'[chain]\nasset = "0x{"12" * 20}"'
+    text = template("three-parties").replace("[chain]", token)
+    assert "has no tokens" in faults_of(read, text)["chain.asset"]
+
+
+def test_an_estimate_of_few_parties_is_settled_either_way(read):
     text = template("digits").replace('monotone = "above"', 'monotone = "refuse"')
-    estimate = '[values]\nmethod = "estimate"\nevaluations = 6\n[chain]'
-    assert read(text.replace("[chain]", estimate)).values.method == "estimate"
-    optimistic = text.replace("[chain]", estimate + '\nsettlement = "optimistic"')
-    assert "whole table of up to 8 parties" in faults_of(read, optimistic)["values.method"]
+    for way in ("proof", "signatures"):
+        estimate = f'[values]\nmethod = "estimate"\n[chain]\nsettlement = "{way}"'
+        assert read(text.replace("[chain]", estimate)).chain.settlement == way
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("0.2", Decimal("0.2")), ("300000 units", 300_000), ("unlimited", None), ("0", Decimal(0))],
+)
+def test_a_budget_is_read_as_people_write_it(text, budget):
+    assert parse_budget(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "-1", "much", "1e", "inf", "nan", "-5 units", "0.2 units"])
+def test_a_budget_that_is_no_amount_is_refused(text):
+    with pytest.raises(BudgetUnreadable, match="Budget"):
+        parse_budget(text)
 
 
 def test_faults_of_the_chain_are_listed_with_the_others(read):
