@@ -155,7 +155,10 @@ def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, thre
     message = fairround("run", three_parties, code=1)
     assert "round.toml:25: party[0].budget" in message
     assert "round.toml:26: party[0].wish" in message
-    assert sorted(path.name for path in three_parties.iterdir()) == ["round.toml"]
+    assert sorted(path.name for path in three_parties.iterdir()) == [
+        "round.schema.json",
+        "round.toml",
+    ]
 
 
 def test_list_and_show_tell_how_far_rounds_are(fairround, three_parties, tmp_path):
