@@ -106,3 +106,11 @@ class Collaboration:
         parts = [self.train.digest, self.validation.digest, self.holdout.digest]
         parts.append(array_digest(*self.party_indices))
         return hashlib.sha256("\0".join([names, *parts]).encode()).hexdigest()
+
+    @cached_property
+    def party_digests(self) -> tuple[str, ...]:
+        """SHA-256 of each party's samples, as they are trained on."""
+        return tuple(
+            array_digest(self.train.features[rows], self.train.targets[rows])
+            for rows in self.party_indices
+        )

@@ -45,7 +45,7 @@ def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
     FILE is an npy array, an npz archive with the array "features", a csv file with a header, a text
     file with one text a line, or one image.
     """
-    from settlement.party import reward_file
+    from settlement.party.desk import reward_file
 
     path = reward_file(folder, name)
     from ml.training.models.predict import predict_file

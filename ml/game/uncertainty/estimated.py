@@ -73,7 +73,9 @@ def allocate_estimate(
             f"Estimated flow from party {payer} to party {payee} is "
             f"{with_error(estimate.flows[payer, payee], estimate.standard_errors[payer, payee])}; "
             f"expected none below 0 by more than {_TOLERATED_ERRORS:g} standard errors: the game "
-            "is not monotone. Evaluate more seeds a coalition."
+            "is not monotone. Evaluate more seeds a coalition.",
+            party=int(payer),
+            coalition=1 << int(payee),
         )
     own, grand = estimate.own_values, estimate.grand_value
     row_sums = grand - own

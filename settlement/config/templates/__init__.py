@@ -15,6 +15,9 @@ class TemplateError(SettlementError):
     """No such template, or a configuration is there already."""
 
 
+SCHEMA = "round.schema.json"
+
+
 def template_names() -> list[str]:
     """Names of all templates, sorted."""
     names = (item.name for item in files(__name__).iterdir())
@@ -23,6 +26,8 @@ def template_names() -> list[str]:
 
 def write_template(folder: Path, template: str) -> Path:
     """Write a template as ``round.toml`` into a folder, made if need be; never overwrite one.
+
+    The JSON schema that its first line names is put beside it, for editors.
 
     Raises
     ------
@@ -37,6 +42,7 @@ def write_template(folder: Path, template: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
+        (folder / SCHEMA).write_bytes(files(__name__).joinpath(SCHEMA).read_bytes())
     except FileExistsError:
         raise TemplateError(f"{path} is there already; choose another folder.") from None
     except OSError as error:

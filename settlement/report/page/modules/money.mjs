@@ -156,7 +156,6 @@ export async function planId(reference, transfers) {
     new Uint8Array(12),
     fromHex(reference.escrow.slice(2)),
     bigEndian(BigInt(reference.roundId), 32),
-    fromHex(reference.termsHash),
   ]);
   const packed = transfers.map(({ debtor, creditor, amount }) => [
     bigEndian(BigInt(debtor), 2),

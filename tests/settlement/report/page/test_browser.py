@@ -337,14 +337,14 @@ NASTY = [
 
 def test_names_of_any_kind_do_no_harm(show):
     stored = stored_round(NASTY, [0, 10**6, 300_000, 0, 10**6], values=additive_values(5).tolist())
-    opened = dataclasses.replace(stored.opened, name="<!-- " + NASTY[0])
-    shown, trouble = show(data_of(dataclasses.replace(stored, opened=opened)))
+    terms = stored.terms.model_copy(update={"round": "<!-- " + NASTY[0]})
+    shown, trouble = show(data_of(dataclasses.replace(stored, terms=terms)))
     assert trouble == []
     assert shown.evaluate("window.hacked") is None
     assert shown.inner_text("#verdict").startswith("✓")
     names = [cell.inner_text() for cell in shown.locator("#party-table tbody th").all()]
     assert names == NASTY
-    assert shown.title() == opened.name
+    assert shown.title() == terms.round
     assert shown.evaluate(OVERLAPS) == []
 
 
