@@ -13,6 +13,7 @@ from ml.errors import MlError
 
 __all__ = [
     "CARD_BYTES",
+    "PLAIN_BYTES",
     "VALUES_BYTES",
     "UnreadableFile",
     "inside",
@@ -21,11 +22,14 @@ __all__ = [
     "read_toml",
 ]
 
-VALUES_BYTES = 64 * 2**20
-"""Most that a file of values, flows or a journal's line may hold."""
+PLAIN_BYTES = 2**20
+"""Most that a configuration, a seal or a signature may hold."""
 
-CARD_BYTES = 2**20
-"""Most that a model card, a seal or a configuration may hold."""
+CARD_BYTES = 16 * 2**20
+"""Most that a model card may hold: a vocabulary of 10**6 words stands in it."""
+
+VALUES_BYTES = 64 * 2**20
+"""Most that a file of values or flows may hold."""
 
 MAX_DEPTH = 64
 """Lists and objects inside each other. Ours need six; a parser goes down the stack with each."""
@@ -37,7 +41,7 @@ class UnreadableFile(MlError):
     """A file that cannot be read: missing, too large, nested too deep, or of another kind."""
 
 
-def read_json(path: Path, limit_bytes: int = CARD_BYTES) -> Any:
+def read_json(path: Path, limit_bytes: int = PLAIN_BYTES) -> Any:
     """What a JSON file says.
 
     Raises
@@ -73,9 +77,9 @@ def read_toml(path: Path, parse_float: Callable[[str], Any] = float) -> tuple[st
     Raises
     ------
     UnreadableFile
-        If it is missing, larger than `CARD_BYTES`, or no TOML.
+        If it is missing, larger than `PLAIN_BYTES`, or no TOML.
     """
-    raw = _content(path, CARD_BYTES)
+    raw = _content(path, PLAIN_BYTES)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

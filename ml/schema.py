@@ -10,6 +10,7 @@ import copy
 import difflib
 import types
 import typing
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -50,7 +51,7 @@ def _float(number: object) -> object:
 
 
 def _distinct(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    if twice := sorted({str(item) for item in items if items.count(item) > 1}):
+    if twice := sorted(str(item) for item, count in Counter(items).items() if count > 1):
         raise ValueError(f"{', '.join(twice)} is there twice; name each once")
     return items
 
