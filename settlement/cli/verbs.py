@@ -9,10 +9,12 @@ import click
 
 from settlement.cli.printing import (
     and_open,
+    as_form,
     as_json,
     ask_password,
     open_page,
     print_json,
+    print_tables,
     progress_bars,
     round_folder,
 )
@@ -64,7 +66,7 @@ def run(folder: Path, json_: bool) -> None:
         click.echo(round_.summary(), nl=False)
 
 
-def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
+def carry_out_stage(stage: str, folder: Path, json_: bool, form: str = "text") -> None:
     """Carry out one stage and print what it wrote."""
     from settlement.round.round import Round
 
@@ -73,6 +75,10 @@ def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
         new = round_.carry_out(stage)
     if json_:
         print_json(round_.result(stage))
+    elif form != "text":
+        from settlement.report import summary_tables
+
+        print_tables(summary_tables(round_.result(stage)), form)
     elif stage == "report":
         click.echo(round_.summary(), nl=False)
     else:
@@ -122,10 +128,11 @@ def settle(folder: Path, json_: bool) -> None:
 @click.command()
 @round_folder
 @and_open
+@as_form
 @as_json
-def report(folder: Path, open_: bool, json_: bool) -> None:
+def report(folder: Path, open_: bool, form: str, json_: bool) -> None:
     """Write the summary and the page of a settled round, and print the summary."""
-    carry_out_stage("report", folder, json_)
+    carry_out_stage("report", folder, json_, form)
     if open_:
         open_page(folder)
 

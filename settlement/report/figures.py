@@ -66,7 +66,7 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     # Text stays text in SVG, and the ids in it do not depend on the day.
-    styles = {"svg.hashsalt": "fairround", "svg.fonttype": "none"}
+    styles: Any = {"svg.hashsalt": "fairround", "svg.fonttype": "none"}
     with matplotlib.rc_context(styles), warnings.catch_warnings():
         # PDF and PNG show a box for a sign that no font of this machine has; SVG has the text.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
