@@ -133,7 +133,7 @@ def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:
 
 def basis_of(collaboration: Collaboration, recipe: Recipe) -> dict[str, Any]:
     """What scores are measured on, as hashes: a party can tell its own data among them."""
-    from ml.training.models.modules import code_digest
+    from ml.training.models.own_code import code_digest
 
     own_code = {path: code_digest(path) for path in (recipe.network, recipe.score) if ":" in path}
     return {
