@@ -33,8 +33,8 @@ class InOrder(click.Group):
 def fairround() -> None:
     """Collaboration rounds that pay every party its Shapley-fair share, settled in an escrow.
 
-    A round is one folder. `init` writes its configuration and `run` carries it out: open, train,
-    allocate, reward, settle, report. Each stage is a verb of its own too, reads the last stage's
+    A round is one folder. `init` writes its configuration and `run` carries it out: train, open,
+    allocate, settle, reward, report. Each stage is a verb of its own too, reads the last stage's
     files, and does nothing the second time.
     """
 
@@ -48,9 +48,9 @@ for verb in (
     settle,
     reward,
     report,
-    plot,
     status,
     show,
+    plot,
     verify,
     list_rounds,
     quote,

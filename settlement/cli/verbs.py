@@ -212,8 +212,8 @@ def plot(folder: Path, out: Path | None, json_: bool) -> None:
     from settlement.report.figures import draw_figures
     from settlement.store.folder import RoundFolder
 
-    store = RoundFolder(folder)
-    written = draw_figures(StoredRound.read(store), out or folder / "figures")
+    stored = StoredRound.read(RoundFolder(folder))
+    written = draw_figures(stored, out or folder / "figures")
     if json_:
         print_json([str(path) for path in written])
     else:

@@ -161,13 +161,6 @@ class EscrowReader:
         found = self.interface.decode_log(log)
         return found is not None and found[0] == RoundOpened.__name__
 
-    def opened_block(self, round_id: int) -> int:
-        """Number of the block in which a round was opened."""
-        for log in self.logs(round_id):
-            if self._opens_a_round(log):
-                return log.block_number
-        raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
-
     def misses_quorum(self, round_id: int) -> bool:
         """Whether funding has ended below the least sum that the terms want."""
         if not self.funding_has_ended(round_id) or self.state(round_id) >= RoundState.SETTLING:

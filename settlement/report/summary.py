@@ -94,7 +94,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "round_id": stored.opened.round_id,
         "left_units": sum(settlement.claims_units),
         "settlement_block": settlement.settlement_block,
-        "gas": settlement.gas,
+        "gas": {
+            f"{sent['call']}/{number}": sent["gas_used"]
+            for number, sent in enumerate(settlement.transactions)
+        },
         "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
         "n_seeds": len(stored.values.scores),
         "estimated": stored.values.coalitions is not None,

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from settlement.chain.chain import Chain
+from settlement.chain.journal import JOURNAL_NAME
 from settlement.chain.keys import AskPassword, addresses_in_environment, list_keys
 from settlement.chain.opening import open_chain
 from settlement.chain.spec import GWEI, SIMULATED_CHAIN_ID, ChainSpec
@@ -126,6 +127,8 @@ class ChainAccess:
         read_only: bool = False,
     ) -> Chain:
         settings = self.settings
+        if read_only and journal is not None and not (journal / JOURNAL_NAME).exists():
+            journal, read_only = None, False  # nothing was sent from here: nothing to compare
         spec = ChainSpec(
             accounts=tuple(named),
             provider=self._endpoint(f"chain {chain_id}"),

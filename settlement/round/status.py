@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from settlement.chain.spec import SIMULATED_CHAIN_ID
 from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
@@ -46,7 +45,7 @@ def live_status(path: Path, access: ChainAccess) -> dict[str, Any]:
         verb = "open" if "train" in done else "train"
         return status | {"phase": "new", "next": {"operator": f"fairround {verb} {_quoted(path)}"}}
     terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
-    with access.open(folder, terms, read_only=terms.chain_id == SIMULATED_CHAIN_ID) as chain:
+    with access.open(folder, terms, read_only=True) as chain:
         escrow = checked_escrow(chain, terms, opened)
         ledger = escrow.ledger(opened.round_id)
         phase = phase_of(escrow, terms, opened.round_id, ledger)

@@ -14,7 +14,7 @@ from settlement.round.words import printable
 from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
 
-__all__ = ["gas_of_round", "transactions_of", "transactions_text"]
+__all__ = ["round_transactions", "transactions_of", "transactions_text"]
 
 LONGEST_ARGUMENT = 200
 
@@ -28,12 +28,18 @@ def transactions_of(path: Path, access: ChainAccess) -> list[dict[str, Any]]:
         return _decoded(checked_escrow(chain, terms, opened), opened.round_id)
 
 
-def gas_of_round(escrow: EscrowClient, round_id: int) -> dict[str, int]:
-    """Gas of each of a round's transactions, by what it did and its number."""
-    return {
-        f"{row['call']}/{number}": row["gas_used"]
-        for number, row in enumerate(_decoded(escrow, round_id))
-    }
+def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, Any]]:
+    """What a report tells of each transaction of a round: what it did, for whom, its gas."""
+    return [
+        {
+            "call": row["call"],
+            "party": row["arguments"].get("party"),
+            "block": row["block"],
+            "gas_used": row["gas_used"],
+            "transaction": row["transaction"],
+        }
+        for row in _decoded(escrow, round_id)
+    ]
 
 
 def _decoded(escrow: EscrowClient, round_id: int) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ class GameDocument(Document):
 
 @dataclass(frozen=True)
 class OpenedRound(Document):
-    """Where the round lives on the chain: which contract, which number, since which block.
+    """Where the round lives on the chain: which contract, which number.
 
     What was agreed stands in the terms beside it; what was locked, on the chain.
     """
@@ -117,7 +117,6 @@ class OpenedRound(Document):
     round_id: int
     terms_hash: str
     agreement: str  # what every deposit names
-    opened_block: int
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class SettlementDocument(Document):
     settlement_block: int
     withdrawn_units: list[int]
     claims_units: list[int]  # what is still in the escrow
-    gas: dict[str, int]  # by what the transaction did, of the whole round, whoever sent it
+    transactions: list[dict[str, Any]]  # of the whole round so far, whoever sent them
     journal_start: str  # digest of its first line, by which the journal of this folder is told
     journal_lines: int  # when the round was settled; a party may add its withdrawal later
     journal_digest: str  # running digest at the last of them

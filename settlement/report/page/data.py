@@ -25,18 +25,19 @@ MAX_FLOW_PARTIES = 64
 TRANSACTIONS = {
     "open_round": "round opened",
     "register": "further parties registered",
-    "deposit": "a deposit",
-    "close": "a party is done",
-    "revoke": "signatures taken back",
+    "deposit": "deposit of {party}",
+    "deposit_with_permit": "deposit of {party}",
+    "close": "{party} is done depositing",
+    "revoke": "{party} revoked its signature",
     "endorse": "signatures of the plan",
-    "settle": "plan carried out, as all have signed",
-    "settle_large": "plan carried out, as all have signed",
-    "settle_chunk": "a part of the plan",
-    "settle_by_proof": "plan carried out, by proof",
-    "pay_out": "claims paid out",
-    "withdraw": "a withdrawal",
+    "settle_by_proof": "settled by proof",
+    "settle": "settled by signatures",
+    "settle_large": "settled by signatures",
+    "settle_chunk": "part of the plan carried out",
+    "withdraw": "withdrawal of {party}",
+    "pay_out": "parties paid out",
 }
-"""What transactions do, by the first part of their label."""
+"""What transactions do, by the function of the escrow that they call."""
 
 
 def page_data(
@@ -52,7 +53,7 @@ def page_data(
     seals
         SHA-256 of the seal of every stage that the page is made from: they name the folder.
     proof
-        The whole numbers that the net positions follow from; None for more parties than have one.
+        The whole numbers that the net positions follow from; None if they follow from payoffs.
 
     Returns
     -------
@@ -60,9 +61,8 @@ def page_data(
         JSON without NaN; amounts as text, because JavaScript's numbers hold 53 bits. Matrices are
         lists of rows, ``[payer][payee]``.
     """
-    opened, values, allocation = stored.opened, stored.values, stored.allocation
-    terms, settlement = stored.terms, stored.settlement
-    n_parties = len(terms.parties)
+    terms, values, allocation = stored.terms, stored.values, stored.allocation
+    settlement, n_parties = stored.settlement, len(terms.parties)
     table = values.coalitions is None and n_parties <= MAX_TABLE_PARTIES
     measured, errors = _measured(values) if table else (None, None)
     return {
@@ -103,15 +103,22 @@ def page_data(
         ],
         "nValidation": stored.rewards.n_validation,
         "reference": {
-            "chainId": opened.chain_id,
-            "escrow": opened.escrow,
-            "roundId": opened.round_id,
-            "termsHash": opened.terms_hash,
+            "chainId": terms.chain_id,
+            "escrow": terms.escrow,
+            "roundId": stored.opened.round_id,
+            "termsHash": stored.opened.terms_hash,
+            "nParties": n_parties,
         },
         "planId": settlement.plan_id,
         "settlementBlock": settlement.settlement_block,
         "transactions": [
-            {"told": _told(label), "gas": gas} for label, gas in settlement.gas.items()
+            {
+                "told": _told(sent, terms.party_names),
+                "block": sent["block"],
+                "gas": sent["gas_used"],
+                "hash": sent["transaction"].removeprefix("0x"),
+            }
+            for sent in settlement.transactions
         ],
         "seals": dict(seals),
     }
@@ -154,6 +161,9 @@ def _posting(proof: Proof) -> dict[str, Any]:
     }
 
 
-def _told(label: str) -> str:
-    """What a transaction did, in words; its label if it is of no kind that is known here."""
-    return TRANSACTIONS.get(label.split("/")[0], label)
+def _told(sent: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What a transaction did, in words; the name of its call if it is not known here."""
+    party = sent["party"]
+    known = isinstance(party, int) and 0 <= party < len(names)
+    told = TRANSACTIONS.get(sent["call"])
+    return sent["call"] if told is None else told.format(party=names[party] if known else "a party")

@@ -77,7 +77,6 @@ def _open_on_chain(chain: Chain, escrow: EscrowClient, terms: AgreedTerms) -> Op
         round_id=round_id,
         terms_hash=terms.hash.hex(),
         agreement=agreement_of(terms).hex(),
-        opened_block=escrow.opened_block(round_id),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from settlement.posting.check import Proof, prove
-from settlement.posting.format import MAX_POSTED_PARTIES
+from settlement.posting.check import prove
 from settlement.report import (
     REPORT_HTML,
     REPORT_JSON,
@@ -31,19 +30,15 @@ def carry_out(context: RoundContext) -> None:
 def report_files(folder: RoundFolder) -> dict[str, bytes]:
     """Name and content of the report's files, the same whenever they are made again."""
     stored = StoredRound.read(folder)
+    game = stored_game(GameDocument.read(folder))
     summary = summarise(stored)
-    seals = {stage: sha256_of(folder.stage(stage) / SEAL) for stage in STAGES[:-1]}
-    data = page_data(stored, seals=seals, proof=_proof(folder, stored))
+    data = page_data(
+        stored,
+        seals={stage: sha256_of(folder.stage(stage) / SEAL) for stage in STAGES[:-1]},
+        proof=prove(game, stored.allocation.deposits_units, stored.terms.exchange_rate),
+    )
     return {
         REPORT_JSON: dump_json(summary),
         REPORT_TEXT: summary_text(summary).encode(),
         REPORT_HTML: page(data).encode(),
     }
-
-
-def _proof(folder: RoundFolder, stored: StoredRound) -> Proof | None:
-    """The whole numbers that the net positions follow from; too many parties have none."""
-    if len(stored.terms.parties) > MAX_POSTED_PARTIES:
-        return None
-    game = stored_game(GameDocument.read(folder))
-    return prove(game, stored.allocation.deposits_units, stored.terms.exchange_rate)

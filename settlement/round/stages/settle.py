@@ -17,7 +17,7 @@ from settlement.round.context import RoundContext
 from settlement.round.funding import checked_escrow, final_deposits
 from settlement.round.plan import RoundPlan, check_factors, plan_of
 from settlement.round.signatures import collect_signatures
-from settlement.round.transactions import gas_of_round
+from settlement.round.transactions import round_transactions
 from settlement.store.documents import AllocationDocument, GameDocument, SettlementDocument
 
 __all__ = ["SignaturesMissing", "carry_out"]
@@ -127,7 +127,7 @@ def _document(
         settlement_block=settlement.block_number,
         withdrawn_units=list(ledger.withdrawn_units),
         claims_units=list(ledger.claims_units),
-        gas=gas_of_round(escrow, round_id),
+        transactions=round_transactions(escrow, round_id),
         journal_start=chain.journal.entries[0].digest,
         journal_lines=len(chain.journal.entries),
         journal_digest=chain.journal.digest,

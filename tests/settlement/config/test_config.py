@@ -106,7 +106,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("funding_s = 3_600", "funding_s = 0", "chain.funding_s", "found 0"),
         ("[chain]", "[training]\nepochs = 5\n[chain]", "training", "not expected"),
         ("[chain]", "[weather]\nrain = 5\n[chain]", "weather", "unknown key"),
-        ("[chain]", '[chain]\nfunding_s = "x"', "chain.funding_s", "whole number"),
+        ("[chain]", '[chain]\nasset = "x"', "chain.asset", "40 hex digits"),
         ("given =", 'method = "estimate"\ngiven =', "values.method", "not expected"),
         ("budget = 0.2", "cap = 1e400", "party[0].cap", "more than any model"),
         ("budget = 0.2", f'address = "0x{"1" * 40}"', "party[0].address", "not expected"),
@@ -120,7 +120,7 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("budget = 0.2", 'budget = "2 unit"', "party[0].budget", '"300000 units"'),
         ("budget = 0.2", f'budget = "{2**63} units"', "party[0].budget", "more than"),
         ("funding_s = 3_600", "funding_s = 22", "chain.funding_s", "expected at least 23"),
-        ("= 1_000_000 ", f"= {2**62} ", "round.exchange_rate", "all deposits together"),
+        ("budget = 0.2", f'budget = "{2**63 - 1} units"', "round.exchange_rate", "together"),
     ],
 )
 def test_a_fault_names_its_place(read, old, new, place, message):

@@ -107,10 +107,10 @@ function chain() {
   place("facts").append(
     ...facts.flatMap(([what, text]) => [html("dt", {}, what), html("dd", {}, text)]),
   );
-  const rows = round.transactions.map((t) => [t.told, units(BigInt(t.gas))]);
+  const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), t.hash]);
   const total = round.transactions.reduce((sum, t) => sum + t.gas, 0);
   const caption = `Transactions: ${rows.length}, ${units(BigInt(total))} gas in all`;
-  place("transactions").append(table(caption, ["what", "gas"], rows));
+  place("transactions").append(table(caption, ["what", "block", "gas", "hash"], rows));
 }
 
 async function verdict() {

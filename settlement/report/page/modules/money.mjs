@@ -162,8 +162,7 @@ export async function planId(reference, transfers) {
     bigEndian(BigInt(creditor), 2),
     bigEndian(amount, 8),
   ]);
-  const lastParty = transfers.reduce((last, t) => Math.max(last, t.debtor, t.creditor), 0);
-  const whole = Math.max(transfers.length, lastParty + 1) <= WHOLE_TRANSFERS;
+  const whole = Math.max(transfers.length, reference.nParties) <= WHOLE_TRANSFERS;
   const size = whole ? Math.max(1, packed.length) : CHUNK_TRANSFERS;
   const chunks = [];
   for (let at = 0; at < Math.max(1, packed.length); at += size) {

@@ -6,6 +6,7 @@ import numpy as np
 
 from ml.game import ValueTable, adjustment_factors, allocate, conditional_shapley
 from settlement.config.terms import AgreedParty, AgreedTerms
+from settlement.escrow.events import ETHER
 from settlement.money.bridge import budgets_of_deposits, net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import RoundReference, SettlementPlan
@@ -20,7 +21,14 @@ from settlement.store.documents import (
 )
 
 RATE = 10**6
-SEALS = {stage: f"{k:064x}" for k, stage in enumerate(("open", "train", "allocate"))}
+SETTLED = {
+    "call": "settle",
+    "party": None,
+    "block": 8,
+    "gas_used": 50_000,
+    "transaction": "0x" + "00" * 32,
+}
+SEALS = {stage: f"{k:064x}" for k, stage in enumerate(("train", "open", "allocate"))}
 
 
 def additive_values(n_parties, seed=0):
@@ -62,37 +70,39 @@ def stored_round(names, deposits, *, values=None, flows=None, own=None, **others
     amounts = [position.amount_units for position in nets]
     grand = float(own[0] + costs[0])
     given = values is not None
-    return StoredRound(
-        AgreedTerms(
-            round="a round",
-            chain_id=1337,
-            escrow=reference.escrow,
-            operator="0x" + "cd" * 20,
-            parties=tuple(
-                AgreedParty.model_construct(name=name, address=f"0x{k + 1:040x}", data_sha256=None)
-                for k, name in enumerate(names)
-            ),
-            asset="0x" + "00" * 20,
-            unit_scale=10**12,
-            exchange_rate=RATE,
-            quorum_units=0,
-            funding_deadline=1,
-            settlement_deadline=2,
-            settlement="proof",
-            game_sha256="11" * 32,
-            caps=tuple(wanted or [None] * n_parties),
-            values_sha256="22" * 32,
-            monotone="refuse",
-            sampling=None,
-            basis=None,
+    caps = wanted or [None] * n_parties
+    # Not checked: the page must stand names that no configuration lets through.
+    terms = AgreedTerms.model_construct(
+        round="a round",
+        chain_id=1337,
+        escrow=reference.escrow,
+        operator="0x" + "cd" * 20,
+        parties=tuple(
+            AgreedParty.model_construct(name=name, address="0x" + f"{k:040x}")
+            for k, name in enumerate(names)
         ),
+        asset=ETHER,
+        unit_scale=10**12,
+        exchange_rate=RATE,
+        quorum_units=0,
+        funding_deadline=1,
+        settlement_deadline=2,
+        settlement="signatures",
+        game_sha256="00" * 32,
+        caps=tuple(caps),
+        values_sha256="00" * 32,
+        monotone="refuse",
+        sampling=None,
+        basis=None,
+    )
+    return StoredRound(
+        terms,
         OpenedRound(
             chain_id=1337,
             escrow=reference.escrow,
             round_id=1,
-            terms_hash="33" * 32,
-            agreement=reference.agreement.hex(),
-            opened_block=3,
+            terms_hash=terms.hash.hex(),
+            agreement="00" * 32,
         ),
         ValueDocument(
             parties=list(names),
@@ -134,7 +144,7 @@ def stored_round(names, deposits, *, values=None, flows=None, own=None, **others
             settlement_block=8,
             withdrawn_units=[d + a for d, a in zip(deposits, amounts, strict=True)],
             claims_units=[0] * n_parties,
-            gas={"settle/1": 50_000},
+            transactions=[SETTLED],
             journal_start="00" * 32,
             journal_lines=1,
             journal_digest="00" * 32,
