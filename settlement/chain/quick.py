@@ -127,7 +127,7 @@ class _Revm:
         environment = pyrevm.Env(
             cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID), block=self._block_at(timestamp)
         )
-        self._evm = pyrevm.EVM(environment, spec_id="CANCUN")
+        self._evm: Any = pyrevm.EVM(environment, spec_id="CANCUN")
 
     def _block_at(self, timestamp: int) -> Any:
         return self._block_env(
@@ -208,7 +208,7 @@ class _PyEvm:
         from eth.vm.forks.prague.state import PragueState
 
         self._vm = PragueVM
-        self._context = ExecutionContext
+        self._context: Any = ExecutionContext
         self._state_class = PragueState
         self._timestamp = timestamp
         self._database = AtomicDB()
@@ -242,7 +242,7 @@ class _PyEvm:
         self._state.set_code(_canonical(address), code)
 
     def deploy(self, sender: str, creation: bytes) -> str:
-        transaction, computation = self._carry_out(sender, b"", creation, 0, GAS_LIMIT)
+        _, computation = self._carry_out(sender, b"", creation, 0, GAS_LIMIT)
         if computation.is_error:
             raise QuickEvmError(f"The contract was not created: {_sentence(computation.error)}.")
         return f"0x{computation.msg.storage_address.hex()}"
@@ -292,7 +292,8 @@ class _PyEvm:
 
         state = self._state
         origin = _canonical(sender)
-        unsigned = PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction(
+        builder: Any = PragueTransactionBuilder
+        unsigned = builder.new_unsigned_dynamic_fee_transaction(
             chain_id=CHAIN_ID,
             nonce=state.get_nonce(origin),
             max_priority_fee_per_gas=0,

@@ -1,0 +1,1 @@
+"""Many rounds, each on the real contract: scenarios, behaviours, faults, results."""
