@@ -7,13 +7,14 @@ scenario; its methods answer the questions that a round asks, honestly unless th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from settlement.money.terms import Transfer
+from settlement.posting.format import Game
 
 __all__ = [
     "Behaviour",
@@ -113,9 +114,21 @@ class PartyBehaviour(Behaviour):
         """Base units that it locks for an account once the round is open."""
         return entry.deposit_units if game_is_true or not self.looks else 0
 
+    def closes(self, game_is_true: bool) -> bool:
+        """Whether it says that it will deposit nothing (more), so that nobody has to wait."""
+        return game_is_true or not self.looks
+
     def signs(self, proposal: Proposal) -> bool:
         """Whether it signs the plan."""
         return proposal.is_right or not self.looks
+
+    def revokes(self) -> bool:
+        """Whether it takes its signature back before anybody uses it."""
+        return False
+
+    def settles(self, game_is_true: bool) -> bool:
+        """Whether it brings the settlement itself if nobody else has."""
+        return self.stays() and (game_is_true or not self.looks)
 
     def stays(self) -> bool:
         """Whether it does anything after funding: sign, settle, take its money out."""
@@ -129,6 +142,7 @@ class Figures:
     flows: np.ndarray  # float64 (n, n), payer by payee, zero diagonal, none negative
     own_values: np.ndarray  # float64 (n,)
     grand_value: float
+    table: np.ndarray | None = None  # float64 (2**n,), where the flows come from a whole table
 
     @property
     def n_parties(self) -> int:
@@ -141,14 +155,8 @@ class Draft:
     """A settlement before it is sent: transfers, and for one by proof the figures behind them."""
 
     transfers: tuple[Transfer, ...]
-    flows: tuple[tuple[int, ...], ...] = ()  # in posted units
-    own: tuple[int, ...] = ()
-    wanted: tuple[int, ...] = ()
+    game: Game | None = None
     factors: tuple[int, ...] = ()
-
-    def with_transfers(self, transfers: Sequence[Transfer]) -> Draft:
-        """The same with other transfers."""
-        return replace(self, transfers=tuple(transfers))
 
 
 class OperatorBehaviour(Behaviour):

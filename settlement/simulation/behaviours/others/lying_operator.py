@@ -51,20 +51,21 @@ class LyingOperator(OperatorBehaviour):
         if self.about == "game":
             return true
         about: str = self.about
+        game = true.game
         if about == "any":
-            known = (*OF_TRANSFERS, *(OF_FIGURES if true.factors else ()))
+            known = (*OF_TRANSFERS, *(OF_FIGURES if game else ()))
             about = str(rng.choice(known))
-        if about in OF_TRANSFERS or not true.factors:
-            return true.with_transfers(_changed(about, true.transfers, self.favours, rng))
-        row = int(rng.integers(len(true.factors)))
+        if about in OF_TRANSFERS or game is None:
+            changed = _changed(about, true.transfers, self.favours, rng)
+            return replace(true, transfers=tuple(changed))
+        row = int(rng.integers(game.n_parties))
         if about == "factor":
             return replace(true, factors=_stepped(true.factors, row))
         if about == "own":
-            return replace(true, own=_stepped(true.own, row))
-        column = (row + 1) % len(true.flows)
-        flows = list(true.flows)
-        flows[row] = _stepped(flows[row], column)
-        return replace(true, flows=tuple(flows))
+            return replace(true, game=replace(game, own=_stepped(game.own, row)))
+        flows = list(game.flows)
+        flows[row] = _stepped(flows[row], (row + 1) % game.n_parties)
+        return replace(true, game=replace(game, flows=tuple(flows)))
 
 
 def _stepped(figures: Sequence[int], place: int) -> tuple[int, ...]:

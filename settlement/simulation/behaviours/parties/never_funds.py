@@ -17,3 +17,7 @@ class NeverFunds(PartyBehaviour):
     def funds(self, entry: Entry, game_is_true: bool) -> int:
         """Nothing."""
         return 0
+
+    def closes(self, game_is_true: bool) -> bool:
+        """It says nothing at all; the others wait for the deadline."""
+        return False

@@ -14,6 +14,13 @@ class RefusesToSign(PartyBehaviour):
 
     name: ClassVar[str] = "refuses_to_sign"
 
+    revoking: bool = False
+    """Whether it signs first and takes the signature back before it is used."""
+
     def signs(self, proposal: Proposal) -> bool:
-        """Never."""
-        return False
+        """Never in earnest."""
+        return self.revoking
+
+    def revokes(self) -> bool:
+        """As its parameter says."""
+        return self.revoking

@@ -1,0 +1,279 @@
+"""The escrow and its twin side by side: every call goes to both, and both must agree.
+
+One world lives as long as its process: the contract is deployed once. A round begins from a clean state,
+and what it did is undone before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from settlement.chain.quick import CHAIN_ID, Answer, PlainLog, QuickEvm, quick_evm
+from settlement.escrow.artifacts import artifact
+from settlement.escrow.twin import Call, EscrowTwin, Refusal
+from settlement.simulation.accounts import Account, simulated
+from settlement.simulation.troubles import Troubles
+from settlement.simulation.words import Calls, Events
+
+__all__ = ["Disagreement", "Notes", "Tier", "World"]
+
+Tier = Literal["auto", "pyrevm", "py-evm", "twin"]
+
+START = 1_800_000_000
+WEALTH_WEI = 2**96
+"""What everybody has at the beginning of a round; deposits of 63 bits at 2**30 wei a unit fit."""
+
+BASE_GAS = 21_000
+DEPLOYER = "0x" + "d0" * 20
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A point in which contract and twin differ, or a rule of the money is broken."""
+
+    rule: str  # name of the property that is broken
+    message: str
+
+
+@dataclass(slots=True)
+class Notes:
+    """What one round leaves besides its state."""
+
+    disagreements: list[Disagreement] = field(default_factory=list)
+    refusals: list[tuple[str, str, str]] = field(default_factory=list)  # step, sender, reason
+    gas: list[tuple[str, str, int]] = field(default_factory=list)  # step, sender, gas
+    n_calls: int = 0
+
+
+class World:
+    """One escrow on one EVM and its twin in plain Python, or the twin alone.
+
+    Parameters
+    ----------
+    tier : {"auto", "pyrevm", "py-evm", "twin"}
+        Which EVM; "twin" has none, and then nothing is compared.
+    """
+
+    def __init__(self, tier: Tier = "auto") -> None:
+        contract = artifact()
+        self._calls = Calls(contract.abi)
+        self._events = Events(contract.abi)
+        self._evm: QuickEvm | None = None
+        self.escrow = "0x" + "e5" * 20
+        self._clean: Any = None
+        if tier != "twin":
+            self._evm = quick_evm(tier, timestamp=START)
+            self.escrow = self._evm.deploy(DEPLOYER, contract.bytecode)
+        self.tier = self._evm.name if self._evm else "twin"
+        self._funded: set[str] = set()
+        self.reset()
+
+    @property
+    def chain_id(self) -> int:
+        """Chain id of the EVM; the twin alone has the same."""
+        return CHAIN_ID
+
+    # Beginning and end of a round
+
+    def reset(self, names: Sequence[str] = (), troubles: Troubles | None = None) -> None:
+        """A clean state with these people in it, each with the same wealth; the clock starts anew."""
+        self.now = START
+        self.troubles = troubles
+        self.notes = Notes()
+        self.people = [simulated(name) for name in names]
+        self.twin = EscrowTwin(CHAIN_ID, self.escrow)
+        self._paid_wei: dict[str, int] = {}
+        if self._evm is None:
+            return
+        if self._clean is not None:
+            self._evm.restore(self._clean)
+        for person in self.people:
+            if person.address not in self._funded:
+                self._evm.set_balance(person.address, WEALTH_WEI)
+                self._funded.add(person.address)
+        self._clean = self._evm.snapshot()
+
+    def finish(self, round_id: int) -> None:
+        """Compare every balance, and check that no unit was made or lost."""
+        twin_wei = self.twin.balance_wei
+        if twin_wei < 0:
+            self.note("no_overdraft", f"the twin's escrow holds {twin_wei} wei")
+        total = sum(self._paid_wei.values()) + twin_wei
+        if total:
+            self.note("conservation", f"{total} wei too many in the twin's world")
+        if self._evm is None:
+            return
+        held = self._evm.balance(self.escrow)
+        if held != twin_wei:
+            self.note("twin_equals_evm", f"the escrow holds {held} wei, the twin {twin_wei}")
+        in_all = held
+        for person in self.people:
+            balance = self._evm.balance(person.address)
+            in_all += balance - WEALTH_WEI
+            expected = WEALTH_WEI + self._paid_wei.get(person.address, 0)
+            if balance != expected:
+                self.note(
+                    "twin_equals_evm",
+                    f"{person.name} has {balance - WEALTH_WEI:+} wei, the twin says "
+                    f"{expected - WEALTH_WEI:+}",
+                )
+        if in_all:
+            self.note("conservation", f"{in_all} wei too many on the EVM")
+        for party, units in enumerate(self.claims(round_id)):
+            answer = self._evm.read(self.escrow, self._calls.encode("claim", round_id, party))
+            found = int.from_bytes(answer, "big")
+            if found != units:
+                self.note("twin_equals_evm", f"claim of {party}: {found}, the twin says {units}")
+
+    def note(self, rule: str, message: str) -> None:
+        """Keep that a property does not hold."""
+        self.notes.disagreements.append(Disagreement(rule, message))
+
+    # Asking
+
+    def claims(self, round_id: int) -> list[int]:
+        """Base units that every account has in the escrow."""
+        found = self.twin.rounds.get(round_id)
+        return list(found.claims) if found is not None else []
+
+    # Sending
+
+    def send(
+        self,
+        step: str,
+        sender: Account,
+        name: str,
+        *arguments: Any,
+        value_wei: int = 0,
+        twin: Sequence[Any] | None = None,
+        at: int | None = None,
+    ) -> str | None:
+        """One transaction to both; the sentence of the refusal, or None.
+
+        Parameters
+        ----------
+        twin : sequence, optional
+            Arguments for the twin, where they are not the contract's.
+        at : int, optional
+            When it arrives, if that is not as soon as it can.
+        """
+        troubles = self.troubles
+        self.now = max(at or 0, self.now + (troubles.waits_s() if troubles else 1))
+        data = self._calls.encode(name, *arguments)
+        if troubles and troubles.send_reverts():
+            self._run_out_of_gas(sender, data, value_wei)
+        def attempt() -> str | None:
+            return self._attempt(step, sender, name, arguments if twin is None else twin, data, value_wei)
+        if troubles and troubles.is_reorganised():
+            before = self._remember()
+            attempt()
+            self._forget(before)
+            self.now += 1
+        reason = attempt()
+        if troubles and troubles.reply_is_lost() and name != "deposit":
+            # A deposit that is sent again is the same transaction, which counts once.
+            self.now += 1
+            attempt()
+        return reason
+
+    def _attempt(
+        self,
+        step: str,
+        sender: Account,
+        name: str,
+        arguments: Sequence[Any],
+        data: bytes,
+        value_wei: int,
+    ) -> str | None:
+        self.notes.n_calls += 1
+        twin = self.twin
+        n_events, before_wei = len(twin.events), twin.balance_wei
+        call = Call(sender.address, self.now, value_wei)
+        expected: str | None = None
+        try:
+            getattr(twin, name)(call, *arguments)
+        except Refusal as refusal:
+            expected = refusal.reason
+        events = twin.events[n_events:]
+        self._keep_books(sender, events, twin.balance_wei - before_wei, value_wei, expected)
+        if self._evm is not None:
+            self._evm.set_time(self.now)
+            answer = self._evm.call(sender.address, self.escrow, data, value_wei)
+            self._compare(step, expected, events, answer)
+            if answer.gas_used is not None:
+                self.notes.gas.append((step, sender.name, answer.gas_used))
+        if expected is not None:
+            self.notes.refusals.append((step, sender.name, expected))
+        return expected
+
+    def _keep_books(
+        self, sender: Account, events: Sequence[Any], moved_wei: int, value_wei: int, reason: Any
+    ) -> None:
+        """What everybody must have outside of the escrow, by the twin's events."""
+        if reason is not None:
+            if moved_wei or events:
+                self.note("conservation", f"a refused call moved {moved_wei} wei in the twin")
+            return
+        paid = self._paid_wei
+        if value_wei:
+            paid[sender.address] = paid.get(sender.address, 0) - value_wei
+        for event in events:
+            if type(event).__name__ == "Withdrawn":
+                scale = self.twin.rounds[event.round_id].terms.unit_scale
+                paid[event.recipient] = paid.get(event.recipient, 0) + event.units * scale
+
+    def _compare(
+        self, step: str, expected: str | None, events: Sequence[Any], answer: Answer
+    ) -> None:
+        if answer.reason != expected:
+            self.note(
+                "twin_equals_evm",
+                f"{step}: the contract says {answer.reason or 'yes'}, the twin {expected or 'yes'}",
+            )
+            return
+        logs = tuple(self._events.log(self.escrow, event) for event in events)
+        if logs != answer.logs:
+            self.note(
+                "twin_equals_evm",
+                f"{step}: the contract logs {_in_words(answer.logs)}, the twin "
+                f"{_in_words(logs)} ({', '.join(map(str, events))})",
+            )
+
+    def _run_out_of_gas(self, sender: Account, data: bytes, value_wei: int) -> None:
+        """A try with hardly more gas than its data cost."""
+        if self._evm is None:
+            return
+        self._evm.set_time(self.now)
+        floor = BASE_GAS + 40 * len(data)
+        before = self._evm.balance(self.escrow), self._evm.balance(sender.address)
+        answer = self._evm.call(sender.address, self.escrow, data, value_wei, gas=floor + 500)
+        after = self._evm.balance(self.escrow), self._evm.balance(sender.address)
+        if before != after or (answer.succeeded and answer.logs):
+            self.note("conservation", f"a call without gas moved {after[0] - before[0]} wei")
+
+    def _remember(self) -> Callable[[], None]:
+        """How to undo what comes next, in both."""
+        twin, paid = deepcopy(self.twin), dict(self._paid_wei)
+        kept = len(self.notes.refusals), len(self.notes.gas)
+        evm = self._evm
+        mark = evm.snapshot() if evm is not None else None
+
+        def undo() -> None:
+            self.twin, self._paid_wei = twin, paid
+            del self.notes.refusals[kept[0] :]
+            del self.notes.gas[kept[1] :]
+            if evm is not None:
+                evm.restore(mark)
+
+        return undo
+
+    @staticmethod
+    def _forget(undo: Callable[[], None]) -> None:
+        undo()
+
+
+def _in_words(logs: Sequence[PlainLog]) -> str:
+    return f"{len(logs)} events" if logs else "nothing"
