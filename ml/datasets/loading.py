@@ -96,7 +96,7 @@ def load(spec: DataSpec) -> Collaboration:
         features = np.concatenate([features, features[copied]])
     targets = np.concatenate([train.targets, wrong])
     classes = source.classes or tuple(map(str, range(source.n_classes)))
-    # Of all parties' samples, not of rows that nobody holds.
+    # Scales follow from the samples that parties hold, not from other rows of the source.
     used = np.unique(np.concatenate(held))
     preparation = Preparation.of(features[used], targets[used], classes, source.vocabulary)
 

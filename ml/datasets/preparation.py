@@ -1,4 +1,4 @@
-"""How raw samples become what a network reads: kept with every model, so that it can be used."""
+"""How raw samples become a network's input; stored with every model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Preparation"]
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Names of classes and words, and the scale of columns and of a figure to predict.
+    """Names of classes and words, and how numeric columns and targets are scaled.
 
-    Columns are taken to mean 0 and variance 1 over the training samples of all parties; bytes and
-    words stay as they are. ``shape`` is that of one sample.
+    Columns are scaled to mean 0 and variance 1 over the training samples of all parties; bytes and
+    word numbers stay as they are. ``shape`` is that of one sample.
     """
 
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Preparation:
         classes: tuple[str, ...],
         vocabulary: tuple[str, ...],
     ) -> Preparation:
-        """The preparation that training samples ask for."""
+        """The preparation for these training samples."""
         means: tuple[float, ...] = ()
         scales: tuple[float, ...] = ()
         if features.dtype == np.float32:
@@ -76,7 +76,7 @@ class Preparation:
         return np.asarray((raw - means) / scales, dtype=np.float32)
 
     def targets(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """Targets as a network learns them: figures scaled, labels as they are."""
+        """Targets as a network learns them: labels as they are, numbers scaled."""
         if not np.issubdtype(raw.dtype, np.floating):
             return raw
         return np.asarray((raw - self.target_mean) / self.target_scale, dtype=np.float32)

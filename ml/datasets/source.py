@@ -27,10 +27,10 @@ class Source:
     ``(rows, columns)`` or int32 words ``(rows, length)`` with 0 for no word. ``targets`` is int64
     classes or float32 figures (then ``n_classes`` is 0). A source without a test set has None
     there. ``classes`` and ``vocabulary`` (from word number 1) are names. ``party_rows`` are the
-    rows of each named party if the source itself says so; ``ids`` name the training rows if they
-    have names, otherwise the row number does.
-    If the source itself keeps validation from holdout, the first ``n_validation`` test samples are
-    for validation and the others are the holdout.
+    rows of each named party, if the source splits its samples among parties itself. ``ids`` are the
+    names of the training rows; empty means that a row's number is its name. If the source has
+    separate validation and holdout sets, the first ``n_validation`` test samples are for validation
+    and the others are the holdout.
     """
 
     features: NDArray[Any]

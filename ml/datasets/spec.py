@@ -1,4 +1,4 @@
-"""What data a round uses and who holds which part of it: checked, hashed, without loading any."""
+"""What data a round uses and which part each party holds; checked without loading any data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ml.errors import Fault
 
 __all__ = ["DATA_KEYS", "OVERLAPS", "PARTY_KEYS", "SOURCES", "DataSpec", "PartyData", "data_spec"]
 
-#: Sources and the number of their classes, where it is known before the data is.
 SOURCES: dict[str, int | None] = {
     "mnist": 10,
     "digits": 10,
@@ -26,8 +25,9 @@ SOURCES: dict[str, int | None] = {
     "parquet": None,
     "huggingface": None,
 }
-#: Sources that read files of the user's.
+"""Sources and how many classes they have; None if only the data say it."""
 WITH_PATH = frozenset({"fashion-mnist", "cifar10", "folder", "csv", "parquet"})
+"""Sources that read files of the user's."""
 WITH_TARGET = frozenset({"folder", "csv", "parquet", "huggingface"})
 OVERLAPS = ("union", "concat")
 SPLITS = ("labels", "shares", "dirichlet", "ids", "source")
@@ -37,8 +37,8 @@ DATA_KEYS = frozenset(
     {"source", "path", "task", "target", "text", "id", "dataset", "subset", "split", "alpha"}
     | {"overlap", "holdout_share", "test_share", "seed", "vocabulary_size", "max_words"}
 )
-#: Keys of a ``[[party]]`` table that this room reads; the others belong to the caller.
 PARTY_KEYS = frozenset({"labels", "share", "ids", "replicate", "size", "label_noise"})
+"""Keys of a ``[[party]]`` table that this package reads; the others belong to the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class DataSpec:
     ("union") or as often as it is held ("concat"). ``test_share`` of a source without a test set
     of its own is taken from it; ``holdout_share`` of the test set is the holdout, the rest is the
     common validation set. All draws are seeded, and stratified by label where there are labels.
-    ``alpha`` is the concentration of the Dirichlet split: the smaller, the more unlike the parties.
+    ``alpha`` is the concentration of the Dirichlet split: a smaller one makes parties less alike.
     ``target``, ``text`` and ``id`` name columns; ``vocabulary_size`` and ``max_words`` are for
     texts.
     """
@@ -155,7 +155,7 @@ def data_spec(
 
 
 def default_split(source: str, parties: object) -> str:
-    """How parties share the samples if nothing is said: as the source or the parties' keys say."""
+    """The split if none is configured; it follows from the source and the parties' keys."""
     if source == "folder":
         return "source"
     tables = parties if isinstance(parties, Sequence) else ()
@@ -186,7 +186,7 @@ def _path(data: Checker, source: str, base: Path | None) -> str:
 def _parties(
     parties: object, source: str, split: str, base: Path | None, faults: list[Fault]
 ) -> tuple[PartyData, ...]:
-    """All parties' shares, and what only shows when they are seen together."""
+    """All parties' shares, checked one by one and against each other."""
     if not isinstance(parties, Sequence) or isinstance(parties, str | bytes):
         faults.append(Fault("party", f"found {parties!r}; expected a list of tables."))
         return ()

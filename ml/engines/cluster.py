@@ -28,9 +28,9 @@ def _carry_out(work: Work, shared: Any, number: int, task: Any, n_threads: int) 
 class RayEngine:
     """Runs tasks on a Ray cluster: a local one, or that of ``address``; needs ``fairround[ray]``.
 
-    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices, and sees no others. One whose
-    worker dies is carried out again, at most ``retries`` times; results that were handed back live
-    in this process, so a lost cluster costs only the tasks under way.
+    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices, and sees no others. A task
+    whose worker dies is carried out again, at most ``retries`` times. Results that were yielded
+    are in this process, so losing the cluster costs only the tasks under way.
     """
 
     name = "ray"
@@ -81,7 +81,7 @@ class RayEngine:
                 _, results = ray.get(done[0])
                 yield from results
         except ray.exceptions.RayTaskError as trouble:
-            # What the work itself raised is the caller's business: hand it on as it was.
+            # An error of the work itself reaches the caller unchanged.
             raise trouble.cause if isinstance(trouble.cause, Exception) else trouble from None
         except ray.exceptions.RayError as trouble:
             raise EngineError(
@@ -124,7 +124,7 @@ class RayEngine:
 
 
 def _require_listener(address: str) -> None:
-    """Ray itself waits for minutes for a cluster that is not there: look first."""
+    """Check the address first, because Ray waits minutes for a cluster that is not there."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # "auto" and the like: Ray knows how to find those

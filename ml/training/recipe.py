@@ -1,4 +1,4 @@
-"""How every coalition's model is trained: checked, hashed, without loading torch."""
+"""How every coalition's model is trained; checked and hashed without loading torch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["DEVICES", "NETWORKS", "SCORES", "Recipe", "recipe"]
 NETWORKS = ("mlp", "cnn", "text")
 SCORES = ("accuracy", "r2")
 DEVICES = ("auto", "cpu", "cuda")
-#: A change of the trainer's arithmetic must change this: finished models are found by it.
 ARITHMETIC = 2
+"""Version of the trainer's arithmetic, part of every cache key: raise it when results change."""
 
 KEYS = frozenset(
     {"network", "hidden", "channels", "embedding", "arguments", "score", "epochs", "batch_size"}
     | {"learning_rate", "seeds", "device", "stack_size"}
 )
-#: ``package.module:name``
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+"""``package.module:name``"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Recipe:
     "cnn" (``channels``, then ``hidden``), "text" (average of word vectors of size ``embedding``,
     then ``hidden``), or ``package.module:Class``, a `torch.nn.Module` of the user's that is made
     with ``arguments``. ``score`` is "accuracy", "r2" or ``package.module:function``; empty means
-    what fits the data. ``stack_size`` models train as one computation; results depend on it by
-    rounding, so it belongs to the digests; 0 means what suits network and device.
+    the one that fits the data. ``stack_size`` models train as one computation; rounding depends on
+    it, so it is part of the digests; 0 lets network and device decide.
     """
 
     network: str = "mlp"

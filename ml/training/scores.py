@@ -18,16 +18,16 @@ from ml.training.models.modules import import_name
 from ml.training.models.networks import Network, Weights
 from ml.training.recipe import Recipe
 
-__all__ = ["Judge", "ScoreError", "accuracy", "r2", "score_function"]
+__all__ = ["Evaluator", "ScoreError", "accuracy", "r2", "score_function"]
 
 ROWS_AT_A_TIME = 2048
 
-#: Outputs (samples, outputs) and targets (samples,) to a score in [0, 1].
 ScoreFunction = Callable[[Tensor, Tensor], float]
+"""From outputs (samples, outputs) and targets (samples,) to a score in [0, 1]."""
 
 
 class ScoreError(MlError):
-    """A score function does not fit the data or gives what is no score."""
+    """A score function does not fit the data, or returns no number in [0, 1]."""
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> float:
@@ -79,8 +79,8 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """Scores models of a network on one set of samples, kept on the device."""
+class Evaluator:
+    """Scores models of one network on one set of samples, which stay on the device."""
 
     network: Network
     score_of: ScoreFunction
@@ -90,10 +90,10 @@ class Judge:
     @staticmethod
     def on(
         network: Network, score_of: ScoreFunction, samples: Samples, device: torch.device
-    ) -> Judge:
-        """A judge with the samples on this device."""
+    ) -> Evaluator:
+        """An evaluator with its samples on the device."""
         features = to_device(samples.features, device)
-        return Judge(network, score_of, features, to_device(samples.targets, device))
+        return Evaluator(network, score_of, features, to_device(samples.targets, device))
 
     @torch.no_grad()
     def outputs(self, weights: Weights) -> Tensor:

@@ -165,7 +165,7 @@ def _score_again(
 ) -> None:
     from ml.training.devices import choose_device
     from ml.training.models.cards import load_reward
-    from ml.training.scores import Judge, score_function
+    from ml.training.scores import Evaluator, score_function
 
     model = load_reward(folder.stage("reward") / entry.file)
     agreed = {"recipe": recipe.as_dict(), "preparation": collaboration.preparation.as_dict()}
@@ -182,7 +182,7 @@ def _score_again(
         if not len(samples):
             continue
         try:
-            score = Judge.on(model.network, score_of, samples, device).score(weights)
+            score = Evaluator.on(model.network, score_of, samples, device).score(weights)
         except (RuntimeError, KeyError) as error:  # shapes and names are torch's to check
             raise RetrainingError(f"Its weights do not fit its network: {error!s:.100}.") from None
         # Another device may round one sample to the other side.

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import click
 
 from ml.errors import MlError
-from settlement.cli.calculators import allocate, estimate
+from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
 from settlement.cli.parties import challenge, deposit, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
-from settlement.cli.verbs import init, open_, report, reward, run, settle, train
+from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
 
 __all__ = ["fairround", "main"]
@@ -55,6 +55,7 @@ for verb in (
     challenge,
     withdraw,
     predict,
+    calculate,
     estimate,
     cache,
 ):

@@ -9,7 +9,7 @@ import click
 
 from settlement.cli.printing import as_json, ask_password, print_json, progress_bars, round_folder
 
-__all__ = ["carry_out_stage", "init", "open_", "report", "reward", "run", "settle", "train"]
+__all__ = ["allocate", "init", "open_", "report", "reward", "run", "settle", "train"]
 
 
 @click.command()
@@ -33,7 +33,7 @@ def init(folder: Path, template: str) -> None:
 def run(folder: Path, json_: bool) -> None:
     """Carry out all stages of the round in DIR and print its report.
 
-    A round that was interrupted, however rudely, goes on where it was.
+    A round that was interrupted, even by kill -9, continues where it was.
     """
     from settlement.round.round import Round
 
@@ -75,6 +75,14 @@ def open_(folder: Path, json_: bool) -> None:
 def train(folder: Path, json_: bool) -> None:
     """Train a model for every coalition: the value table."""
     carry_out_stage("train", folder, json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def allocate(folder: Path, json_: bool) -> None:
+    """Work out flows, payoffs and adjustment factors; the locked deposits are the budgets."""
+    carry_out_stage("allocate", folder, json_)
 
 
 @click.command()

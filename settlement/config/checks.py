@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ml.errors import Fault, ValueTableError
+from ml.game.words import COVER_KINDS, MAX_TABLE_PARTIES
 from settlement.chain.spec import IN_PROCESS
 from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError, deposit_units
@@ -15,9 +16,6 @@ from settlement.naming import with_names
 from settlement.posting.format import MAX_EXACT_PARTIES, MAX_EXCHANGE_RATE
 
 __all__ = ["faults_together", "names_twice"]
-
-MAX_GIVEN_PARTIES = 26
-"""Most parties whose flows are computed from a whole value table of 2**n values."""
 
 MAX_TRAINED_PARTIES = 16
 """Most parties whose coalitions are all trained: 2**16 - 1 models."""
@@ -54,7 +52,7 @@ def faults_together(file: ConfigFile) -> list[Fault]:
     n_parties = len(file.party)
     estimate = file.values.method == "estimate"
     most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
-    most = most if file.values.given is None else MAX_GIVEN_PARTIES
+    most = most if file.values.given is None else MAX_TABLE_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
@@ -65,7 +63,7 @@ def faults_together(file: ConfigFile) -> list[Fault]:
     faults += _check_way(file, n_parties)
     if file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
-    if estimate and file.round.monotone == "cover":
+    if estimate and file.round.monotone in COVER_KINDS:
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))
     return faults
@@ -133,7 +131,7 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
             faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
     if file.values.method == "estimate":
         faults.append(Fault("values.method", "not expected: all values are given"))
-    if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
+    if n_parties <= MAX_TABLE_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))
     for index, value in enumerate(given):
@@ -143,7 +141,7 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
     if given and given[0] != 0:
         message = f"the empty coalition has value {given[0]}; expected 0"
         faults.append(Fault("values.given[0]", message))
-    if not faults and 2 <= n_parties <= MAX_GIVEN_PARTIES:
+    if not faults and 2 <= n_parties <= MAX_TABLE_PARTIES:
         faults += _check_table(file, [float(value) for value in given])
     return faults
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ml.game.words import Estimator, Monotone
 from settlement.chain.spec import IN_PROCESS
 from settlement.money.terms import MAX_AMOUNT_UNITS
 
@@ -48,7 +49,7 @@ class _Table(BaseModel):
 class _RoundTable(_Table):
     name: Name
     exchange_rate: int = Field(10**6, ge=1, le=MAX_AMOUNT_UNITS)
-    monotone: Literal["refuse", "cover"] = "refuse"
+    monotone: Monotone = "refuse"
 
 
 class ValuesConfig(_Table):
@@ -57,7 +58,7 @@ class ValuesConfig(_Table):
     given: list[Annotated[Decimal, BeforeValidator(_decimal)]] | None = None
     method: Literal["exact", "estimate"] = "exact"
     evaluations: int = Field(500, ge=1, le=10**7)  # coalitions to train for an estimate
-    estimator: Literal["quadratic", "gaussian-process", "stratified", "permutation"] = "quadratic"
+    estimator: Estimator = "quadratic"
     seed: int = Field(0, ge=0)  # of the choice of coalitions
 
 

@@ -162,7 +162,9 @@ def _table_line(summary: dict[str, Any]) -> str:
     violations = summary["monotone_violations"]
     if not violations["broken"]:
         return f"value table: monotone in all {violations['edges']} edges{seeds}"
+    kept = summary["monotone"] == "keep"
+    treated = "kept" if kept else f"covered ({summary['monotone']})"
     return (
         f"value table: {violations['broken']} of {violations['edges']} edges not monotone, the "
-        f"largest by {violations['largest']:.4f}; {summary['monotone']}ed{seeds}"
+        f"largest by {violations['largest']:.4f}; {treated}{seeds}"
     )

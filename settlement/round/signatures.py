@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ml.files import write_atomically
 from settlement.chain.errors import SignatureError, UnknownAccount
 from settlement.escrow.signing import check_signature, sign_typed_data
 from settlement.store.folder import RoundFolder, dump_json
@@ -21,12 +22,8 @@ FOLDER = "signatures"
 def write_signature(folder: RoundFolder, party: int, plan_id: bytes, signature: bytes) -> str:
     """Keep a party's signature; its file's name below the round's folder."""
     name = f"{FOLDER}/{party}.json"
-    path = folder.path / name
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
     document = {"party": party, "plan_id": plan_id.hex(), "signature": signature.hex()}
-    partial.write_bytes(dump_json(document))
-    partial.rename(path)
+    write_atomically(folder.path / name, dump_json(document))
     return name
 
 

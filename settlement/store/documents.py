@@ -75,8 +75,8 @@ class ValueDocument(Document):
     """Values of coalitions; bit i of a coalition is party i.
 
     ``values`` is what the round goes on with; ``scores`` what each seed measured, before
-    any cover. Of an exact round they hold all coalitions in order (so ``fairround allocate
-    --values`` reads the file too); of an estimated one those of ``coalitions``.
+    any cover. Of an exact round they hold all coalitions in order (so ``fairround calculate``
+    reads the file too); of an estimated one those of ``coalitions``.
     """
 
     STAGE = "train"

@@ -13,13 +13,13 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ml.files import flush_to_disk
 from settlement.errors import SettlementError
 
 __all__ = [
@@ -175,9 +175,9 @@ class RoundFolder:
         seal = partial / SEAL
         seal.write_bytes(dump_json(body | {"seal": _digest(body)}))
         for path in [*files, seal, partial]:
-            _flush(path)
+            flush_to_disk(path)
         partial.rename(self.path / stage)
-        _flush(self.path)
+        flush_to_disk(self.path)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -224,12 +224,3 @@ class RoundFolder:
 
 def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Force a file, or a folder's entries, to disk before the rename makes them count."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

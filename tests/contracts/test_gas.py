@@ -15,7 +15,7 @@ GOALS_A_PARTY = {5: 16_000, 50: 3_000, 200: 2_400, 1_000: 2_200}
 
 
 def measured(*sizes):
-    script = ROOT / "scripts" / "bench_gas.py"
+    script = ROOT / "scripts" / "bench" / "gas.py"
     command = [sys.executable, str(script), "--snapshot", "--sizes", *map(str, sizes)]
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 

@@ -36,7 +36,7 @@ DEPOSITS_UNITS = [200_000, 1_000_000, 1_000_000]
 def anvil():
     program = find_anvil()
     if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil puts it into .tools")
+        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
     with running_anvil(program) as node:
         yield node
 

@@ -127,13 +127,13 @@ def test_verify_compares_the_configuration_with_the_terms_on_the_chain(fairround
     fairround("open", three_parties)
     agreed = {p.name: p.read_bytes() for p in (three_parties / "open").iterdir()}
     shutil.rmtree(three_parties / "open")
-    edit(three_parties, 'monotone = "refuse"', 'monotone = "cover"')
+    edit(three_parties, 'monotone = "refuse"', 'monotone = "above"')
     with RoundFolder(three_parties).write_stage("open", inputs=[]) as folder:
         for name in agreed.keys() - {"seal.json"}:
             (folder / name).write_bytes(agreed[name])
     fairround("run", three_parties)
     message = fairround("verify", three_parties, code=1)
-    assert "WRONG terms: open/terms.json: monotone is refuse; expected cover" in message
+    assert "WRONG terms: open/terms.json: monotone is refuse; expected above" in message
 
 
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
@@ -236,7 +236,7 @@ def test_several_seeds_give_every_payoff_its_standard_error(fairround, digits):
 
 def test_a_round_of_nine_parties_trains_a_sample_of_coalitions(fairround, digits):
     text = (digits / "round.toml").read_text().partition("[[party]]")[0]
-    text = text.replace('monotone = "cover" ', 'monotone = "refuse" ').replace("= 30", "= 3")
+    text = text.replace('monotone = "above" ', 'monotone = "refuse" ').replace("= 30", "= 3")
     text += '[values]\nmethod = "estimate"\nevaluations = 60\n'
     for party in range(9):
         text += f'[[party]]\nname = "p{party}"\nlabels = [{party}, {party + 1}]\nbudget = 0.05\n'

@@ -77,7 +77,7 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
 
 
 def read_images(folder: Path, id_column: str = "") -> Table:
-    """Images of a folder whose subfolders are classes; the file's name is the id, if ids count.
+    """Images of a folder whose subfolders are classes; a file's name is its id, if ids are used.
 
     Needs ``fairround[images]``. All images must have one size; all are grey or all are in colour.
     """

@@ -67,7 +67,7 @@ def huggingface(spec: DataSpec) -> Source:
 
 
 def _from_hub(spec: DataSpec) -> Any:
-    """A data set of the hub; without a way there, what an earlier download has left here.
+    """A data set of the hub; if the hub cannot be reached, an earlier download of it.
 
     The library itself tries for half a minute before it says that there is no way.
     """
@@ -84,7 +84,7 @@ def _from_hub(spec: DataSpec) -> Any:
 
 
 def _reachable(endpoint: str) -> bool:
-    """Whether somebody listens there, or a proxy stands between."""
+    """Whether the hub can be reached, directly or through a proxy."""
     address = urlsplit(endpoint)
     if getproxies().get(address.scheme):
         return True

@@ -1,4 +1,4 @@
-"""Tables of figures: csv, parquet and npz files as features and targets."""
+"""Tables of numbers: csv, parquet and npz files as features and targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Table", "read_csv", "read_npz", "read_parquet", "read_table"]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of one file: features, the target column as it is there, and ids if it has any."""
+    """Rows of one file: features, the target column unchanged, and ids if the file has them."""
 
     features: NDArray[Any]
     targets: NDArray[Any]

@@ -15,20 +15,12 @@ from ml.game.tables.flows import shapley_values
 from ml.game.tables.values import ValueTable
 
 __all__ = [
-    "PRINTED_PARTICIPATION_FEES",
     "SCHEMES",
     "SchemeReport",
     "alpha_beta_scheme",
     "compare_schemes",
-    "largest_rational_rho",
-    "participation_fee_approximation",
     "rho_shapley_scheme",
 ]
-
-PRINTED_PARTICIPATION_FEES = (-0.41, -0.26, -0.02, 0.12, 0.58)
-"""Payoffs printed for the participation-fee market of Ohrimenko, Tople and Tschiatschek [13] on
-the five-party MNIST table. Their definition could not be had, no formula that was tried gives
-these figures, and so the market is not in `SCHEMES`; see `participation_fee_approximation`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,23 +89,6 @@ def rho_shapley_scheme(rho: float) -> Scheme:
     return scheme
 
 
-def largest_rational_rho(table: ValueTable) -> float:
-    """Largest rho of `rho_shapley_scheme` with which no party's model is worse than its own.
-
-    Infinite if every party either adds the most or has no value of its own.
-    """
-    phi, own = shapley_values(table.values), table.own_values
-    rhos = [np.inf]
-    if not phi.max() > 0:
-        return float("inf")
-    shares = np.maximum(phi, 0.0) / phi.max()
-    for share, value in zip(shares, own, strict=True):
-        if value > 0 and share < 1:
-            bound = np.log(value / table.grand_value) / np.log(share) if share > 0 else 0.0
-            rhos.append(max(0.0, float(bound)))
-    return float(min(rhos))
-
-
 def leave_one_out_scheme(table: ValueTable) -> Outcome:
     """Everybody pays each other party what that one adds to all the others."""
     last = _last_contributions(table)
@@ -125,19 +100,6 @@ def equal_split_scheme(table: ValueTable) -> Outcome:
     """Everybody pays its full gain into a pot that is split equally."""
     gains = table.grand_value - table.own_values
     return Outcome(gains.mean() - gains, _grand_models(table), gains)
-
-
-def participation_fee_approximation(table: ValueTable) -> Outcome:
-    """NOT the market of [13], whose definition could not be had: an approximation by name.
-
-    Each party pays its gain v(N) - v(i) as a fee, and the pot is split in proportion to what
-    each party adds to all the others, so that exact copies are paid nothing. In no table.
-    """
-    gains = table.grand_value - table.own_values
-    last = np.maximum(_last_contributions(table), 0.0)
-    total = float(last.sum())
-    shares = last / total if total > 0 else np.full(table.n_parties, 1 / table.n_parties)
-    return Outcome(shares * gains.sum() - gains, _grand_models(table), gains)
 
 
 SCHEMES: dict[str, Scheme] = {

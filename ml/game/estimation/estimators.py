@@ -15,17 +15,16 @@ from ml.game.estimation.permutations import flows_by_permutations, permutation_c
 from ml.game.estimation.sampling import stratified_order
 from ml.game.estimation.size_means import flows_by_size, on_row_sums
 from ml.game.estimation.surrogates import fit_gaussian_process, fit_quadratic
-from ml.game.tables.coalitions import FloatArray, describe_coalition
+from ml.game.tables.coalitions import FloatArray, coalition_bits, describe_coalition
 from ml.game.tables.reading import as_floats
+from ml.game.words import ESTIMATORS, MAX_PARTIES
 
-__all__ = ["ESTIMATORS", "FlowEstimate", "estimate_flows"]
+__all__ = ["FlowEstimate", "estimate_flows"]
 
 CoalitionArray = npt.NDArray[np.uint64]
 Evaluate = Callable[[CoalitionArray], npt.ArrayLike]
 Progress = Callable[[int, int], None]
 StoppedBy = Literal["evaluations", "standard error", "time", "all coalitions"]
-
-ESTIMATORS = ("permutation", "stratified", "quadratic", "gaussian-process")
 
 _BATCH = 256
 _SAMPLES_A_PARTY = 5
@@ -170,9 +169,10 @@ def _check_arguments(
 ) -> None:
     if method not in ESTIMATORS:
         raise EstimationError(f"Method is {method!r}; expected one of {', '.join(ESTIMATORS)}.")
-    if not 2 <= n_parties <= 64:
+    if not 2 <= n_parties <= MAX_PARTIES:
         raise EstimationError(
-            f"Number of parties is {n_parties}; expected 2 to 64: a coalition is 64 bits."
+            f"Number of parties is {n_parties}; expected 2 to {MAX_PARTIES}: a coalition "
+            "is 64 bits."
         )
     least = n_parties + 1
     if method == "permutation":
@@ -220,8 +220,7 @@ def _fit(
 ) -> FlowEstimate:
     coalitions = np.array(list(known), dtype=np.uint64)
     values = np.array(list(known.values()))
-    shifts = np.arange(n_parties, dtype=np.uint64)
-    bits = (coalitions[:, None] >> shifts & np.uint64(1)).astype(np.float64)  # (samples, n)
+    bits = coalition_bits(coalitions, n_parties)  # (samples, n)
     sizes = bits.sum(axis=1)
     own = bits[sizes == 1].T @ values[sizes == 1]
     grand = float(values[sizes == n_parties][0])

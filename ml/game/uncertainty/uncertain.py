@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ml.game.allocation import Allocation
 from ml.game.tables.coalitions import FloatArray
-from ml.game.uncertainty.seeded import with_error
 
 __all__ = ["UncertainAllocation"]
 
@@ -21,11 +21,7 @@ class UncertainAllocation:
     payoff_errors: FloatArray
     model_value_errors: FloatArray
 
-    def describe(self, party: int) -> str:
-        """What a party sees: its payoff, factor and model value, each with its error."""
-        allocation = self.allocation
-        return (
-            f"payoff {with_error(allocation.payoffs[party], self.payoff_errors[party])}, "
-            f"lambda {with_error(allocation.adjustment_factors[party], self.factor_errors[party])},"
-            f" model {with_error(allocation.model_values[party], self.model_value_errors[party])}"
-        )
+    def as_dict(self) -> dict[str, Any]:
+        """`Allocation.as_dict` with the errors of payoffs, factors and model values."""
+        names = ("payoff_errors", "factor_errors", "model_value_errors")
+        return self.allocation.as_dict() | {name: getattr(self, name).tolist() for name in names}

@@ -1,4 +1,4 @@
-"""Model cards: what a reward file is, and how to use it without the data it came from."""
+"""Model cards: a description of a reward file, enough to use the model without its data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ml.datasets.preparation import Preparation
 from ml.datasets.readers.text import encode_texts
 from ml.datasets.source import DataError
 from ml.errors import MlError
+from ml.files import write_atomically
 from ml.training.models.card_format import FORMAT, card_of
-from ml.training.models.model_files import read_model, write_atomically
+from ml.training.models.model_files import read_model
 from ml.training.models.modules import build_network
 from ml.training.models.networks import Network, Weights
 from ml.training.recipe import Recipe, recipe

@@ -52,8 +52,9 @@ def allocation_document(
     allocation = allocate(ValueTable(np.array(values.values)), budgets, caps)
     errors: UncertainAllocation | None = None
     if len(values.scores) > 1:
-        monotone = "above" if config.monotone == "cover" else config.monotone
-        errors = allocate_seeds(SeededTables(values.scores), budgets, caps, monotone=monotone)
+        errors = allocate_seeds(
+            SeededTables(values.scores), budgets, caps, monotone=config.monotone
+        )
     return _document(opened, allocation, errors)
 
 
@@ -91,21 +92,6 @@ def _document(
     allocation: Allocation,
     errors: UncertainAllocation | None,
 ) -> AllocationDocument:
-    gap = float(allocation.solver_gap)
-    return AllocationDocument(
-        parties=opened.parties,
-        own_values=allocation.own_values.tolist(),
-        budgets=allocation.budgets.tolist(),
-        flows=allocation.flows.tolist(),
-        shapley=allocation.shapley.tolist(),
-        payoffs_unlimited=allocation.payoffs_unlimited.tolist(),
-        adjustment_factors=allocation.adjustment_factors.tolist(),
-        adjusted_flows=allocation.adjusted_flows.tolist(),
-        payoffs=allocation.payoffs.tolist(),
-        model_values=allocation.model_values.tolist(),
-        payoff_errors=errors.payoff_errors.tolist() if errors else None,
-        factor_errors=errors.factor_errors.tolist() if errors else None,
-        model_value_errors=errors.model_value_errors.tolist() if errors else None,
-        certificate_gap=float(allocation.certificate.gap),
-        solver_gap=None if np.isnan(gap) else gap,
-    )
+    errors_none = dict.fromkeys(("payoff_errors", "factor_errors", "model_value_errors"))
+    figures = errors.as_dict() if errors else allocation.as_dict() | errors_none
+    return AllocationDocument(parties=opened.parties, **figures)

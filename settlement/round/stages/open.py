@@ -115,7 +115,7 @@ def _check_data(config: RoundConfig) -> str | None:
     if config.data is None or config.recipe is None:
         return None
     from ml.datasets.loading import load
-    from ml.training.trials import check_training
+    from ml.training.checks import check_training
 
     collaboration = load(config.data)
     check_training(collaboration, config.recipe)

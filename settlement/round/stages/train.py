@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import FlowEstimate, ValueTable, best_coalitions, cover, estimate_flows
+from ml.game import FlowEstimate, ValueTable, best_coalitions, estimate_flows, made_monotone
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.errors import BrokenInvariant, SettlementError
@@ -86,8 +86,8 @@ def cover_values(
     scores : shape (2**n,)
         Mean scores by coalition bitmask.
     monotone
-        ``"refuse"``: raise if some party makes some coalition worse. ``"cover"``: a coalition
-        uses the best model of any of its sub-coalitions.
+        One of `ml.game.MONOTONE`: ``"refuse"`` raises if some party makes some coalition worse,
+        ``"above"`` lets a coalition use the best model of any of its sub-coalitions.
 
     Returns
     -------
@@ -99,14 +99,13 @@ def cover_values(
     """
     table = ValueTable(scores)
     report = table.monotonicity()
-    if monotone == "refuse":
-        table.require_monotone()
+    covered, _ = made_monotone(table, monotone)
     violations = {
         "edges": report.n_edges,
         "broken": report.n_broken,
         "largest": report.largest,
     }
-    return cover(table, "above").table.values, violations, best_coalitions(scores)
+    return covered.values, violations, best_coalitions(scores)
 
 
 def agreed_data(context: RoundContext) -> tuple[Collaboration, Recipe]:

@@ -6,6 +6,35 @@ from math import comb, factorial
 import numpy as np
 
 
+def subsets(coalition):
+    """Yield every subset of a coalition, itself first and the empty one last.
+
+    Examples
+    --------
+    >>> list(subsets(0b101))
+    [5, 4, 1, 0]
+    """
+    subset = coalition
+    while subset:
+        yield subset
+        subset = (subset - 1) & coalition
+    yield 0
+
+
+def permutation_flow(values, payer, payee):
+    """One flow as the mean marginal of payee over orders that start with payer, Remark 3.10."""
+    n_parties = len(values).bit_length() - 1
+    total = 0
+    for before in range(1 << n_parties):
+        if not before >> payer & 1 or before >> payee & 1:
+            continue
+        size = before.bit_count()
+        # Orders of the other parties that start with payer and then meet exactly `before`.
+        orders = factorial(size - 1) * factorial(n_parties - size - 1)
+        total += orders * (values[before | 1 << payee] - values[before])
+    return total / factorial(n_parties - 1)
+
+
 def random_monotone_table(n_parties, rng):
     """Monotone table with v(empty) = 0: running maxima of noisy sizes."""
     values = rng.random(2**n_parties)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_benchmark_prints_ratio_and_floor():
     command = [
         sys.executable,
-        "scripts/bench_training.py",
+        "scripts/bench/training.py",
         "--json",
         "--rounds",
         "1",

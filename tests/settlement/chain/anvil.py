@@ -39,7 +39,7 @@ KEY_VARIABLES = {key_variable(name): key for name, key in KEYS.items()}
 
 
 def find_anvil() -> str | None:
-    """The program: named by the environment, installed by scripts/install_anvil, or on PATH."""
+    """The program: named by the environment, installed by scripts/install_anvil.py, or on PATH."""
     places = [
         os.environ.get("FAIRROUND_ANVIL"),
         str(ROOT / ".tools" / "node_modules" / ".bin" / "anvil"),

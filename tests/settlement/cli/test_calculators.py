@@ -12,26 +12,28 @@ def three(tmp_path):
     return path
 
 
-def test_allocate_compares_schemes_and_their_properties(fairround, three):
-    compared = json.loads(fairround("allocate", "--values", three, "--compare", "--json"))
+def test_calculate_compares_schemes_and_their_properties(fairround, three):
+    compared = json.loads(fairround("calculate", three, "--compare", "--json"))
     schemes = {scheme["name"]: scheme for scheme in compared["schemes"]}
     assert schemes["conditional Shapley"]["payoffs"] == pytest.approx([-0.4, 0.2, 0.2])
     assert all(check["holds"] for check in schemes["conditional Shapley"]["properties"].values())
     assert not schemes["Shapley value"]["properties"]["balance"]["holds"]
-    assert "replication robustness" in fairround("allocate", "--values", three, "--compare")
+    assert "replication robustness" in fairround("calculate", three, "--compare")
 
 
-def test_allocate_wants_a_round_or_a_file(fairround, three, tmp_path):
-    assert "--values FILE" in fairround("allocate", code=2)
-    assert "--values FILE" in fairround("allocate", tmp_path, "--values", three, code=2)
-    assert "goes with --values" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
-    assert "--compare goes with" in fairround("allocate", tmp_path, "--compare", code=2)
-    message = fairround("allocate", "--values", three, "--compare", "--budget", "a=1", code=2)
+def test_comparing_schemes_takes_no_budgets(fairround, three):
+    message = fairround("calculate", three, "--compare", "--budget", "a=1", code=2)
     assert "takes no --budget" in message
 
 
-def test_allocate_names_bad_input_in_one_line(fairround, tmp_path):
-    message = fairround("allocate", "--values", tmp_path / "none.json", code=1)
+def test_allocate_is_for_rounds_and_calculate_for_files(fairround, three, tmp_path):
+    assert "No such option" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
+    assert "Missing argument 'FILE'" in fairround("calculate", code=2)
+    assert "is a directory" in fairround("calculate", tmp_path, code=2)
+
+
+def test_calculate_names_bad_input_in_one_line(fairround, tmp_path):
+    message = fairround("calculate", tmp_path / "none.json", code=1)
     assert message.startswith("error: ")
     assert len(message.splitlines()) == 1
 

@@ -178,7 +178,7 @@ def test_everybody_on_the_simulated_chain_can_pay_the_largest_bond(read):
 
 
 def test_an_estimate_of_few_parties_cannot_be_posted(read):
-    text = template("digits").replace('monotone = "cover"', 'monotone = "refuse"')
+    text = template("digits").replace('monotone = "above"', 'monotone = "refuse"')
     estimate = '[values]\nmethod = "estimate"\nevaluations = 6\n[chain]'
     assert read(text.replace("[chain]", estimate)).values.method == "estimate"
     optimistic = text.replace("[chain]", estimate + '\nsettlement = "optimistic"')

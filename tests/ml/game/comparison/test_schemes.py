@@ -11,15 +11,13 @@ from ml.game import (
     compare_schemes,
     conditional_shapley,
     family,
-    largest_rational_rho,
-    participation_fee_approximation,
     payoffs,
     replicate_party,
     rho_shapley_scheme,
     shapley_values,
     with_dummy,
 )
-from ml.game.comparison.schemes import PRINTED_PARTICIPATION_FEES, conditional_shapley_scheme
+from ml.game.comparison.schemes import conditional_shapley_scheme
 
 
 @pytest.fixture(scope="module")
@@ -130,22 +128,6 @@ def test_the_alpha_beta_family_holds_its_named_members_remark_3_6():
 def test_rho_shapley_models_run_from_equal_to_proportional(three_parties):
     np.testing.assert_allclose(rho_shapley_scheme(0)(three_parties).model_values, 1)
     np.testing.assert_allclose(rho_shapley_scheme(1)(three_parties).model_values, [0.5, 1, 1])
-
-
-def test_the_largest_rational_rho_leaves_somebody_with_its_own_model():
-    table = family("coverage", 5, 3).table()
-    rho = largest_rational_rho(table)
-    spare = rho_shapley_scheme(rho)(table).model_values - table.own_values
-    assert spare.min() == pytest.approx(0, abs=1e-12)
-    assert (rho_shapley_scheme(1.01 * rho)(table).model_values < table.own_values).any()
-
-
-def test_the_participation_fee_market_is_kept_out_of_the_tables(published_table):
-    assert not any("fee" in name for name in SCHEMES)
-    outcome = participation_fee_approximation(published_table)
-    assert abs(outcome.payoffs.sum()) < 1e-12
-    # It is not the market of [13]: its figures are not the printed ones.
-    assert np.abs(outcome.payoffs - PRINTED_PARTICIPATION_FEES).max() > 0.05
 
 
 def test_copies_and_dummies_are_what_they_say(three_parties):

@@ -160,7 +160,7 @@ def test_noisy_values_are_smoothed_not_believed(rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "magic"}, "'magic'; expected one of permutation"),
+        ({"method": "magic"}, "'magic'; expected one of gaussian-process"),
         ({"n_parties": 65}, "65; expected 2 to 64"),
         ({"n_parties": 1}, "1; expected 2 to 64"),
         ({"evaluations": 8}, "8 evaluations for 8 parties; method 'quadratic' needs at least 9"),
@@ -200,7 +200,6 @@ def test_an_allocation_of_estimated_flows_tells_its_errors():
         told.append(found.factor_errors)
     ratio = np.sqrt(np.mean(np.square(told)) / np.mean(np.square(misses)))
     assert 0.5 < ratio < 3
-    assert "lambda" in found.describe(0)
 
 
 def test_exact_flows_leave_no_error_in_the_allocation():

@@ -7,8 +7,12 @@ import pytest
 
 from ml.errors import FlowsError, ValueTableError
 from ml.game import ValueTable, conditional_shapley, decompose, payoffs, shapley_values
-from ml.game.tables.flows import permutation_flow
-from tests.ml.game.helpers import exact_flows, exact_shapley, random_monotone_table
+from tests.ml.game.helpers import (
+    exact_flows,
+    exact_shapley,
+    permutation_flow,
+    random_monotone_table,
+)
 
 
 @pytest.mark.parametrize("n_parties", range(2, 9))

@@ -12,6 +12,7 @@ from ml.datasets.collaboration import Collaboration, Samples
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training import check_training, recipe, train_coalitions, train_rewards
+from ml.training.checks import network_for
 from ml.training.models.modules import ModuleNetwork, small_cnn
 from ml.training.models.networks import TextAverage, stack_weights
 from ml.training.reference import train_one
@@ -20,7 +21,6 @@ from ml.training.stack.chunks import DeviceMemoryError
 from ml.training.stack.footprint import STACK_BYTES_ON_CUDA, bytes_per_model, layout_size
 from ml.training.stack.orders import Trainee
 from ml.training.stack.trainer import train_stack
-from ml.training.trials import network_for
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

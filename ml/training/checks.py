@@ -1,4 +1,4 @@
-"""What is tried before any training: the network on a few samples, a user's score on all."""
+"""Checks before any training: the network runs on a few samples, a user's score on all."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ml.datasets.collaboration import Collaboration
 from ml.training.models.modules import ModuleNetwork, NetworkError, build_network
 from ml.training.models.networks import Network, stack_weights
 from ml.training.recipe import Recipe
-from ml.training.scores import Judge, ScoreError, score_function
+from ml.training.scores import Evaluator, ScoreError, score_function
 
 __all__ = ["check_training", "network_for"]
 
 log = logging.getLogger(__name__)
 
-#: Samples on which a network is tried.
-TRIED_SAMPLES = 3
+CHECKED_SAMPLES = 3
+"""How many samples a network is run on before it is trained."""
 
 
 def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
-    """The recipe's network, after making sure that it and the score fit this data.
+    """The recipe's network, after checking that it and the score fit the data.
 
     Raises
     ------
     NetworkError, ScoreError
-        If they do not; nothing was trained.
+        If they do not. Nothing has been trained then.
     """
     network = network_for(recipe, collaboration)
     score_of = score_function(recipe, collaboration)
     if ":" in recipe.score:
-        judge = Judge.on(network, score_of, collaboration.validation, torch.device("cpu"))
-        outputs = judge.outputs(network.initial(0))
-        first, again = (score_of(outputs, judge.targets) for _ in range(2))
+        evaluator = Evaluator.on(network, score_of, collaboration.validation, torch.device("cpu"))
+        outputs = evaluator.outputs(network.initial(0))
+        first, again = (score_of(outputs, evaluator.targets) for _ in range(2))
         if first != again:
             raise ScoreError(
                 f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
@@ -44,7 +44,7 @@ def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
 
 
 def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
-    """The recipe's network for this data, tried on a few samples of it.
+    """The recipe's network for this data, after running it on a few samples.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
     """
     network = build_network(recipe, collaboration.preparation)
     samples = collaboration.train
-    rows = torch.arange(TRIED_SAMPLES) % len(samples)
+    rows = torch.arange(CHECKED_SAMPLES) % len(samples)
     features, targets = (torch.from_numpy(a[rows]) for a in (samples.features, samples.targets))
     expected = (1, len(rows), max(collaboration.n_classes, 1))
     try:
@@ -62,7 +62,7 @@ def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
             with torch.no_grad():
                 found = tuple(network.outputs(weights, features.unsqueeze(0)).shape)
             if found == expected:
-                _try_training(network, features, targets)
+                _check_gradients(network, features, targets)
     except Exception as trouble:  # whatever the user's code raises is about the user's code
         shape = tuple(features.shape[1:])
         raise NetworkError(
@@ -76,8 +76,11 @@ def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:
     return network
 
 
-def _try_training(network: Network, features: Tensor, targets: Tensor) -> None:
-    """One gradient of a single model and of a pair; a module that no vmap can run is noted."""
+def _check_gradients(network: Network, features: Tensor, targets: Tensor) -> None:
+    """Compute one gradient of a single model and of a pair of models.
+
+    A user's module that `torch.vmap` cannot run in a pair is marked to run one model at a time.
+    """
 
     def step(n_models: int) -> None:
         weights = stack_weights([network.initial(0)] * n_models)
@@ -91,6 +94,6 @@ def _try_training(network: Network, features: Tensor, targets: Tensor) -> None:
     except Exception as trouble:
         if not isinstance(network, ModuleNetwork):
             raise
-        log.debug("One model of a stack after the other: %r", trouble)
+        log.debug("vmap cannot run the module, so models run one at a time: %r", trouble)
         network.one_by_one = True
         step(2)

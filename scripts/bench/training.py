@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure the stacked trainer beside a plain loop, on the five-party MNIST round of the paper.
 
-    python scripts/bench_training.py [--json] [--parties 5] [--rounds 7] [--threads 1]
+    python scripts/bench/training.py [--json] [--parties 5] [--rounds 7] [--threads 1]
 
 Everything is measured in one run, interleaved: some steps of the stack, some of the loop, again and
 again; the ratio is of the time for one step of one model. ``--whole`` also trains everything to the
@@ -26,22 +26,22 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
 from ml.datasets import data_spec, load
 from ml.datasets.collaboration import Collaboration
 from ml.training import recipe, train_coalitions
+from ml.training.checks import network_for
 from ml.training.devices import to_device
-from ml.training.models.narrowing import Narrowing
 from ml.training.models.networks import Mlp, stack_weights
+from ml.training.models.used_columns import UsedColumns
 from ml.training.reference import linear_layers, train_one
 from ml.training.stack.footprint import layout_size
 from ml.training.stack.graphs import Stepper
 from ml.training.stack.orders import Schedule, Trainee
 from ml.training.stack.stack import Stack
-from ml.training.trials import network_for
 
 PAPER = [[0], [1, 2], [0, 1, 2, 3], [3, 4, 5], [6, 7, 8, 9]]
 
@@ -86,7 +86,7 @@ class Bench:
         self.targets = to_device(data.train.targets, device)
         self.initial = network.initial(0)
         self.chunk = self.trainees[: layout_size(network, self.plan, data, device.type)]
-        self.narrowing = Narrowing.of(network, self.features)
+        self.used = UsedColumns.of(network, self.features)
 
     @property
     def all_steps(self) -> int:
@@ -96,12 +96,12 @@ class Bench:
     def start(self, n_models: int) -> dict[str, torch.Tensor]:
         """Initial weights of a stack on the device."""
         stack = stack_weights([self.initial] * n_models)
-        return self.narrowing.shrink({k: t.to(self.device) for k, t in stack.items()})
+        return self.used.reduced({k: t.to(self.device) for k, t in stack.items()})
 
     def stacked(self) -> tuple[Stepper, Schedule]:
         """A stack of the longest models, ready to step."""
-        stack = Stack(self.narrowing.network, self.start(len(self.chunk)), self.plan.learning_rate)
-        stepper = Stepper(stack, self.narrowing.features, self.targets)
+        stack = Stack(self.used.network, self.start(len(self.chunk)), self.plan.learning_rate)
+        stepper = Stepper(stack, self.used.features, self.targets)
         return stepper, Schedule(self.chunk, self.plan.batch_size, self.device)
 
     def plain_loop(self, n_steps: int) -> float:
@@ -123,7 +123,7 @@ class Bench:
 
     def floor_s(self) -> float:
         """Seconds of one model's step if only its arithmetic and its memory traffic counted."""
-        widths = self.narrowing.network.widths  # type: ignore[attr-defined]
+        widths = self.used.network.widths  # type: ignore[attr-defined]
         batch = self.plan.batch_size
         layers = list(itertools.pairwise(widths))
         products = [2 * batch * a * b for a, b in layers]

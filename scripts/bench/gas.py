@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Gas of a settlement beside what others cost, measured in one run on the in-process chain.
 
-    scripts/bench_gas.py [--sizes 5 50 200 1000] [--json] [--snapshot]
+    scripts/bench/gas.py [--sizes 5 50 200 1000] [--json] [--snapshot]
 
 The settlement's figure is the whole transaction that settles: budgets enforced, every transfer
 carried out and logged, slots funded. Signatures (which come before it) are counted apart.
@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Change the contracts one small thing at a time; the tests must notice.
 
-    scripts/mutate [--count 60] [--seed 1] [--only ledger] [--report FILE]
+    scripts/mutate.py [--count 60] [--seed 1] [--only ledger] [--report FILE]
 
 A mutant swaps an operator, moves a number by one, or drops a statement. It counts if it compiles
 to other code; it is killed if a test in tests/contracts fails. Survivors are printed; those with
@@ -163,6 +163,7 @@ class Nursery:
 
 
 def main() -> int:
+    """Make mutants and run the tests on each; 1 if too few are noticed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=60, help="mutants that compile")
     parser.add_argument("--seed", type=int, default=1)

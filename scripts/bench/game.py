@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measure the game: each figure is a ratio of two things timed side by side in one run.
 
-    scripts/bench_game.py              the table below, in Markdown
-    scripts/bench_game.py --json       the same as JSON on standard output
-    scripts/bench_game.py --only clearing --repeats 5
-    scripts/bench_game.py --full       with the large cases (LP of 500 parties, 10^5 parties)
+    scripts/bench/game.py              the table below, in Markdown
+    scripts/bench/game.py --json       the same as JSON on standard output
+    scripts/bench/game.py --only clearing --repeats 5
+    scripts/bench/game.py --full       with the large cases (LP of 500 parties, 10^5 parties)
 
 Peers (shapiq, shap, pyDVL) are timed if they can be imported: pip install fairround[bench].
 """
@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one core unless i
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:

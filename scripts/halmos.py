@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prove the packed ledger for three parties and two transfers, for all deposits and amounts.
 
-    scripts/halmos [--halmos PROGRAM] [--way settle|chunks] [--debtors 0 1]
+    scripts/halmos.py [--halmos PROGRAM] [--way settle|chunks] [--debtors 0 1]
 
 Runs halmos, a symbolic EVM, on what vyper makes of tests/contracts/LedgerProof.vy: one function for
 each choice of debtors and creditors, a party that does not exist among them. Optional: halmos is
@@ -72,6 +72,7 @@ def write_build(folder: Path, output: dict[str, Any]) -> None:
 
 
 def main() -> int:
+    """Prove every group; 1 if one is not proved."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--halmos", default=shutil.which("halmos"), help="the program")
     parser.add_argument("--way", choices=sorted(WAYS), help="one way only; both by default")

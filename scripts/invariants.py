@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random histories of the escrow against its twin, longer than the test suite's.
 
-    scripts/invariants [--examples 256] [--steps 100] [--seed N]
+    scripts/invariants.py [--examples 256] [--steps 100] [--seed N]
 
 The seed is printed; the same seed gives the same histories. A failing history is shrunk and
 printed as the calls that lead to it.
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
+    """Run the histories; exit code of pytest."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--examples", type=int, default=256)
     parser.add_argument("--steps", type=int, default=100)
