@@ -1,244 +1,186 @@
 # pragma version 0.4.3
+# pragma nonreentrancy on
 """
-@title Checks of a posted allocation
+@title Settled by proof: net positions that follow from the agreed game and the locked deposits
 @license MIT
-@notice Whole numbers only, and no tolerance that anybody chooses: every rule is an equation between posted
-        integers, except the duality gap, whose bound is what rounding up can cause at most. The
-        proof that an honest posting passes and a wrong one fails is in contracts/README.md.
+@notice Whole numbers only. The caller hands over the game that all deposits named, factors and transfers; the
+        proof that factors which pass lead to the one right division of money, and that there always are
+        some, is in contracts/README.md.
 
-        Posting, n parties, big-endian:
-            flows    n rows of n numbers of 8 bytes: flow[payer][payee]
-            wanted   n numbers of 8 bytes: most that a party wants its model to be worth; all ones: no cap
-            records  n times 32 bytes: own value (8), factor (12), dual value (12)
-        Value table: 2**n numbers of 8 bytes; only for n <= 8.
+        Game of n parties, 2 to 64, big-endian numbers of 8 bytes:
+            flows    n rows of n: flow[payer][payee]
+            own      n: what a party's own model is worth
+            wanted   n, or none at all: most that a party wants its model to be worth; all ones: no cap
 
-        Scales: values 10**15; flows 10**15 times `_flow_scale(n)`; factors and duals 2**72.
+        Scales: values 10**15; flows 10**15 times `FLOW_SCALES[n]`; factors 2**72.
 """
 
-MAX_PARTIES: constant(uint256) = 64
-MAX_EXACT: constant(uint256) = 8
-MAX_POSTING: constant(uint256) = 64 * 64 * 8 + 64 * 8 + 64 * 32
-MAX_TABLE: constant(uint256) = 2**8 * 8
+import ledger
+import refusals
+import rounds
 
+uses: ledger
+uses: rounds
+
+SMALL: constant(uint256) = 64
+MAX_GAME: constant(uint256) = 64 * 66 * 8
 VALUE_SCALE: constant(uint256) = 10**15
 ONE: constant(uint256) = 2**72
 NO_CAP: constant(uint256) = 2**64 - 1
 LANE: constant(uint256) = 2**64 - 1
-SHORT: constant(uint256) = 2**96 - 1
 OFFSET: constant(uint256) = 2**80
+SLACK: constant(uint256) = 2**12
+BEFORE: constant(Bytes[20]) = x"0000000000000000000000000000000000000000"
 
-# (n - 1) * lcm of (n - s) * binomial(n - 2, s - 2) over 2 <= s < n: makes every flow whole.
+# (n - 1) * lcm of (n - s) * binomial(n - 2, s - 2) over 2 <= s < n: makes every flow of a table whole.
 FLOW_SCALES: constant(uint256[9]) = [1, 1, 1, 2, 6, 24, 60, 360, 420]
 
-# What a challenge can find; the client has the same list.
-NO_FAULT: constant(uint256) = 0
-WRONG_SHAPE: constant(uint256) = 1
-WRONG_TABLE: constant(uint256) = 2
-WRONG_FLOWS: constant(uint256) = 3
-WRONG_OWN_VALUES: constant(uint256) = 4
-WRONG_CAPS: constant(uint256) = 5
-WRONG_FACTORS: constant(uint256) = 6
-WRONG_DUALS: constant(uint256) = 7
-WRONG_GAP: constant(uint256) = 8
-WRONG_NETS: constant(uint256) = 9
 
-
-struct Sheet:
-    n: uint256
-    exchange_rate: uint256
-    unit: uint256  # flow units of one unit of value
-    own: uint256[64]
-    upper: uint256[64]  # most that the factor may be: one, or the cap's
-    factor: uint256[64]
-    dual: uint256[64]
-    cost: uint256[64]  # row sums of the flows
-    revenue: uint256[64]  # flows received, times the payers' factors
-    visits: uint256[64]  # flows paid, times the payees' dual values
-    deposit: uint256[64]
-    net: int256[64]
+@external
+def settle_by_proof(
+    round_id: uint256, transfers: Bytes[12 * SMALL], factors: DynArray[uint256, SMALL], game: Bytes[MAX_GAME]
+):
+    """
+    @notice Carries out transfers that bring about the net positions which follow from game and deposits. Anyone may call.
+    """
+    self._settle(round_id, transfers, len(game))
+    # Last, and all else in functions of their own: what lies in memory beyond the game is paid as dearly as the
+    # largest game.
+    if sha256(game) != rounds.game_hash[round_id]:
+        refusals._refuse("escrow: not the agreed game")
 
 
 @internal
-@pure
-def _fault(
-    n: uint256,
-    exchange_rate: uint256,
-    caps_hash: bytes32,
-    deposits: uint256[64],
-    nets: int256[64],
-    posting: Bytes[MAX_POSTING],
-    table: Bytes[MAX_TABLE],
-) -> uint256:
-    """
-    @notice The first rule that a posting breaks, or `NO_FAULT`.
-    """
-    if len(posting) != n * (8 * n + 40):
-        return WRONG_SHAPE
-    sheet: Sheet = empty(Sheet)
-    sheet.n = n
-    sheet.exchange_rate = exchange_rate
-    sheet.unit = VALUE_SCALE
-    if n <= MAX_EXACT:
-        if len(table) != 8 << n:
-            return WRONG_SHAPE
-        sheet.unit *= FLOW_SCALES[n]
-    sheet.deposit = deposits
-    sheet.net = nets
-    # 32 bytes behind the last record, so that every field can be read as the head of a word.
-    data: Bytes[MAX_POSTING + 32] = concat(posting, empty(bytes32))
-    records: uint256 = n * (8 * n + 8)
-    for i: uint256 in range(n, bound=MAX_PARTIES):
-        word: uint256 = convert(extract32(data, records + 32 * i), uint256)
-        sheet.own[i] = word >> 192
-        sheet.factor[i] = (word >> 96) & SHORT
-        sheet.dual[i] = word & SHORT
-    for i: uint256 in range(n, bound=MAX_PARTIES):
-        for j: uint256 in range(n, bound=MAX_PARTIES):
-            flow: uint256 = convert(extract32(data, 8 * (n * i + j)), uint256) >> 192
-            if i == j:
-                if flow != 0:
-                    return WRONG_FLOWS
-                continue
-            sheet.cost[i] += flow
-            sheet.revenue[j] += flow * sheet.factor[i]
-            sheet.visits[i] += flow * sheet.dual[j]
-    if n <= MAX_EXACT:
-        fault: uint256 = self._table_fault(n, sheet.own, data, table)
-        if fault != NO_FAULT:
-            return fault
-    # Eq. (4): own value and cost make the grand value, for everybody.
-    scale: uint256 = sheet.unit // VALUE_SCALE
-    grand: uint256 = scale * sheet.own[0] + sheet.cost[0]
-    for i: uint256 in range(n, bound=MAX_PARTIES):
-        if scale * sheet.own[i] + sheet.cost[i] != grand:
-            return WRONG_OWN_VALUES
-    if caps_hash != empty(bytes32) and sha256(slice(data, 8 * n * n, 8 * n)) != caps_hash:
-        return WRONG_CAPS
-    for i: uint256 in range(n, bound=MAX_PARTIES):
-        wanted: uint256 = convert(extract32(data, 8 * (n * n + i)), uint256) >> 192
-        if caps_hash == empty(bytes32) and wanted != NO_CAP:
-            return WRONG_CAPS
-        sheet.upper[i] = ONE
-        if wanted != NO_CAP and wanted * scale < grand:
-            room: uint256 = 0
-            if wanted > sheet.own[i]:
-                room = wanted - sheet.own[i]
-            if sheet.cost[i] != 0:
-                sheet.upper[i] = ONE * scale * room // sheet.cost[i]
-    return self._clearing_fault(sheet)
+def _settle(round_id: uint256, transfers: Bytes[12 * SMALL], length: uint256):
+    clock: uint256 = rounds._ready(round_id, rounds.BY_PROOF)
+    if len(transfers) % 12 != 0:
+        refusals._refuse("escrow: not 12 bytes a transfer")
+    n: uint256 = rounds._n_parties(clock)
+    rounds._enter(round_id, clock, rounds.SETTLED)
+    self._check(
+        n,
+        rounds.rules[round_id] & LANE,
+        length,
+        ledger._apply(round_id, n, concat(BEFORE, transfers)),
+    )
+    log rounds.Settled(
+        round_id=round_id, plan_id=sha256(concat(rounds._plan_key(round_id), transfers)), transfers=transfers
+    )
 
 
 @internal
-@pure
-def _clearing_fault(sheet: Sheet) -> uint256:
+@view
+def _word(place: uint256) -> uint256:
     """
-    @notice Factors are the greatest that budgets and caps allow; net positions follow from them.
+    @notice 32 bytes of the call data.
     """
-    n: uint256 = sheet.n
-    nu: uint256 = sheet.exchange_rate
-    primal: uint256 = 0
-    bound: uint256 = 0
-    for i: uint256 in range(n, bound=MAX_PARTIES):
-        cost: uint256 = sheet.cost[i]
-        upper: uint256 = sheet.upper[i]
-        factor: uint256 = upper
-        dual: uint256 = 0
-        if cost != 0:
-            means: uint256 = sheet.deposit[i] * sheet.unit * ONE + nu * sheet.revenue[i]
-            factor = min(upper, (means + nu * cost - 1) // (nu * cost))
-        if sheet.factor[i] != factor:
-            return WRONG_FACTORS
-        if factor != upper:
-            dual = ONE + (sheet.visits[i] + cost - 1) // cost
-        if sheet.dual[i] != dual:
-            return WRONG_DUALS
-        primal += nu * (cost * factor + cost + 1)
-        bound += sheet.deposit[i] * sheet.unit * dual
-        if dual == 0:
-            bound += nu * (((cost * ONE + sheet.visits[i]) * upper + ONE - 1) // ONE)
-    if bound > primal:
-        return WRONG_GAP
-    return self._net_fault(sheet)
+    return convert(convert(slice(msg.data, place, 32), bytes32), uint256)
 
 
 @internal
-@pure
-def _net_fault(sheet: Sheet) -> uint256:
+@view
+def _number(place: uint256) -> uint256:
     """
-    @notice Net positions are the exact ones rounded down, plus one unit each for the largest remainders;
-            the lower party index wins ties.
+    @notice The number of 8 bytes at this place of the call data; read as the end of a word, for a word that
+            begins there might reach beyond.
     """
-    unit: uint256 = sheet.unit * ONE
+    return self._word(unsafe_sub(place, 24)) & LANE
+
+
+@internal
+@view
+def _check(n: uint256, exchange_rate: uint256, length: uint256, books: uint256[32]):
+    """
+    @notice Reverts unless the factors and the net positions of the books follow from the game.
+    """
+    # Arguments 2 and 3 of the call: where their contents begin.
+    factors: uint256 = unsafe_add(36, self._word(68))
+    game: uint256 = unsafe_add(36, self._word(100))
+    if self._word(unsafe_sub(factors, 32)) != n:
+        refusals._refuse("escrow: not one factor a party")
+    row: uint256 = n << 3
+    own: uint256 = unsafe_add(game, unsafe_mul(n, row))
+    end: uint256 = unsafe_add(game, length)
+    if end != unsafe_add(own, row) and end != unsafe_add(own, row << 1):
+        refusals._refuse("escrow: wrong length of game")
+    costs: uint256[SMALL] = empty(uint256[SMALL])
+    # Flows received, times the payers' factors; four columns at a time.
+    revenues: uint256[4][SMALL // 4] = empty(uint256[4][SMALL // 4])
+    place: uint256 = game
+    last: uint256 = unsafe_sub(n, 1) >> 2
+    # The last four columns of a row reach into what follows: cut off.
+    cut: uint256 = (unsafe_sub(0, n) & 3) << 6
+    for i: uint256 in range(n, bound=SMALL):
+        factor: uint256 = self._word(unsafe_add(factors, i << 5))
+        if factor > ONE:
+            refusals._refuse("escrow: factor is too large")
+        cost: uint256 = 0
+        for column: uint256 in range(unsafe_add(last, 1), bound=SMALL // 4):
+            word: uint256 = self._word(unsafe_add(place, column << 5))
+            if column == last:
+                word = (word >> cut) << cut
+            flow: uint256 = word >> 192
+            cost = unsafe_add(cost, flow)
+            revenues[column][0] = unsafe_add(revenues[column][0], unsafe_mul(flow, factor))
+            flow = (word >> 128) & LANE
+            cost = unsafe_add(cost, flow)
+            revenues[column][1] = unsafe_add(revenues[column][1], unsafe_mul(flow, factor))
+            flow = (word >> 64) & LANE
+            cost = unsafe_add(cost, flow)
+            revenues[column][2] = unsafe_add(revenues[column][2], unsafe_mul(flow, factor))
+            flow = word & LANE
+            cost = unsafe_add(cost, flow)
+            revenues[column][3] = unsafe_add(revenues[column][3], unsafe_mul(flow, factor))
+        costs[i] = cost
+        if self._number(unsafe_add(place, i << 3)) != 0:
+            refusals._refuse("escrow: party pays itself")
+        place = unsafe_add(place, row)
+    scale: uint256 = 1
+    if n <= 8:
+        scale = FLOW_SCALES[n]
+    unit: uint256 = unsafe_mul(scale, VALUE_SCALE * ONE)
+    grand: uint256 = unsafe_add(unsafe_mul(scale, self._number(own)), costs[0])
+    slack: uint256 = unsafe_mul(unsafe_mul(exchange_rate, n), grand)
+    if unsafe_mul(n, slack) > unit // SLACK:
+        refusals._refuse("escrow: game too large for rate")
     least_up: uint256 = max_value(uint256)
     most_down: uint256 = 0
-    for i: uint256 in range(sheet.n, bound=MAX_PARTIES):
-        shifted: uint256 = (
-            OFFSET * unit
-            + sheet.exchange_rate * sheet.revenue[i]
-            - sheet.exchange_rate * sheet.cost[i] * sheet.factor[i]
-        )
-        down: int256 = convert(shifted // unit, int256) - convert(OFFSET, int256)
-        rank: uint256 = (shifted % unit) * MAX_PARTIES + (MAX_PARTIES - i)
-        if sheet.net[i] == down + 1:
-            least_up = min(least_up, rank)
-        elif sheet.net[i] == down:
+    for i: uint256 in range(n, bound=SMALL):
+        cost: uint256 = costs[i]
+        value: uint256 = self._number(unsafe_add(own, i << 3))
+        # Eq. (4): own value and cost make the grand value, for everybody.
+        if unsafe_add(unsafe_mul(scale, value), cost) != grand:
+            refusals._refuse("escrow: own values do not fit")
+        upper: uint256 = ONE
+        if end != unsafe_add(own, row):
+            wanted: uint256 = self._number(unsafe_add(unsafe_add(own, row), i << 3))
+            if wanted != NO_CAP and cost != 0 and unsafe_mul(wanted, scale) < grand:
+                upper = 0
+                if wanted > value:
+                    upper = unsafe_div(unsafe_mul(unsafe_mul(ONE, scale), unsafe_sub(wanted, value)), cost)
+        factor: uint256 = self._word(unsafe_add(factors, i << 5))
+        if factor > upper:
+            refusals._refuse("escrow: factor is too large")
+        lane: uint256 = (i & 3) << 6
+        held: uint256 = (books[i >> 2] >> lane) & LANE
+        owed: uint256 = unsafe_mul(unsafe_mul(exchange_rate, cost), factor)
+        inflow: uint256 = unsafe_mul(exchange_rate, revenues[i >> 2][i & 3])
+        means: uint256 = unsafe_add(unsafe_mul(held, unit), inflow)
+        if owed > means:
+            if unsafe_sub(owed, means) > slack:
+                refusals._refuse("escrow: factor beyond means")
+        elif owed != means and factor != upper:
+            refusals._refuse("escrow: factor is too small")
+        # The exact net position, rounded down or up; up where the remainder is largest, lower index first.
+        shifted: uint256 = unsafe_sub(unsafe_add(unsafe_mul(OFFSET, unit), inflow), owed)
+        after: uint256 = (books[(i >> 2) | 16] >> lane) & LANE
+        up: uint256 = unsafe_sub(unsafe_add(OFFSET, after), unsafe_add(held, unsafe_div(shifted, unit)))
+        rank: uint256 = (shifted % unit << 6) | unsafe_sub(63, i)
+        if up == 0:
             most_down = max(most_down, rank)
+        elif up == 1:
+            least_up = min(least_up, rank)
         else:
-            return WRONG_NETS
+            refusals._refuse("escrow: wrong net position")
     if least_up < most_down:
-        return WRONG_NETS
-    return NO_FAULT
-
-
-@internal
-@pure
-def _table_fault(n: uint256, own: uint256[64], data: Bytes[MAX_POSTING + 32], table: Bytes[MAX_TABLE]) -> uint256:
-    """
-    @notice Flows are the conditional Shapley values of the table, eq. (5), in whole numbers:
-            (n - 1) F[i][j] = (n - 1) P[i][j] - sum of P[i][k] over k + scale * (v(N) - v(i)).
-    """
-    scale: int256 = convert(FLOW_SCALES[n], int256)
-    values: uint256[256] = empty(uint256[256])
-    padded: Bytes[MAX_TABLE + 32] = concat(table, empty(bytes32))
-    grand: uint256 = (1 << n) - 1
-    pairs: int256[64] = empty(int256[64])  # P[i][j] at 8 i + j
-    for coalition: uint256 in range(grand + 1, bound=256):
-        values[coalition] = convert(extract32(padded, 8 * coalition), uint256) >> 192
-        size: uint256 = 0
-        for i: uint256 in range(n, bound=MAX_EXACT):
-            size += (coalition >> i) & 1
-        if size < 2 or size == n:
-            continue
-        weighted: int256 = convert(
-            convert(scale, uint256) // ((n - size) * self._choose(n - 2, size - 2)) * values[coalition], int256
-        )
-        for i: uint256 in range(n, bound=MAX_EXACT):
-            if (coalition >> i) & 1 == 0:
-                continue
-            for j: uint256 in range(n, bound=MAX_EXACT):
-                if j != i and (coalition >> j) & 1 != 0:
-                    pairs[8 * i + j] += weighted
-    if values[0] != 0:
-        return WRONG_TABLE
-    others: int256 = convert(n - 1, int256)
-    for i: uint256 in range(n, bound=MAX_EXACT):
-        if own[i] != values[1 << i]:
-            return WRONG_OWN_VALUES
-        total: int256 = scale * (convert(values[grand], int256) - convert(values[1 << i], int256))
-        for k: uint256 in range(n, bound=MAX_EXACT):
-            total -= pairs[8 * i + k]
-        for j: uint256 in range(n, bound=MAX_EXACT):
-            if i != j:
-                flow: int256 = convert(convert(extract32(data, 8 * (n * i + j)), uint256) >> 192, int256)
-                if others * flow != others * pairs[8 * i + j] + total:
-                    return WRONG_FLOWS
-    return NO_FAULT
-
-
-@internal
-@pure
-def _choose(n: uint256, k: uint256) -> uint256:
-    result: uint256 = 1
-    for i: uint256 in range(k, bound=MAX_EXACT):
-        result = result * (n - i) // (i + 1)
-    return result
+        refusals._refuse("escrow: wrong rounding")

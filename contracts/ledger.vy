@@ -16,6 +16,8 @@
         one unit; a party either pays or receives; nobody pays more than its deposit.
 """
 
+import refusals
+
 SMALL: constant(uint256) = 64
 LARGE: constant(uint256) = 1024
 CHUNK: constant(uint256) = 256
@@ -74,51 +76,28 @@ def _add(round_id: uint256, party: uint256, units: uint256):
 
 
 @internal
-def _clear(round_id: uint256, party: uint256, chunked: bool):
+def _take(round_id: uint256, party: uint256, chunked: bool) -> uint256:
     """
-    @notice Takes a party's whole claim off the ledger.
+    @notice Takes a party's whole claim off the ledger and returns it.
     """
-    key: uint256 = self._key(round_id, party)
-    rest: uint256 = ~(LANE << ((party & 3) << 6))
-    self.balances[key] &= rest
-    if chunked:
-        self.deltas[key] &= rest
-
-
-# Refusals, one place each: a sentence in every loop would not fit into the contract.
-
-
-@internal
-@pure
-def _refuse_party():
-    raise "escrow: no such party"
+    units: uint256 = self._claim(round_id, party, chunked)
+    if units != 0:
+        key: uint256 = self._key(round_id, party)
+        rest: uint256 = ~(LANE << ((party & 3) << 6))
+        self.balances[key] &= rest
+        if chunked:
+            self.deltas[key] &= rest
+    return units
 
 
 @internal
-@pure
-def _refuse_amount():
-    raise "escrow: amount out of range"
-
-
-@internal
-@pure
-def _refuse_debtor():
-    raise "escrow: debtor exceeds deposit"
-
-
-@internal
-@pure
-def _refuse_both():
-    raise "escrow: party pays and receives"
-
-
-@internal
-def _apply(round_id: uint256, n_parties: uint256, padded: Bytes[12 * SMALL + 20], write: bool):
+def _apply(round_id: uint256, n_parties: uint256, padded: Bytes[12 * SMALL + 20]) -> uint256[SMALL // 2]:
     """
-    @notice Carries out a plan of up to 64 parties and transfers, or only checks it. `padded` are the packed
-            transfers behind 20 zero bytes.
+    @notice Carries out a plan of up to 64 parties and transfers. `padded` are the packed transfers behind 20
+            zero bytes.
     @dev Sums debits and credits of each lane in memory, checks four lanes at a time, writes each slot
          once. Transfers are read backwards: the last 12 of 32 bytes, so that the last needs no padding.
+    @return Slot s before the plan at s, after it at 16 + s.
     """
     limits: uint256 = PAIR_GUARDS | unsafe_mul(unsafe_sub(n_parties, 1), PAIR)
     left: uint256 = MAX_UNITS
@@ -129,10 +108,10 @@ def _apply(round_id: uint256, n_parties: uint256, padded: Bytes[12 * SMALL + 20]
     for i: uint256 in range(unsafe_div(unsafe_sub(len(padded), 20), 12), bound=SMALL):
         word = convert(extract32(padded, unsafe_mul(i, 12)), uint256) & TRANSFER
         if ((word >> 64) | ~unsafe_sub(limits, word >> 64)) & PAIR_GUARDS != 0:
-            self._refuse_party()
+            refusals._refuse("escrow: no such party")
         amount = word & LANE
         if unsafe_sub(amount, 1) >= left:
-            self._refuse_amount()
+            refusals._refuse("escrow: amount out of range")
         left = unsafe_sub(left, amount)
         sums[word >> 82] += amount << ((word >> 74) & 192)
         sums[((word >> 66) & (SMALL // 4 - 1)) | (SMALL // 4)] += amount << ((word >> 58) & 192)
@@ -141,21 +120,29 @@ def _apply(round_id: uint256, n_parties: uint256, padded: Bytes[12 * SMALL + 20]
     for s: uint256 in range(unsafe_add(n_parties, 3) >> 2, bound=SMALL // 4):
         word = sums[s]
         amount = sums[s | (SMALL // 4)]
+        held = self.balances[key | s]
+        sums[s] = held
         if word | amount != 0:
-            held = self.balances[key | s]
             if unsafe_sub(held | GUARDS, word) & GUARDS != GUARDS:
-                self._refuse_debtor()
+                refusals._refuse("escrow: debtor exceeds deposit")
             if unsafe_add(word, ~GUARDS) & unsafe_add(amount, ~GUARDS) & GUARDS != 0:
-                self._refuse_both()
-            if write:
-                self.balances[key | s] = unsafe_add(unsafe_sub(held, word), amount)
+                refusals._refuse("escrow: party pays and receives")
+            amount = unsafe_add(unsafe_sub(held, word), amount)
+            self.balances[key | s] = amount
+            sums[s | (SMALL // 4)] = amount
+        else:
+            sums[s | (SMALL // 4)] = held
+    return sums
 
 
 @internal
-def _apply_large(round_id: uint256, n_parties: uint256, padded: Bytes[12 * LARGE + 20]):
+def _apply_large(
+    round_id: uint256, n_parties: uint256, padded: Bytes[12 * LARGE + 20]
+) -> (uint256[LARGE // 2], uint256):
     """
     @notice The same for up to 1,024. Memory is paid up to the end of the largest array, so one
             function for both sizes would cost small rounds more than their settlement.
+    @return What the parties of slot s pay at s, what they receive at 256 + s; and the sum of all amounts.
     """
     limits: uint256 = PAIR_GUARDS | unsafe_mul(unsafe_sub(n_parties, 1), PAIR)
     left: uint256 = MAX_UNITS
@@ -166,10 +153,10 @@ def _apply_large(round_id: uint256, n_parties: uint256, padded: Bytes[12 * LARGE
     for i: uint256 in range(unsafe_div(unsafe_sub(len(padded), 20), 12), bound=LARGE):
         word = convert(extract32(padded, unsafe_mul(i, 12)), uint256) & TRANSFER
         if ((word >> 64) | ~unsafe_sub(limits, word >> 64)) & PAIR_GUARDS != 0:
-            self._refuse_party()
+            refusals._refuse("escrow: no such party")
         amount = word & LANE
         if unsafe_sub(amount, 1) >= left:
-            self._refuse_amount()
+            refusals._refuse("escrow: amount out of range")
         left = unsafe_sub(left, amount)
         sums[word >> 82] += amount << ((word >> 74) & 192)
         sums[((word >> 66) & (LARGE // 4 - 1)) | (LARGE // 4)] += amount << ((word >> 58) & 192)
@@ -181,43 +168,48 @@ def _apply_large(round_id: uint256, n_parties: uint256, padded: Bytes[12 * LARGE
         if word | amount != 0:
             held = self.balances[key | s]
             if unsafe_sub(held | GUARDS, word) & GUARDS != GUARDS:
-                self._refuse_debtor()
+                refusals._refuse("escrow: debtor exceeds deposit")
             if unsafe_add(word, ~GUARDS) & unsafe_add(amount, ~GUARDS) & GUARDS != 0:
-                self._refuse_both()
+                refusals._refuse("escrow: party pays and receives")
             self.balances[key | s] = unsafe_add(unsafe_sub(held, word), amount)
+    return sums, unsafe_sub(MAX_UNITS, left)
 
 
 @internal
-def _note(round_id: uint256, n_parties: uint256, padded: Bytes[12 * CHUNK + 20]):
+def _note(round_id: uint256, n_parties: uint256, padded: Bytes[12 * CHUNK + 20]) -> uint256:
     """
     @notice Adds one chunk of a plan to the deltas of the round.
+    @return The sum of its amounts.
     """
     limits: uint256 = PAIR_GUARDS | unsafe_mul(unsafe_sub(n_parties, 1), PAIR)
     word: uint256 = 0
     amount: uint256 = 0
+    total: uint256 = 0
     place: uint256 = 0
     delta: uint256 = 0
     key: uint256 = 0
     for i: uint256 in range(unsafe_div(unsafe_sub(len(padded), 20), 12), bound=CHUNK):
         word = convert(extract32(padded, unsafe_mul(i, 12)), uint256) & TRANSFER
         if ((word >> 64) | ~unsafe_sub(limits, word >> 64)) & PAIR_GUARDS != 0:
-            self._refuse_party()
+            refusals._refuse("escrow: no such party")
         amount = word & LANE
         if unsafe_sub(amount, 1) >= MAX_UNITS:
-            self._refuse_amount()
+            refusals._refuse("escrow: amount out of range")
+        total = unsafe_add(total, amount)
         # The debtor: lane counts up to its deposit.
         key = self._key(round_id, word >> 80)
         place = (word >> 74) & 192
         delta = (self.deltas[key] >> place) & LANE
         if delta & GUARD != 0:
-            self._refuse_both()
+            refusals._refuse("escrow: party pays and receives")
         if unsafe_add(delta, amount) > (self.balances[key] >> place) & LANE:
-            self._refuse_debtor()
+            refusals._refuse("escrow: debtor exceeds deposit")
         self.deltas[key] = unsafe_add(self.deltas[key], amount << place)
         # The creditor: lane counts up under its guard bit. All credits together are at most all deposits.
         key = self._key(round_id, (word >> 64) & 65535)
         place = (word >> 58) & 192
         delta = (self.deltas[key] >> place) & LANE
         if delta != 0 and delta & GUARD == 0:
-            self._refuse_both()
+            refusals._refuse("escrow: party pays and receives")
         self.deltas[key] = unsafe_add(self.deltas[key] | (GUARD << place), amount << place)
+    return total

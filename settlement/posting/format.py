@@ -1,18 +1,21 @@
-"""The figures of a posting and their bytes: scales, fields, and eq. (5) in whole numbers."""
+"""The game as whole numbers, and its bytes: what all parties agree to before any money.
+
+Values are posted in units of 1e-15; flows in the unit that makes every conditional Shapley value
+of a table of such values a whole number; adjustment factors in units of 2**-72. For up to 8
+parties the flows follow from the values without any rounding; above, each is a float, rounded.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from fractions import Fraction
 from math import comb, lcm
 
 from settlement.errors import SettlementError
 
 __all__ = [
-    "DUAL_LIMIT",
     "FACTOR_ONE",
     "MAX_EXACT_PARTIES",
     "MAX_EXCHANGE_RATE",
@@ -20,21 +23,19 @@ __all__ = [
     "NO_CAP",
     "NUMBER_LIMIT",
     "VALUE_SCALE",
-    "Fault",
-    "Posting",
+    "Game",
     "PostingError",
     "flow_scale",
     "flows_of_table",
-    "pack_numbers",
-    "posted_units",
-    "wanted_units",
+    "game_of_flows",
+    "game_of_values",
 ]
 
 VALUE_SCALE = 10**15
 """Posted value units in one unit of value."""
 
 FACTOR_ONE = 2**72
-"""The adjustment factor 1, and the dual value 1."""
+"""The adjustment factor 1."""
 
 NO_CAP = 2**64 - 1
 """Wanted value of a party without a cap."""
@@ -43,50 +44,31 @@ MAX_EXACT_PARTIES = 8
 MAX_POSTED_PARTIES = 64
 MAX_EXCHANGE_RATE = 2**48
 NUMBER_LIMIT = 2**64
-DUAL_LIMIT = 2**96
+SLACK = 2**12
+"""By so much the proved bound on the money has to be below one base unit."""
 
 
 class PostingError(SettlementError):
-    """An allocation that cannot be posted: too many parties, negative flows, numbers too large."""
-
-
-class Fault(IntEnum):
-    """What a challenge can find, numbered as in the contract."""
-
-    NONE = 0
-    WRONG_SHAPE = 1
-    WRONG_TABLE = 2
-    WRONG_FLOWS = 3
-    WRONG_OWN_VALUES = 4
-    WRONG_CAPS = 5
-    WRONG_FACTORS = 6
-    WRONG_DUALS = 7
-    WRONG_GAP = 8
-    WRONG_NETS = 9
+    """A game that cannot be posted: too many parties, negative flows, numbers too large."""
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
-    """Posted figures of one round; indexed by party.
+class Game:
+    """Flows, own values and caps of one round in posted units; indexed by party.
 
     Parameters
     ----------
-    table : tuple of int
-        2**n values for n <= 8, bit i of the index is party i; empty for more parties.
     flows : tuple of tuple of int
-        ``flows[payer][payee]``.
-    own, wanted : tuple of int
-        Own values, and caps on model values (`NO_CAP`: none).
-    factors, duals : tuple of int
-        Adjustment factors and their certificate.
+        ``flows[payer][payee]``, in posted units over `scale`; the diagonal is zero.
+    own : tuple of int
+        What a party's own model is worth.
+    wanted : tuple of int
+        Most that a party wants its model to be worth, `NO_CAP`: no cap. Empty: nobody has one.
     """
 
-    table: tuple[int, ...]
     flows: tuple[tuple[int, ...], ...]
     own: tuple[int, ...]
-    wanted: tuple[int, ...]
-    factors: tuple[int, ...]
-    duals: tuple[int, ...]
+    wanted: tuple[int, ...] = ()
 
     @property
     def n_parties(self) -> int:
@@ -94,44 +76,156 @@ class Posting:
         return len(self.own)
 
     @property
-    def table_hash(self) -> bytes:
-        """What the operator commits before it posts: SHA-256 of the encoded table."""
-        return hashlib.sha256(self.encode_table()).digest()
+    def scale(self) -> int:
+        """Flow units in one posted unit of value."""
+        return flow_scale(self.n_parties)
 
-    def encode_table(self) -> bytes:
-        """2**n numbers of 8 bytes; nothing for more than 8 parties."""
-        return pack_numbers(self.table)
+    @property
+    def costs(self) -> tuple[int, ...]:
+        """What each party would pay at factor 1, in flow units: the row sums."""
+        return tuple(map(sum, self.flows))
+
+    @property
+    def grand(self) -> int:
+        """v(N) in flow units; eq. (4) says that it is the same whoever is asked."""
+        return self.scale * self.own[0] + sum(self.flows[0])
+
+    @property
+    def uppers(self) -> tuple[int, ...]:
+        """Most that each factor may be: 1, or what keeps the model's value at the wanted one."""
+        if not self.wanted:
+            return (FACTOR_ONE,) * self.n_parties
+        uppers = []
+        for own, wanted, cost in zip(self.own, self.wanted, self.costs, strict=True):
+            capped = wanted != NO_CAP and cost and wanted * self.scale < self.grand
+            room = max(0, wanted - own)
+            uppers.append(FACTOR_ONE * self.scale * room // cost if capped else FACTOR_ONE)
+        return tuple(uppers)
+
+    @property
+    def hash(self) -> bytes:
+        """What the terms name: SHA-256 of the encoded game."""
+        return hashlib.sha256(self.encode()).digest()
 
     def encode(self) -> bytes:
-        """Flows row by row, wanted values, then 32 bytes a party, as the contract reads them."""
-        records = b"".join(
-            own.to_bytes(8, "big") + factor.to_bytes(12, "big") + dual.to_bytes(12, "big")
-            for own, factor, dual in zip(self.own, self.factors, self.duals, strict=True)
-        )
-        return b"".join(map(pack_numbers, self.flows)) + pack_numbers(self.wanted) + records
+        """Flows row by row, own values, then caps if there are any: 8 bytes each, big-endian."""
+        numbers = [flow for row in self.flows for flow in row]
+        return b"".join(x.to_bytes(8, "big") for x in (*numbers, *self.own, *self.wanted))
 
     @classmethod
-    def decode(cls, posting: bytes, table: bytes) -> Posting:
-        """The inverse of `encode` and `encode_table`."""
-        n_parties = 0
-        while n_parties * (8 * n_parties + 40) < len(posting):
-            n_parties += 1
-        if n_parties * (8 * n_parties + 40) != len(posting) or len(table) % 8:
+    def decode(cls, packed: bytes) -> Game:
+        """The inverse of `encode`.
+
+        Raises
+        ------
+        PostingError
+            If the length is none of a game of 2 to 64 parties.
+        """
+        for n in range(2, MAX_POSTED_PARTIES + 1):
+            if len(packed) in (8 * n * (n + 1), 8 * n * (n + 2)):
+                break
+        else:
             raise PostingError(
-                f"A posting of {len(posting)} bytes and a table of {len(table)} bytes; "
-                "expected n (8 n + 40) and 8 * 2**n."
+                f"A game of {len(packed)} bytes; expected 8 n (n + 1), or 8 n (n + 2) with caps, "
+                f"for 2 to {MAX_POSTED_PARTIES} parties."
             )
-        numbers = _read_numbers(posting[: 8 * n_parties * (n_parties + 1)])
-        records = posting[8 * n_parties * (n_parties + 1) :]
-        fields = [records[k : k + 32] for k in range(0, len(records), 32)]
-        return cls(
-            table=_read_numbers(table),
-            flows=tuple(numbers[n_parties * i : n_parties * (i + 1)] for i in range(n_parties)),
-            own=tuple(int.from_bytes(record[:8], "big") for record in fields),
-            wanted=numbers[n_parties * n_parties :],
-            factors=tuple(int.from_bytes(record[8:20], "big") for record in fields),
-            duals=tuple(int.from_bytes(record[20:], "big") for record in fields),
+        numbers = [int.from_bytes(packed[k : k + 8], "big") for k in range(0, len(packed), 8)]
+        flows = tuple(tuple(numbers[n * i : n * (i + 1)]) for i in range(n))
+        return cls(flows, tuple(numbers[n * n : n * (n + 1)]), tuple(numbers[n * (n + 1) :]))
+
+    def check(self, exchange_rate: int) -> None:
+        """Refuse a game that could not be settled by proof at this exchange rate.
+
+        With a game that passes, every choice of deposits can be settled.
+
+        Raises
+        ------
+        PostingError
+            If the rate is out of range or too large for the game, or the game breaks a rule.
+        """
+        if not 1 <= exchange_rate <= MAX_EXCHANGE_RATE:
+            raise PostingError(f"Exchange rate {exchange_rate}; expected 1 to {MAX_EXCHANGE_RATE}.")
+        for i, (own, row) in enumerate(zip(self.own, self.flows, strict=True)):
+            if row[i]:
+                raise PostingError(f"Party {i} pays itself {row[i]} posted units; expected 0.")
+            if self.scale * own + sum(row) != self.grand:
+                raise PostingError(
+                    f"Own value and flows of party {i} make {self.scale * own + sum(row)} posted "
+                    f"units; expected {self.grand}, as for everybody, eq. (4)."
+                )
+        n, unit = self.n_parties, self.scale * VALUE_SCALE * FACTOR_ONE
+        if exchange_rate * n * n * self.grand > unit // SLACK:
+            most = unit // SLACK // (n * n * self.grand)
+            raise PostingError(
+                f"Exchange rate {exchange_rate} is too large for this game to be settled by proof; "
+                f"expected {most} at most. Choose larger base units."
+            )
+
+
+def game_of_values(
+    values: Sequence[float | Fraction], wanted: Sequence[float | Fraction | None] | None = None
+) -> Game:
+    """The game of a value table: flows follow from the posted values without rounding, eq. (5).
+
+    Parameters
+    ----------
+    values : sequence of 2**n numbers, n <= 8
+        Value table in value units; monotone, or some flow may be negative and cannot be posted.
+    wanted : sequence, optional
+        Most that each party wants its model to be worth, in value units; None: no cap.
+
+    Raises
+    ------
+    PostingError
+        If the parties are too many, a flow is negative or a number does not fit its field.
+    """
+    n_parties = len(values).bit_length() - 1
+    if not 2 <= n_parties <= MAX_EXACT_PARTIES or len(values) != 1 << n_parties:
+        raise PostingError(
+            f"A table of {len(values)} values; expected 2**n for 2 to {MAX_EXACT_PARTIES} parties."
         )
+    table = [_posted_units(value, "Value") for value in values]
+    if table[0]:
+        raise PostingError(f"The empty coalition is worth {values[0]}; expected 0.")
+    flows = flows_of_table(table)
+    for payer, row in enumerate(flows):
+        for payee, flow in enumerate(row):
+            if not 0 <= flow < NUMBER_LIMIT:
+                raise PostingError(
+                    f"Flow from party {payer} to party {payee} is {flow} posted units; expected "
+                    "0 to 2**64 - 1. Cover the table: it is not monotone."
+                )
+    own = tuple(table[1 << i] for i in range(n_parties))
+    return Game(flows, own, _wanted_units(wanted, n_parties))
+
+
+def game_of_flows(
+    flows: Sequence[Sequence[float | Fraction]],
+    grand_value: float | Fraction,
+    wanted: Sequence[float | Fraction | None] | None = None,
+) -> Game:
+    """The game of more than 8 parties, of flows and v(N) in value units, each rounded.
+
+    Raises
+    ------
+    PostingError
+        If the parties are too few or too many, a flow is negative, or a number does not fit.
+    """
+    n_parties = len(flows)
+    if not MAX_EXACT_PARTIES < n_parties <= MAX_POSTED_PARTIES:
+        raise PostingError(
+            f"Flows of {n_parties} parties; expected {MAX_EXACT_PARTIES + 1} to "
+            f"{MAX_POSTED_PARTIES}. Fewer post their values, more settle by signatures."
+        )
+    grand = _posted_units(grand_value, "Grand value")
+    posted = tuple(
+        _within(grand, [0 if i == j else _posted_units(f, "Flow") for j, f in enumerate(row)])
+        for i, row in enumerate(flows)
+    )
+    own = tuple(grand - sum(row) for row in posted)
+    if min(own) < 0:
+        raise PostingError(f"Own value {min(own)} of party {own.index(min(own))} is negative.")
+    return Game(posted, own, _wanted_units(wanted, n_parties))
 
 
 def flow_scale(n_parties: int) -> int:
@@ -180,7 +274,7 @@ def flows_of_table(table: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def posted_units(value: float | Fraction, what: str) -> int:
+def _posted_units(value: float | Fraction, what: str) -> int:
     """A value in posted units, rounded to the nearest."""
     units = round(Fraction(value) * VALUE_SCALE)
     if not 0 <= units < NUMBER_LIMIT:
@@ -188,17 +282,25 @@ def posted_units(value: float | Fraction, what: str) -> int:
     return units
 
 
-def wanted_units(wanted: Sequence[float | Fraction | None], n_parties: int) -> tuple[int, ...]:
-    """Caps in posted units; `NO_CAP` where there is none."""
+def _wanted_units(
+    wanted: Sequence[float | Fraction | None] | None, n_parties: int
+) -> tuple[int, ...]:
+    """Caps in posted units, `NO_CAP` where there is none; nothing if nobody has one."""
+    if wanted is None or all(value is None for value in wanted):
+        return ()
     if len(wanted) != n_parties:
         raise PostingError(f"{len(wanted)} caps for {n_parties} parties; expected one each.")
-    return tuple(NO_CAP if value is None else posted_units(value, "Cap") for value in wanted)
+    return tuple(NO_CAP if value is None else _posted_units(value, "Cap") for value in wanted)
 
 
-def pack_numbers(numbers: Sequence[int]) -> bytes:
-    """Whole numbers of 8 bytes, one after the other."""
-    return b"".join(number.to_bytes(8, "big") for number in numbers)
+def _within(grand: int, row: list[int]) -> tuple[int, ...]:
+    """A row of posted flows that sums to v(N) at most.
 
-
-def _read_numbers(packed: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(packed[k : k + 8], "big") for k in range(0, len(packed), 8))
+    The flows of a party whose own model is worth nothing sum to v(N); each rounded for itself,
+    they may be some units above. Those come off the largest; more is left to be refused.
+    """
+    excess = sum(row) - grand
+    largest = row.index(max(row))
+    if 0 < excess <= min(2 * len(row), row[largest]):
+        row[largest] -= excess
+    return tuple(row)
