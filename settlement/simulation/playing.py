@@ -25,6 +25,7 @@ from settlement.simulation.plans import AgreedGame
 from settlement.simulation.rewards import Cleared, Prospects, clear
 from settlement.simulation.scenario import RoundTable
 from settlement.simulation.troubles import Troubles
+from settlement.simulation.words import packed
 from settlement.simulation.world import START, World
 
 __all__ = ["Cast", "Member", "PartyResult", "RoundResult", "Seated", "people_of", "play"]
@@ -259,7 +260,8 @@ class _Round:
         at = None if by_s is None else self.agreed.terms.settlement_deadline + by_s
         was_settled = self.is_settled
         if self.rules.settlement == "proof":
-            arguments = self.agreed.proof(draft)
+            assert draft.game is not None
+            arguments = (packed(draft.transfers), draft.factors, draft.game.encode())
             self.world.send("settle", sender, "settle_by_proof", self.round_id, *arguments, at=at)
         else:
             self._bring_signed(sender, draft, at)
@@ -273,24 +275,20 @@ class _Round:
         return self.world.state(self.round_id) >= RoundState.SETTLED
 
     def _bring_signed(self, sender: Account, draft: Draft, at: int | None) -> None:
-        digest = self.world.digest(self.round_id, draft.transfers)
         signers = self._signers(draft)
-        complete = all(signers)
-        if not complete and draft is self.true_draft:
+        if not all(signers) and draft is self.true_draft:
             return  # an honest sender does not send what is not signed
-        # A liar tries its own signature where one is missing.
-        signatures = [
-            (seat.account if signs else sender).sign(digest)
+        digests = self.world.digests(self.round_id, draft.transfers)
+        # A liar puts its own signature where one is missing.
+        by = [
+            seat.account if signs else sender
             for seat, signs in zip(self.seats, signers, strict=True)
         ]
-        addresses = [
-            (seat.account if signs else sender).address
-            for seat, signs in zip(self.seats, signers, strict=True)
-        ]
+        signatures = [who.sign(digest) for who, digest in zip(by, digests, strict=True)]
         for k, seat in enumerate(self.seats):
             if signers[k] and self.cast.members[seat.party].behaviour.revokes():
                 self.world.send("revoke", seat.account, "revoke", self.round_id, k)
-        self.world.settle_signed(sender, self.round_id, draft.transfers, signatures, addresses, at)
+        self.world.settle_signed(sender, self.round_id, draft.transfers, signatures, by, digests, at)
 
     def _signers(self, draft: Draft) -> list[bool]:
         """Which accounts sign; those of a group wait for everybody else."""

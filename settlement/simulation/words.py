@@ -6,6 +6,7 @@ hashes, bytes, and lists and records of these; nothing else is known here.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, is_dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from settlement.chain.quick import PlainLog
 from settlement.errors import SettlementError
 from settlement.money.terms import Transfer
 
-__all__ = ["Calls", "Events", "WordError"]
+__all__ = ["Calls", "Events", "WordError", "encoder_of", "packed"]
 
 Encoder = Callable[[Any], bytes]
 
@@ -77,6 +78,15 @@ def _encoder(kind: str, components: Sequence[dict[str, Any]]) -> tuple[Encoder, 
     if kind.startswith("bytes"):
         return _hash, False
     raise WordError(f"{kind} is not known here.")
+
+
+@functools.cache
+def encoder_of(kind: str) -> Encoder:
+    """How a plain value of a type is written in its 32 bytes."""
+    encode, dynamic = _encoder(kind, ())
+    if dynamic:
+        raise WordError(f"{kind} has no fixed size.")
+    return encode
 
 
 def _fields(parameters: Sequence[dict[str, Any]]) -> list[tuple[Encoder, bool]]:

@@ -11,20 +11,27 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from settlement.chain.quick import CHAIN_ID, Answer, PlainLog, QuickEvm, quick_evm
+from settlement.chain.quick import CHAIN_ID, Answer, PlainLog, QuickEvm, has_revm, quick_evm
 from settlement.escrow.artifacts import artifact
+from settlement.escrow.events import RoundState
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import RoundReference, SettlementPlan, Transfer
 from settlement.simulation.accounts import Account, simulated
+from settlement.simulation.digests import digests_of
 from settlement.simulation.troubles import Troubles
-from settlement.simulation.words import Calls, Events
+from settlement.simulation.words import Calls, Events, packed
 
-__all__ = ["Disagreement", "Notes", "Tier", "World"]
+__all__ = ["Disagreement", "Notes", "Tier", "World", "tier_name"]
 
 Tier = Literal["auto", "pyrevm", "py-evm", "twin"]
 
 START = 1_800_000_000
 WEALTH_WEI = 2**96
-"""What everybody has at the beginning of a round; deposits of 63 bits at 2**30 wei a unit fit."""
+"""What everybody has at the beginning of a round; deposits of 40 bits at 10**12 wei a unit fit."""
+
+SMALL = 64
+"""Most parties and transfers of a plan that is signed transfer by transfer."""
 
 BASE_GAS = 21_000
 DEPLOYER = "0x" + "d0" * 20
@@ -139,6 +146,41 @@ class World:
         found = self.twin.rounds.get(round_id)
         return list(found.claims) if found is not None else []
 
+    def state(self, round_id: int) -> RoundState:
+        """The state of a round; NONE if it was never opened."""
+        found = self.twin.rounds.get(round_id)
+        return RoundState.NONE if found is None else found.state
+
+    def digests(self, round_id: int, transfers: Sequence[Transfer]) -> list[bytes]:
+        """What every party has to sign for a plan, in party order; the same for all if it is small."""
+        found = self.twin.rounds[round_id]
+        reference = RoundReference(
+            self.chain_id, self.escrow, round_id, found.link, found.n_parties
+        )
+        consent = Consent(
+            plan=SettlementPlan(reference, tuple(transfers)),
+            game_hash=found.terms.game_hash,
+            deposits_hash=found.deposits_hash,
+            deadline=found.terms.settlement_deadline,
+            revocations=found.revocations,
+            asset=found.terms.asset,
+            unit_scale=found.terms.unit_scale,
+            parties=tuple(found.parties),
+        )
+        return digests_of(consent)
+
+    # The clock
+
+    def pass_time_until(self, timestamp: int) -> None:
+        """Nothing happens until then."""
+        self.now = max(self.now, timestamp - 1)
+
+    def pass_time_until_funded(self, round_id: int) -> None:
+        """Until deposits are over: now if all have closed, else at the deadline."""
+        found = self.twin.rounds.get(round_id)
+        if found is not None and not found.funding_has_ended(self.now):
+            self.pass_time_until(found.terms.funding_deadline + 1)
+
     # Sending
 
     def send(
@@ -165,8 +207,11 @@ class World:
         data = self._calls.encode(name, *arguments)
         if troubles and troubles.send_reverts():
             self._run_out_of_gas(sender, data, value_wei)
+        for_twin = arguments if twin is None else twin
+
         def attempt() -> str | None:
-            return self._attempt(step, sender, name, arguments if twin is None else twin, data, value_wei)
+            return self._attempt(step, sender, name, for_twin, data, value_wei)
+
         if troubles and troubles.is_reorganised():
             before = self._remember()
             attempt()
@@ -178,6 +223,39 @@ class World:
             self.now += 1
             attempt()
         return reason
+
+    def settle_signed(
+        self,
+        sender: Account,
+        round_id: int,
+        transfers: Sequence[Transfer],
+        signatures: Sequence[bytes],
+        signers: Sequence[Account],
+        digests: Sequence[bytes],
+        at: int | None = None,
+    ) -> str | None:
+        """Bring a plan with signatures, made by these signers over these digests.
+
+        To the twin a signature of anything but what must be signed now is nobody's.
+        """
+        whole = max(len(signers), len(transfers))
+        name = "settle" if whole <= SMALL else "settle_large"
+        expected = self.digests(round_id, transfers)
+        recovered = [
+            who.address if signed == wanted else None
+            for who, signed, wanted in zip(signers, digests, expected, strict=True)
+        ]
+        plan = packed(transfers)
+        return self.send(
+            "settle",
+            sender,
+            name,
+            round_id,
+            plan,
+            b"".join(signatures),
+            twin=(round_id, plan, recovered),
+            at=at,
+        )
 
     def _attempt(
         self,
@@ -273,6 +351,11 @@ class World:
     @staticmethod
     def _forget(undo: Callable[[], None]) -> None:
         undo()
+
+
+def tier_name(tier: Tier) -> str:
+    """The EVM behind a tier on this machine."""
+    return ("pyrevm" if has_revm() else "py-evm") if tier == "auto" else tier
 
 
 def _in_words(logs: Sequence[PlainLog]) -> str:
