@@ -87,7 +87,9 @@ class ExactPieces:
             return _sampled(lambda masks: self.values[masks], accounts, 500)
         table = self.values[unions(accounts)]
         own = table[1 << np.arange(len(accounts))]
-        return Figures(conditional_shapley(table), own, float(table[-1]), table)
+        # Below nothing by a last digit is nothing: the table is monotone.
+        flows = np.maximum(conditional_shapley(table), 0.0)
+        return Figures(flows, own, float(table[-1]), table)
 
 
 class SampledPieces:
