@@ -1,21 +1,20 @@
 """Compiled contracts: made from the shipped Vyper sources at first use, then kept.
 
-The cache key is a hash of every source that the compiler reads (ours and snekmate's) and of its
-version, so that a changed line or another compiler can never meet an old artefact.
+The cache key is a hash of every source that the compiler reads and of its version, so that a changed line or another compiler can never meet an old artefact.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ml.files import write_atomically
 from settlement.cache import cache_folder
 from settlement.errors import SettlementError
 
@@ -76,20 +75,13 @@ def artifact(name: str = ESCROW) -> Artifact:
     return made
 
 
-def _snekmate_folder() -> Path:
-    spec = find_spec("snekmate")
-    if spec is None or not spec.submodule_search_locations:
-        raise ArtifactError("snekmate is not installed; the escrow imports it. Install snekmate.")
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
 def _sources_hash(folder: Path, name: str) -> str:
     """SHA-256 over compiler version, contract name, and each source with its relative path.
 
-    Contracts may import any module beside them and snekmate; mocks stand alone.
+    Contracts may import any module beside them; mocks stand alone.
     """
     digest = hashlib.sha256(f"{VYPER_VERSION}\0{name}\0".encode())
-    patterns = [(folder, "*.vy"), (folder, "interfaces/*.vyi"), (_snekmate_folder(), "utils/*.vy")]
+    patterns = [(folder, "*.vy"), (folder, "interfaces/*.vyi")]
     if name.startswith("mocks/"):
         patterns = [(folder, f"{name}.vy")]
     for root, pattern in patterns:
@@ -106,7 +98,7 @@ def _compile(folder: Path, source: Path, name: str) -> Artifact:
     compiled = compile_files(
         [str(source)],
         output_formats=["abi", "bytecode", "bytecode_runtime"],
-        paths=[str(_snekmate_folder().parent), str(folder)],
+        paths=[str(folder)],
     )
     (output,) = compiled.values()
     codes = (bytes.fromhex(output[kind][2:]) for kind in ("bytecode", "bytecode_runtime"))
@@ -134,6 +126,11 @@ def _write(cached: Path, made: Artifact) -> None:
         "codes_sha256": hashlib.sha256(made.bytecode + made.runtime).hexdigest(),
     }
     try:
-        write_atomically(cached, json.dumps(content).encode(), durable=False)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=cached.parent, suffix=".part", delete=False
+        ) as part:
+            json.dump(content, part)
+        os.replace(part.name, cached)
     except OSError:
         return  # a cache that cannot be written only costs the next caller a second

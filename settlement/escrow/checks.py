@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from hashlib import sha256
 
 from settlement.errors import PlanError
-from settlement.escrow.artifacts import artifact
+from settlement.escrow.deployment import DeploymentError, check_deployment
 from settlement.escrow.events import RoundTerms
 from settlement.escrow.reader import EscrowError, EscrowReader
 from settlement.money.terms import SettlementPlan
@@ -19,31 +18,17 @@ __all__ = ["check_contract", "check_parties", "check_plan", "check_round"]
 
 
 def check_contract(escrow: EscrowReader) -> None:
-    """Compare the contract's code, and its judge's, with what this package's sources make.
-
-    A contract that only answers like the escrow could keep every deposit. Of what a deployment
-    adds to the code only the judge decides anything: a wrong signing domain makes signatures
-    useless, and the deposits go back.
+    """Refuse an escrow with other code or at another address than this version's.
 
     Raises
     ------
     EscrowError
-        If either is something else.
+        With what was found and what it means.
     """
-    expected = artifact().runtime
-    code = escrow.chain.code(escrow.address)
-    _check_code("the escrow", escrow.address, code[: len(expected)], expected)
-    judge = escrow.judge()
-    _check_code("its judge", judge, escrow.chain.code(judge), artifact("Judge").runtime)
-
-
-def _check_code(role: str, address: str, code: bytes, expected: bytes) -> None:
-    if code != expected:
-        raise EscrowError(
-            f"The contract at {address} is not {role} of this version of fairround: its code has "
-            f"SHA-256 {sha256(code).hexdigest()}; expected {sha256(expected).hexdigest()}. Deposit "
-            "nothing there."
-        )
+    try:
+        check_deployment(escrow.chain, escrow.address)
+    except DeploymentError as error:
+        raise EscrowError(str(error)) from None
 
 
 def check_round(

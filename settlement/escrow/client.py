@@ -15,36 +15,69 @@ from eth_abi.abi import encode
 from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
 from settlement.chain.records import Log, TransactionReceipt
-from settlement.errors import BrokenInvariant, PlanError
+from settlement.errors import PlanError
 from settlement.escrow import gas_limits
-from settlement.escrow.artifacts import artifact
 from settlement.escrow.checks import check_parties, check_plan
+from settlement.escrow.deployment import (
+    DEPLOYER,
+    DEPLOYER_CODE,
+    DeploymentError,
+    check_deployment,
+    creation_data,
+    escrow_address,
+)
 from settlement.escrow.events import ETHER, ChunkNoted, RoundTerms, Settled
 from settlement.escrow.reader import EscrowError, EscrowReader
-from settlement.escrow.typed_data import NO_TABLE, sign_plan
-from settlement.money.terms import MAX_AMOUNT_UNITS, SettlementPlan
-from settlement.posting.format import Posting
+from settlement.escrow.signing import pack_signatures
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import MAX_AMOUNT_UNITS, SettlementPlan, net_positions_of
+from settlement.posting.check import Proof
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["EscrowClient", "EscrowError"]
+__all__ = ["EscrowClient"]
 
 APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
-SMALL_TRANSFERS = 64
+NOBODY = ETHER  # the zero address as a payout: the party withdraws by itself
 REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
+PAY_OUT_BATCH = 100
 
 
 class EscrowClient(EscrowReader):
     """One escrow contract on one chain: what anybody can ask it, and every transaction."""
 
     @classmethod
+    def at_home(cls, chain: Chain) -> EscrowClient:
+        """The escrow of this version on a chain where somebody has put it.
+
+        Raises
+        ------
+        DeploymentError
+            If it is not there, or something else is.
+        """
+        check_deployment(chain, escrow_address())
+        return cls(chain, escrow_address())
+
+    @classmethod
     def deploy(cls, chain: Chain, account: LocalAccount) -> EscrowClient:
-        """Create the contract; nobody owns it afterwards, the account neither."""
-        judge = _create(chain, "deploy/judge", account, artifact("Judge").bytecode)
-        creation = artifact().bytecode + bytes(12) + bytes.fromhex(judge[2:])
-        return cls(chain, _create(chain, "deploy", account, creation))
+        """The escrow of this version; put there if nobody has yet. Nobody owns it.
+
+        Raises
+        ------
+        DeploymentError
+            If the chain has no deployer that could put it there.
+        """
+        if not chain.code(escrow_address()):
+            if chain.code(DEPLOYER) != DEPLOYER_CODE:
+                raise DeploymentError(
+                    f"Chain {chain.chain_id} has no deployer at {DEPLOYER}, so an escrow there "
+                    "would have an address that vouches for nothing. Bring the deployer there, or "
+                    "take another chain."
+                )
+            chain.send("deploy", account, DEPLOYER, creation_data(), gas=gas_limits.DEPLOYMENT)
+        return cls.at_home(chain)
 
     # Opening and funding
 
@@ -54,14 +87,19 @@ class EscrowClient(EscrowReader):
         Returns
         -------
         int
-            The round's number in this contract, from 1.
+            The round's number in this contract, from 1; that of the earlier one, if this very
+            agreement was opened before.
         """
         check_parties(terms, parties)
+        agreement = terms.agreement(self.chain.chain_id, self.address, account.address, parties)
+        opened = self.round_of(agreement)
+        if opened is not None:
+            return opened
         first, *others = (
             list(parties[k : k + REGISTER_BATCH]) for k in range(0, len(parties), REGISTER_BATCH)
         )
         receipt = self._send(
-            f"open/{terms.terms_hash.hex()[:16]}",
+            f"open/{agreement.hex()[:16]}",
             account,
             gas_limits.opening(len(first)),
             self.interface.encode("open_round", astuple(terms), first),
@@ -88,6 +126,8 @@ class EscrowClient(EscrowReader):
         units: int,
         agreement: bytes,
         *,
+        payout: str = NOBODY,
+        last: bool = False,
         part: int = 0,
     ) -> TransactionReceipt:
         """Lock base units of a party in a round that was opened as the party agreed.
@@ -97,6 +137,11 @@ class EscrowClient(EscrowReader):
         agreement : bytes
             Hash of what the party agrees to, `RoundTerms.agreement`; the contract refuses the
             deposit if the round was opened otherwise.
+        payout : str
+            Where anybody may have the party paid out, its own address mostly; the zero address:
+            nobody may. The last deposit or closing decides.
+        last : bool
+            Whether the party closes with it.
         part : int
             Number of this deposit among the party's; deposits add up.
         """
@@ -107,7 +152,7 @@ class EscrowClient(EscrowReader):
             label,
             account,
             gas_limits.CALL,
-            self.interface.encode("deposit", round_id, agreement, units),
+            self.interface.encode("deposit", round_id, party, agreement, units, payout, last),
             value_wei=units * terms.unit_scale if terms.asset == ETHER else 0,
         )
 
@@ -132,18 +177,32 @@ class EscrowClient(EscrowReader):
         *,
         deadline: int,
         signature: tuple[int, bytes, bytes],
+        payout: str = NOBODY,
+        last: bool = False,
     ) -> TransactionReceipt:
         """Deposit with an EIP-2612 permit (v, r, s) of the party's instead of an approval."""
         label = f"deposit/{round_id}/{party}"
         self._check_room(label, round_id, party, units)
-        data = self.interface.encode(
-            "deposit_with_permit", round_id, agreement, units, deadline, *signature
-        )
+        common = (round_id, party, agreement, units, payout, last)
+        data = self.interface.encode("deposit_with_permit", *common, deadline, *signature)
         return self._send(label, account, gas_limits.CALL, data)
+
+    def close(
+        self,
+        round_id: int,
+        party: int,
+        account: LocalAccount,
+        agreement: bytes,
+        *,
+        payout: str = NOBODY,
+    ) -> TransactionReceipt:
+        """Deposit no more, or nothing at all; final. When all have closed, funding is over."""
+        data = self.interface.encode("close", round_id, party, agreement, payout)
+        return self._send(f"close/{round_id}/{party}", account, gas_limits.CALL, data)
 
     def _check_room(self, label: str, round_id: int, party: int, units: int) -> None:
         """Refuse a deposit that the contract would, unless it is one that was made before."""
-        room = MAX_AMOUNT_UNITS - self._read("total_units", round_id)
+        room = MAX_AMOUNT_UNITS - self.figures(round_id).total_units
         if not 1 <= units <= MAX_AMOUNT_UNITS or (
             units > room and self.chain.receipt(label) is None
         ):
@@ -154,23 +213,60 @@ class EscrowClient(EscrowReader):
 
     # Settlement
 
-    def settle(
-        self,
-        plan: SettlementPlan,
-        account: LocalAccount,
-        signers: Sequence[LocalAccount] = (),
-        *,
-        signatures: Sequence[bytes] | None = None,
-        table_hash: bytes = NO_TABLE,
-    ) -> Log:
-        """Carry out a plan that all parties sign; any account may bring it.
+    def settle_by_proof(self, plan: SettlementPlan, account: LocalAccount, proof: Proof) -> Log:
+        """Carry out a plan that brings about the net positions of a proof; any account may.
+
+        A round that somebody else has settled meanwhile is settled: by proof there is one right
+        division of the money, whoever brings it, and whatever pairs it is made of.
 
         Parameters
         ----------
-        signers : sequence of LocalAccount
-            The parties in party order, where their keys are at hand.
-        signatures : sequence of bytes, optional
-            The parties' signatures in party order, where they are not; see `sign_plan`.
+        plan : SettlementPlan
+            Of up to 64 transfers.
+        proof : Proof
+            `settlement.posting.check.prove` of the agreed game and the locked deposits.
+
+        Returns
+        -------
+        Log
+            Of the settlement: names the transaction with which it took effect.
+
+        Raises
+        ------
+        PlanError
+            If the plan is of another round or contract, or brings about other net positions.
+        """
+        round_id = plan.round.round_id
+        nets = net_positions_of(plan.transfers, plan.round.n_parties)
+        if tuple(net.amount_units for net in nets) != proof.net_amounts:
+            raise PlanError("The plan's net positions are not the proof's; net them again.")
+        label = f"settle/{round_id}"
+        if self.chain.receipt(label) is None:
+            check_plan(self, plan)
+        data = self.interface.encode(
+            "settle_by_proof", round_id, plan.encode(), list(proof.factors), proof.game.encode()
+        )
+        try:
+            self._send(label, account, gas_limits.proof(plan.round.n_parties), data)
+        except Reverted:
+            if not self._is_settled(round_id):
+                raise
+        return self.settlement(round_id)
+
+    def settle(
+        self, consent: Consent, account: LocalAccount, signatures: Sequence[bytes]
+    ) -> Log:
+        """Carry out a plan that all parties have signed; any account may bring it.
+
+        One transaction for up to 1,024 parties and transfers; beyond, signatures come in batches
+        and then the plan in chunks. What somebody else has brought already is not sent.
+
+        Parameters
+        ----------
+        consent : Consent
+            What was signed, see `EscrowReader.consent`.
+        signatures : sequence of bytes
+            In party order: 65 bytes of a key, or up to 2,048 of a wallet that is a contract.
 
         Returns
         -------
@@ -180,142 +276,95 @@ class EscrowClient(EscrowReader):
         Raises
         ------
         PlanError
-            If the plan is of another round or contract, or exceeds a deposit.
+            If the plan is of another round or contract, exceeds a deposit, or a signature is
+            missing.
         """
-        round_id = plan.round.round_id
-        if self.chain.receipt(f"settle/{round_id}") is None:
-            check_plan(self, plan)
-        if signatures is None:
-            signatures = [sign_plan(plan, signer, table_hash) for signer in signers]
-        self.endorse(plan, account, signatures, table_hash=table_hash)
-        return self.carry_out(plan, account)
-
-    def endorse(
-        self,
-        plan: SettlementPlan,
-        account: LocalAccount,
-        signatures: Sequence[bytes],
-        *,
-        table_hash: bytes = NO_TABLE,
-    ) -> list[TransactionReceipt]:
-        """Bring all signatures of a plan, in party order, in as many batches as it takes.
-
-        Returns the receipts of what was sent: nothing for signatures that somebody else brought.
-        """
-        round_id = plan.round.round_id
-        n_parties = self.terms(round_id).n_parties
+        plan = consent.plan
+        round_id, n_parties = plan.round.round_id, plan.round.n_parties
         if len(signatures) != n_parties:
             raise PlanError(
                 f"{len(signatures)} signatures for a round of {n_parties} parties; all must sign."
             )
-        name = f"endorse/{round_id}/{plan.plan_id.hex()[:16]}"
+        label = f"settle/{round_id}"
+        if self.chain.receipt(label) is None and not self._is_settled(round_id):
+            check_plan(self, plan)
+        if consent.primary_type == "ChunkedSettlement":
+            self.endorse(consent, account, signatures)
+            return self.carry_out(plan, account)
+        name = "settle" if consent.primary_type == "Settlement" else "settle_large"
+        gas = gas_limits.settlement(n_parties, len(plan.transfers))
+        gas += gas_limits.signatures(n_parties, _n_wallets(signatures))
+        packed = pack_signatures(signatures)
+        data = self.interface.encode(name, round_id, plan.encode(), packed)
+        try:
+            self._send(label, account, gas, data)
+        except Reverted:
+            if not self._is_settled(round_id):
+                raise
+        return self.settlement(round_id)
+
+    def endorse(
+        self, consent: Consent, account: LocalAccount, signatures: Sequence[bytes]
+    ) -> list[TransactionReceipt]:
+        """Bring all signatures of a plan in chunks, in party order, in batches.
+
+        Returns the receipts of what was sent: nothing for signatures that somebody else brought.
+        """
+        plan = consent.plan
+        round_id, n_parties = plan.round.round_id, plan.round.n_parties
+        common = (round_id, plan.plan_id, len(plan.transfers), consent.total_units)
+        name = f"endorse/{round_id}/{consent.revocations}/{plan.plan_id.hex()[:16]}"
         receipts: list[TransactionReceipt] = []
         n_signed = 0
         while n_signed < n_parties:
             batch = signatures[n_signed : n_signed + SIGNATURE_BATCH]
-            data = self.interface.encode(
-                "endorse", round_id, table_hash, plan.plan_id, b"".join(batch)
-            )
-            gas = gas_limits.signatures(len(batch))
+            data = self.interface.encode("endorse", *common, len(batch), pack_signatures(batch))
+            gas = gas_limits.signatures(len(batch), _n_wallets(batch))
             try:
                 receipts.append(self._send(f"{name}/{n_signed}", account, gas, data))
                 n_signed += len(batch)
             except Reverted:
                 # Anyone may bring signatures, and somebody may have been faster with some.
-                digest = self._read("digest", round_id, table_hash, plan.plan_id)
-                n_brought = self._read("endorsements", digest)
+                n_brought = self._n_endorsed(consent)
                 if n_brought <= n_signed:
                     raise
                 n_signed = n_brought
         return receipts
 
+    def _n_endorsed(self, consent: Consent) -> int:
+        """How many parties' signatures of a plan in chunks are on the chain."""
+        from eth_account.messages import encode_typed_data
+        from eth_utils.crypto import keccak
+
+        message = encode_typed_data(full_message=consent.typed_data(0))
+        digest = keccak(b"\x19" + message.version + message.header + message.body)
+        count: int = self._read("endorsements", digest)
+        return count
+
     def carry_out(self, plan: SettlementPlan, account: LocalAccount) -> Log:
-        """Carry out a plan that all have signed, or whose challenge window has closed.
-
-        Anyone may: what somebody else has carried out already is not sent.
-
-        Returns
-        -------
-        Log
-            Of the settlement: names the transaction with which the plan took effect.
-        """
+        """Carry out a plan in chunks that all have signed; chunks that are in are not sent."""
         round_id = plan.round.round_id
-        steps = self._steps(plan)
-        for k, (link, (gas, data)) in enumerate(zip(plan.links, steps, strict=True)):
-            last = k == len(steps) - 1
-            label = f"settle/{round_id}" if last else f"settle/{round_id}/chunk/{k}"
+        following = (*plan.links[1:], b"")
+        steps = list(zip(plan.links, plan.chunks, following, strict=True))
+        for k, (link, chunk, next_link) in enumerate(steps):
+            data = self.interface.encode("settle_chunk", round_id, chunk, next_link)
+            label = f"settle/{round_id}" + ("" if not next_link else f"/chunk/{k}")
             try:
-                self._send(label, account, gas, data)
+                self._send(label, account, gas_limits.TRANSACTION, data)
             except Reverted:
                 noted = (e for e in self.events(round_id) if isinstance(e, ChunkNoted | Settled))
                 if link not in (event.plan_id for event in noted):
                     raise
         return self.settlement(round_id)
 
-    def _steps(self, plan: SettlementPlan) -> list[tuple[int, bytes]]:
-        """Gas and call data of each transaction that carries a plan out."""
-        round_id = plan.round.round_id
-        chunks = plan.chunks
-        if len(chunks) == 1:
-            n_parties = self.terms(round_id).n_parties
-            small = max(n_parties, len(plan.transfers)) <= SMALL_TRANSFERS
-            name = "settle" if small else "settle_large"
-            gas = gas_limits.settlement(n_parties, len(plan.transfers))
-            return [(gas, self.interface.encode(name, round_id, chunks[0]))]
-        following = (*plan.links[1:], b"")
-        return [
-            (gas_limits.TRANSACTION, self.interface.encode("settle_chunk", round_id, chunk, link))
-            for chunk, link in zip(chunks, following, strict=True)
-        ]
+    def revoke(self, round_id: int, party: int, account: LocalAccount) -> TransactionReceipt:
+        """Take back what a party has signed; all signatures of the round must be given anew."""
+        count = self.figures(round_id).revocations
+        data = self.interface.encode("revoke", round_id, party)
+        return self._send(f"revoke/{round_id}/{party}/{count}", account, gas_limits.CALL, data)
 
-    # The optimistic way
-
-    def commit_table(
-        self, round_id: int, account: LocalAccount, table_hash: bytes
-    ) -> TransactionReceipt:
-        """Name the value table, once, after the funding deadline; the operator only."""
-        data = self.interface.encode("commit_table", round_id, table_hash)
-        return self._send(f"commit/{round_id}", account, gas_limits.CALL, data)
-
-    def propose(
-        self, plan: SettlementPlan, account: LocalAccount, posting: Posting
-    ) -> TransactionReceipt:
-        """Post plan and allocation with a bond; the operator only."""
-        round_id = plan.round.round_id
-        label = f"propose/{round_id}"
-        if self.chain.receipt(label) is None:
-            check_plan(self, plan)
-        data = self.interface.encode(
-            "propose", round_id, plan.encode(), posting.encode(), posting.encode_table()
-        )
-        terms = self.terms(round_id)
-        gas = gas_limits.posting(terms.n_parties)
-        return self._send(label, account, gas, data, terms.bond_wei)
-
-    def challenge(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Let the contract recompute the proposal: the caller wins its bond or loses its own."""
-        proposed = self._proposed(round_id)
-        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
-        data = self.interface.encode(
-            "challenge", round_id, packed, proposed.posting, proposed.table
-        )
-        label = f"challenge/{round_id}/{account.address}"
-        terms = self.terms(round_id)
-        return self._send(
-            label, account, gas_limits.challenge(terms.n_parties), data, terms.bond_wei
-        )
-
-    def reclaim_bond(self, round_id: int, account: LocalAccount) -> TransactionReceipt:
-        """Free the bond of a proposal that expired."""
-        data = self.interface.encode("reclaim_bond", round_id)
-        return self._send(f"reclaim-bond/{round_id}", account, gas_limits.CALL, data)
-
-    def withdraw_bond(
-        self, account: LocalAccount, recipient: str, *, label: str
-    ) -> TransactionReceipt:
-        """Take an account's free bonds out, to any address."""
-        data = self.interface.encode("withdraw_bond", recipient)
-        return self._send(f"withdraw-bond/{label}", account, gas_limits.CALL, data)
+    def _is_settled(self, round_id: int) -> bool:
+        return any(isinstance(event, Settled) for event in self.events(round_id))
 
     # Ways out
 
@@ -327,15 +376,46 @@ class EscrowClient(EscrowReader):
             f"withdraw/{round_id}/{party}",
             account,
             gas_limits.CALL,
-            self.interface.encode("withdraw", round_id, recipient),
+            self.interface.encode("withdraw", round_id, party, recipient),
         )
 
+    def pay_out(
+        self, round_id: int, account: LocalAccount, parties: Sequence[int] | None = None
+    ) -> list[TransactionReceipt]:
+        """Pay parties out at the addresses that they fixed, in batches; any account may.
+
+        Parameters
+        ----------
+        parties : sequence of int, optional
+            Those to be paid; all by default. Who fixed no address, or has nothing, is passed over;
+            one whose payment fails keeps its claim.
+        """
+        terms = self.terms(round_id)
+        chosen = range(terms.n_parties) if parties is None else parties
+        owed = [party for party in chosen if self.claim(round_id, party)]
+        receipts = []
+        for k in range(0, len(owed), PAY_OUT_BATCH):
+            batch = owed[k : k + PAY_OUT_BATCH]
+            data = self.interface.encode("pay_out", round_id, batch)
+            # Paid parties owe nothing next time, so a label never names two batches.
+            label = f"pay-out/{round_id}/{self.figures(round_id).total_units}/{batch[0]}"
+            gas = gas_limits.pay_out(len(batch), ether=terms.asset == ETHER)
+            receipts.append(self._send(label, account, gas, data, silent=True))
+        return receipts
+
     def _send(
-        self, label: str, account: LocalAccount, gas: int, data: bytes, value_wei: int = 0
+        self,
+        label: str,
+        account: LocalAccount,
+        gas: int,
+        data: bytes,
+        value_wei: int = 0,
+        *,
+        silent: bool = False,
     ) -> TransactionReceipt:
         gas = min(gas, gas_limits.TRANSACTION)
         receipt = self.chain.send(label, account, self.address, data, value_wei=value_wei, gas=gas)
-        if not receipt.logs:  # every transition of the escrow has an event
+        if not receipt.logs and not silent:  # every transition of the escrow has an event
             raise EscrowError(
                 f'"{label}" was carried out in block {receipt.block_number}, where there was no '
                 f"escrow at {self.address}: a reorganised block held its deployment. The "
@@ -345,8 +425,6 @@ class EscrowClient(EscrowReader):
         return receipt
 
 
-def _create(chain: Chain, label: str, account: LocalAccount, creation: bytes) -> str:
-    receipt = chain.send(label, account, None, creation, gas=gas_limits.DEPLOYMENT)
-    if receipt.contract_address is None:
-        raise BrokenInvariant(f"{label} succeeded without a contract address.")
-    return receipt.contract_address
+def _n_wallets(signatures: Sequence[bytes]) -> int:
+    """How many may have to be asked of a contract; a key's own could be meant for one, too."""
+    return sum(len(signature) != 65 for signature in signatures)

@@ -12,20 +12,18 @@ from settlement.money.terms import Transfer, decode_transfers
 
 __all__ = [
     "ETHER",
-    "BondReleased",
-    "BondWithdrawn",
-    "Challenged",
     "ChunkNoted",
+    "Closed",
     "Deposited",
     "Endorsed",
     "EscrowEvent",
     "PartiesRegistered",
-    "Proposed",
+    "PayoutFailed",
+    "Revoked",
     "RoundOpened",
     "RoundState",
     "RoundTerms",
     "Settled",
-    "TableCommitted",
     "Withdrawn",
     "event_of",
 ]
@@ -37,40 +35,35 @@ ETHER = "0x0000000000000000000000000000000000000000"
 class RoundState(IntEnum):
     """States of a round, numbered as in the contract.
 
-    A round that is not settled or void when its settlement deadline passes has expired: every
-    party takes its deposit back.
+    A round that is not settled when its settlement deadline passes has expired, and one that is
+    funded below its quorum has failed: every party takes its deposit back.
     """
 
     NONE = 0
     OPENING = 1
     FUNDING = 2
-    COMMITTED = 3
-    PROPOSED = 4
-    AGREED = 5
-    SETTLING = 6
-    SETTLED = 7
-    SETTLED_IN_CHUNKS = 8
-    VOID = 9
+    SETTLING = 3
+    SETTLED = 4
+    SETTLED_IN_CHUNKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTerms:
     """What the contract itself knows of a round's terms; set at its opening, for ever.
 
-    The order of the fields is that of the contract's struct; the optimistic way needs those that
-    are 0 by default.
+    The order of the fields is that of the contract's struct.
     """
 
     terms_hash: bytes
+    game_hash: bytes  # `Game.hash` for up to 64 parties, SHA-256 of the file of flows beyond
     asset: str = ETHER  # token address, or `ETHER`
     unit_scale: int  # wei of the asset a base unit
-    exchange_rate: int = 0  # base units a unit of value
-    bond_wei: int = 0  # ether; 0: no optimistic way
+    exchange_rate: int = 0  # base units a unit of value; needed for a proof
+    quorum_units: int = 0  # least sum of deposits; 0: none
     funding_deadline: int
     settlement_deadline: int
-    challenge_window: int = 0  # seconds
-    caps_hash: bytes = bytes(32)  # SHA-256 of the wanted values, 8 bytes each; zeros: no caps
     n_parties: int
+    by_proof: bool  # else by signatures
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> RoundTerms:
@@ -80,14 +73,16 @@ class RoundTerms:
         named = dict(zip((field.name for field in fields(cls)), values, strict=True))
         return cls(**named | {"asset": str(to_checksum_address(named["asset"]))})
 
-    def agreement(self, operator: str, parties: Sequence[str]) -> bytes:
-        """What every deposit names: one hash of the operator, these terms and all parties.
+    def agreement(self, chain_id: int, escrow: str, operator: str, parties: Sequence[str]) -> bytes:
+        """What every deposit names: one hash of chain, escrow, operator, these terms and parties.
 
-        The contract keeps the same hash of what a round was opened with, so money that is meant
-        for one round cannot land in another. Addresses by order of party.
+        The contract keeps the same hash of what a round was opened with and opens no second round
+        of it, so money that is meant for one round cannot land in another. Addresses by order of
+        party.
         """
         figures = (getattr(self, field.name) for field in fields(self))
-        link = sha256(b"".join(_word(figure) for figure in (operator, *figures))).digest()
+        words = (_word(figure) for figure in (chain_id, escrow, operator, *figures))
+        link = sha256(b"".join(words)).digest()
         for party in parties:
             link = sha256(link + _word(party)).digest()
         return link
@@ -120,50 +115,39 @@ class PartiesRegistered:
 
 @dataclass(frozen=True, slots=True)
 class Deposited:
-    """A party locked more base units."""
+    """A party locked more base units; ``payout`` is where anyone may have it paid out."""
 
     round_id: int
     party: int
     units: int
+    payout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A party will deposit no more."""
+
+    round_id: int
+    party: int
+    payout: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A party took back what it had signed; ``revocations`` is what signatures must name now."""
+
+    round_id: int
+    party: int
+    revocations: int
 
 
 @dataclass(frozen=True, slots=True)
 class Endorsed:
-    """The first ``n_signatures`` parties have signed a plan."""
+    """The first ``n_signatures`` parties have signed a plan in chunks."""
 
     round_id: int
     plan_id: bytes
-    table_hash: bytes
     n_signatures: int
-
-
-@dataclass(frozen=True, slots=True)
-class TableCommitted:
-    """The operator named the value table."""
-
-    round_id: int
-    table_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """The operator posted plan and allocation; open to challenge until ``window_end``."""
-
-    round_id: int
-    plan_id: bytes
-    window_end: int
-    transfers: tuple[Transfer, ...]
-    posting: bytes
-    table: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Challenged:
-    """A proposal was held against its rules; ``fault`` 0 means that it stood."""
-
-    round_id: int
-    challenger: str
-    fault: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +170,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A party took its whole claim out."""
+    """A party took its whole claim out, or was paid it out."""
 
     round_id: int
     party: int
@@ -195,36 +179,26 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class BondReleased:
-    """A bond is its owner's to withdraw."""
+class PayoutFailed:
+    """A party could not be paid out and keeps its claim."""
 
     round_id: int
-    owner: str
-    amount_wei: int
-
-
-@dataclass(frozen=True, slots=True)
-class BondWithdrawn:
-    """An owner took its free bonds out."""
-
-    owner: str
+    party: int
     recipient: str
-    amount_wei: int
+    units: int
 
 
 EscrowEvent = (
     RoundOpened
     | PartiesRegistered
     | Deposited
-    | TableCommitted
+    | Closed
+    | Revoked
     | Endorsed
-    | Proposed
-    | Challenged
     | ChunkNoted
     | Settled
     | Withdrawn
-    | BondReleased
-    | BondWithdrawn
+    | PayoutFailed
 )
 
 _RECORDS: dict[str, type[Any]] = {record.__name__: record for record in get_args(EscrowEvent)}

@@ -6,15 +6,13 @@ What is not used costs nothing, but the account must hold it. Measured figures a
 
 from __future__ import annotations
 
-from settlement.posting.format import MAX_EXACT_PARTIES
-
 __all__ = [
     "CALL",
     "DEPLOYMENT",
     "TRANSACTION",
-    "challenge",
     "opening",
-    "posting",
+    "pay_out",
+    "proof",
     "registering",
     "settlement",
     "signatures",
@@ -23,13 +21,15 @@ __all__ = [
 TRANSACTION = 2**24
 """No transaction may have more (EIP-7825)."""
 DEPLOYMENT = 8_000_000
-CALL = 300_000
+CALL = 350_000
 """Of what one party does for itself, a token's own gas included."""
 
 PARTY = 60_000  # a fresh slot, calldata and its log
 SIGNATURE = 15_000
-TRANSFER = 1_500
+WALLET = 450_000  # what a wallet that is a contract may use to look at a signature
+TRANSFER = 2_500
 SLOT = 22_500  # four parties none of whom had anything before
+PUSH_ETHER, PUSH_TOKEN = 90_000, 320_000
 
 
 def opening(n_parties: int) -> int:
@@ -42,24 +42,22 @@ def registering(n_parties: int) -> int:
     return 200_000 + PARTY * n_parties
 
 
-def signatures(n_signatures: int) -> int:
-    """Of bringing signatures."""
-    return 200_000 + SIGNATURE * n_signatures
+def signatures(n_signatures: int, n_wallets: int) -> int:
+    """Of bringing signatures, so many of them of contract wallets."""
+    return 200_000 + SIGNATURE * n_signatures + WALLET * n_wallets
 
 
 def settlement(n_parties: int, n_transfers: int) -> int:
-    """Of carrying out a plan at once, every slot empty."""
+    """Of carrying out a plan at once, every slot empty; signatures come on top."""
     n_slots = min(2 * n_transfers, -(-n_parties // 4))
     return 400_000 + TRANSFER * n_transfers + SLOT * n_slots
 
 
-def posting(n_parties: int) -> int:
-    """Of a proposal; flows are n times n."""
-    return 400_000 + 500 * n_parties * n_parties
+def proof(n_parties: int) -> int:
+    """Of settling by proof; flows are n times n."""
+    return 400_000 + 30_000 * n_parties + 600 * n_parties * n_parties
 
 
-def challenge(n_parties: int) -> int:
-    """Of a challenge: flows of up to 8 parties are recomputed from all coalitions."""
-    if n_parties <= MAX_EXACT_PARTIES:
-        return 400_000 + 400 * n_parties * n_parties * (1 << n_parties)
-    return 400_000 + 2_000 * n_parties * n_parties
+def pay_out(n_parties: int, *, ether: bool) -> int:
+    """Of paying parties out, each of whom burns what it may."""
+    return 100_000 + (PUSH_ETHER if ether else PUSH_TOKEN) * n_parties

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from settlement.errors import BrokenInvariant
 from settlement.escrow.events import (
     ChunkNoted,
+    Closed,
     Deposited,
-    Endorsed,
     EscrowEvent,
     PartiesRegistered,
+    Revoked,
     RoundOpened,
     RoundTerms,
     Settled,
-    TableCommitted,
     Withdrawn,
 )
 from settlement.money.terms import Transfer
 
-__all__ = ["RoundLedger", "ledger_of"]
+__all__ = ["RoundLedger", "hash_of_deposits", "ledger_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,22 @@ class RoundLedger:
     parties: tuple[str, ...]
     deposits_units: tuple[int, ...]
     plan_id: bytes | None  # of the plan that was carried out
-    table_hash: bytes | None  # the last that was committed or signed
     transfers: tuple[Transfer, ...]
     claims_units: tuple[int, ...]  # what is still in the escrow
     withdrawn_units: tuple[int, ...]
+    closed: frozenset[int]  # parties that deposit no more
+    revocations: int
+    deposits_hash: bytes  # what signatures name, of rounds by signatures
 
     @property
     def terms_hash(self) -> bytes:
         """SHA-256 of the terms that the deposits named."""
         return self.terms.terms_hash
+
+
+def hash_of_deposits(before: bytes, party: int, units: int) -> bytes:
+    """What the contract keeps of all deposits of a round by signatures, after one more."""
+    return sha256(before + party.to_bytes(32, "big") + units.to_bytes(32, "big")).digest()
 
 
 def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
@@ -53,13 +61,15 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
     """
     opened: RoundOpened | None = None
     plan_id: bytes | None = None
-    table_hash: bytes | None = None
     chunks: list[ChunkNoted] = []
     transfers: list[Transfer] = []
     parties: list[str] = []
     deposits: list[int] = []
     claims: list[int] = []
     withdrawn: list[int] = []
+    closed: set[int] = set()
+    revocations = 0
+    deposits_hash = bytes(32)
     for event in events:
         match event:
             case RoundOpened():
@@ -71,11 +81,12 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
             case Deposited():
                 deposits[event.party] += event.units
                 claims[event.party] += event.units
-            case Endorsed():
-                if event.n_signatures == len(parties):
-                    table_hash = event.table_hash
-            case TableCommitted():
-                table_hash = event.table_hash
+                if opened is not None and not opened.terms.by_proof:
+                    deposits_hash = hash_of_deposits(deposits_hash, event.party, event.units)
+            case Closed():
+                closed.add(event.party)
+            case Revoked():
+                revocations = event.revocations
             case ChunkNoted():
                 chunks.append(event)
             case Settled():
@@ -101,8 +112,10 @@ def ledger_of(events: Iterable[EscrowEvent]) -> RoundLedger:
         parties=tuple(parties),
         deposits_units=tuple(deposits),
         plan_id=plan_id,
-        table_hash=table_hash,
         transfers=tuple(transfers),
         claims_units=tuple(claims),
         withdrawn_units=tuple(withdrawn),
+        closed=frozenset(closed),
+        revocations=revocations,
+        deposits_hash=deposits_hash,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from settlement.chain.chain import Chain
@@ -10,7 +11,7 @@ from settlement.errors import SettlementError
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import (
     EscrowEvent,
-    Proposed,
+    RoundOpened,
     RoundState,
     RoundTerms,
     Settled,
@@ -18,14 +19,32 @@ from settlement.escrow.events import (
 )
 from settlement.escrow.interface import Interface
 from settlement.escrow.ledger import RoundLedger, ledger_of
-from settlement.money.terms import RoundReference
-from settlement.posting.format import Fault
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import RoundReference, SettlementPlan
 
-__all__ = ["EscrowError", "EscrowReader"]
+__all__ = ["EscrowError", "EscrowReader", "Figures", "Seat"]
 
 
 class EscrowError(SettlementError):
     """Something asked of the escrow that its rules forbid; refused before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What changes while a round runs."""
+
+    n_closed: int  # parties that deposit no more
+    total_units: int  # what lies in the escrow
+    revocations: int  # what signatures must name
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One party as the contract knows it; ``payout`` is None if it withdraws by itself."""
+
+    address: str
+    closed: bool
+    payout: str | None
 
 
 class EscrowReader:
@@ -45,16 +64,20 @@ class EscrowReader:
         self.interface = Interface(artifact().abi)
 
     def terms(self, round_id: int) -> RoundTerms:
-        """The contract's part of a round's terms."""
-        terms = RoundTerms.of(self._read("terms", round_id))
-        if not terms.n_parties:
-            raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
-        return terms
+        """The contract's part of a round's terms, as its first log tells them."""
+        for event in self.events(round_id):
+            if isinstance(event, RoundOpened):
+                return event.terms
+        raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
 
     def reference(self, round_id: int) -> RoundReference:
         """What names this round, for plans and signatures."""
         return RoundReference(
-            self.chain.chain_id, self.address, round_id, self.terms(round_id).terms_hash
+            self.chain.chain_id,
+            self.address,
+            round_id,
+            self.agreement(round_id),
+            self.terms(round_id).n_parties,
         )
 
     def agreement(self, round_id: int) -> bytes:
@@ -62,14 +85,49 @@ class EscrowReader:
         agreement: bytes = self._read("agreement", round_id)
         return agreement
 
+    def round_of(self, agreement: bytes) -> int | None:
+        """The one round of an agreement, None if it was not opened (all parties in) yet."""
+        return self._read("round_of", agreement) or None
+
     def state(self, round_id: int) -> RoundState:
         """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
         return RoundState(self._read("state", round_id))
+
+    def figures(self, round_id: int) -> Figures:
+        """Who has closed, what lies there, how often signatures were revoked."""
+        return Figures(*self._read("figures", round_id))
+
+    def seat(self, round_id: int, party: int) -> Seat:
+        """A party's address, whether it has closed, and where it is paid out."""
+        address, closed, payout = self._read("seat", round_id, party)
+        nowhere = not int(payout, 16)
+        return Seat(address, closed, None if nowhere else payout)
 
     def claim(self, round_id: int, party: int) -> int:
         """Base units that a party has in the escrow."""
         units: int = self._read("claim", round_id, party)
         return units
+
+    def funding_has_ended(self, round_id: int) -> bool:
+        """Whether deposits can change no more: the deadline has passed or all have closed."""
+        terms = self.terms(round_id)
+        late = self.chain.timestamp() > terms.funding_deadline
+        return late or self.figures(round_id).n_closed == terms.n_parties
+
+    def consent(self, plan: SettlementPlan) -> Consent:
+        """All that signatures of a plan are bound to, asked of the chain."""
+        round_id = plan.round.round_id
+        terms = self.terms(round_id)
+        return Consent(
+            plan=plan,
+            game_hash=terms.game_hash,
+            deposits_hash=self._read("deposits_hash", round_id),
+            deadline=terms.settlement_deadline,
+            revocations=self.figures(round_id).revocations,
+            asset=terms.asset,
+            unit_scale=terms.unit_scale,
+            parties=self.ledger(round_id).parties,
+        )
 
     def events(self, round_id: int | None = None) -> list[EscrowEvent]:
         """Events of a round, or of all, in order."""
@@ -84,46 +142,17 @@ class EscrowReader:
 
     def _events_and_logs(self, round_id: int | None) -> list[tuple[EscrowEvent, Log]]:
         logs = self.chain.logs(self.address, from_block=self.chain.started_block)
-        decoded = ((self.interface.decode_log(log), log) for log in logs)
+        wanted = None if round_id is None else round_id.to_bytes(32, "big")
         return [
             (event_of(*found), log)
-            for found, log in decoded
-            if found and round_id in (None, found[1].get("round_id"))
+            for log in logs  # the round is the first topic of every event
+            if wanted in (None, *log.topics[1:2]) and (found := self.interface.decode_log(log))
         ]
 
     def ledger(self, round_id: int) -> RoundLedger:
         """A round as its logs alone tell it."""
         return ledger_of(self.events(round_id))
 
-    def judge(self) -> str:
-        """Address of the contract that recomputes posted allocations."""
-        return str(self._read("JUDGE"))
-
     def _read(self, name: str, *arguments: Any) -> Any:
         answer = self.chain.call(self.address, self.interface.encode(name, *arguments))
         return self.interface.decode(name, answer)
-
-    def fault(self, round_id: int) -> Fault | None:
-        """What a challenge of the round's proposal would find, asked of the chain for nothing."""
-        proposed = self._proposed(round_id)
-        deposits = self.ledger(round_id).deposits_units
-        judge = Interface(artifact("Judge").abi)
-        terms = self.terms(round_id)
-        packed = b"".join(transfer.encode() for transfer in proposed.transfers)
-        data = judge.encode(
-            "fault",
-            terms.exchange_rate,
-            terms.caps_hash,
-            list(deposits),
-            packed,
-            proposed.posting,
-            proposed.table,
-        )
-        answer = self.chain.call(self.judge(), data)
-        return Fault(found) if (found := judge.decode("fault", answer)) else None
-
-    def _proposed(self, round_id: int) -> Proposed:
-        for event in self.events(round_id):
-            if isinstance(event, Proposed):
-                return event
-        raise EscrowError(f"Round {round_id} has no proposal; the operator posts one first.")

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from settlement.chain.errors import SignatureError
-from settlement.money.terms import SettlementPlan, net_positions_of
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import net_positions_of
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = [
     "check_signature",
+    "pack_signatures",
     "plan_in_words",
     "sign_typed_data",
     "signer_of",
@@ -25,6 +27,8 @@ __all__ = [
 
 DOMAIN_TYPE = "EIP712Domain"
 SIGNATURE_BYTES = 65
+MAX_WALLET_BYTES = 2048
+WORD = 32
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -64,44 +68,61 @@ def typed_data_in_words(typed_data: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plan_in_words(
-    plan: SettlementPlan,
-    typed_data: Mapping[str, Any],
-    party_names: Sequence[str],
-    signer: int | None = None,
-) -> str:
-    """A settlement plan and the typed data that stands for it, for the party who is to sign.
+def plan_in_words(consent: Consent, party_names: Sequence[str], signer: int) -> str:
+    """A settlement plan in words, and the typed data that is signed for it.
 
-    The typed data holds the plan's hash only. So the transfers themselves are shown, after it has
-    been checked that the hash, the chain, the contract and the round are theirs.
+    The typed data is made here out of the plan, so that both are the same thing.
 
     Parameters
     ----------
     party_names : sequence of str
         Names in party order; every party of the round.
-    signer : int or None
+    signer : int
         The party who signs: what the plan means for it comes first.
-
-    Raises
-    ------
-    SignatureError
-        If the typed data stands for another plan.
     """
-    _check_stands_for(plan, typed_data)
+    plan = consent.plan
     amounts = [net.amount_units for net in net_positions_of(plan.transfers, len(party_names))]
+    verb = "receive" if amounts[signer] >= 0 else "pay"
     lines = [
         f"Settlement of round {plan.round.round_id} in escrow {plan.round.escrow} "
-        f"on chain {plan.round.chain_id}."
+        f"on chain {plan.round.chain_id}.",
+        f'You, "{party_names[signer]}", {verb} {abs(amounts[signer])} base units net.',
     ]
-    if signer is not None:
-        verb = "receive" if amounts[signer] >= 0 else "pay"
-        lines.append(f'You, "{party_names[signer]}", {verb} {abs(amounts[signer])} base units net.')
     lines += [
         f'  "{party_names[transfer.debtor]}" pays "{party_names[transfer.creditor]}" '
         f"{transfer.amount_units} base units."
         for transfer in plan.transfers
     ] or ["  Nobody pays anybody anything."]
-    return "\n".join([*lines, "", typed_data_in_words(typed_data)])
+    return "\n".join([*lines, "", typed_data_in_words(consent.typed_data(signer))])
+
+
+def pack_signatures(signatures: Sequence[bytes]) -> bytes:
+    """Signatures in party order as the contract reads them, see contracts/signatures.vy.
+
+    65 bytes (r, s, v) each; what a wallet that is a contract has signed may be up to 2,048 bytes
+    of any kind, and lies behind them.
+
+    Raises
+    ------
+    SignatureError
+        If one is longer.
+    """
+    records, tail = [], b""
+    start = -(-SIGNATURE_BYTES * len(signatures) // WORD) * WORD
+    for party, signature in enumerate(signatures):
+        if len(signature) > MAX_WALLET_BYTES:
+            raise SignatureError(
+                f"Signature of party {party} has {len(signature)} bytes; expected at most "
+                f"{MAX_WALLET_BYTES}."
+            )
+        if len(signature) == SIGNATURE_BYTES and signature[-1]:
+            records.append(signature)
+            continue
+        place = start + len(tail)
+        records.append(place.to_bytes(32, "big") + len(signature).to_bytes(32, "big") + b"\0")
+        tail += signature + bytes(-len(signature) % WORD)
+    packed = b"".join(records)
+    return packed + bytes(start - len(packed)) + tail if tail else packed
 
 
 def sign_typed_data(account: LocalAccount, typed_data: Mapping[str, Any]) -> bytes:
@@ -146,22 +167,6 @@ def check_signature(typed_data: Mapping[str, Any], signature: bytes, address: st
             f"Signature is of {signer}; expected {address}. It is of another account, or of "
             "another plan, round, contract or chain."
         )
-
-
-def _check_stands_for(plan: SettlementPlan, typed_data: Mapping[str, Any]) -> None:
-    domain, message = typed_data["domain"], typed_data["message"]
-    for what, found, expected in (
-        ("chain", domain.get("chainId"), plan.round.chain_id),
-        ("contract", str(domain.get("verifyingContract")).lower(), plan.round.escrow.lower()),
-        ("round", message.get("round_id"), plan.round.round_id),
-        ("terms hash", _plain(message.get("terms_hash")), _plain(plan.round.terms_hash)),
-        ("plan", _plain(message.get("plan_id")), _plain(plan.plan_id)),
-    ):
-        if found != expected:
-            raise SignatureError(
-                f"What is to be signed is of {what} {found}; the plan is of {what} {expected}. "
-                "Nothing was signed."
-            )
 
 
 def _fields_in_words(

@@ -2,49 +2,51 @@
 
 Every method is the contract's function of that name: same result, same refusal, same events, same
 balances. Who calls, when, and with how much ether are said first. Signatures are stood for by
-the addresses that they recover to; what tokens do is asked of a `TwinToken`.
+the addresses whose they are; what tokens do is asked of a `TwinToken`. A call that is refused has
+changed nothing, for a method checks everything before it changes anything.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from settlement.escrow.events import (
     ETHER,
-    BondReleased,
-    BondWithdrawn,
-    Challenged,
     ChunkNoted,
+    Closed,
     Deposited,
     Endorsed,
     EscrowEvent,
     PartiesRegistered,
-    Proposed,
+    PayoutFailed,
+    Revoked,
     RoundOpened,
     RoundState,
     RoundTerms,
     Settled,
-    TableCommitted,
     Withdrawn,
 )
+from settlement.escrow.ledger import hash_of_deposits
 from settlement.escrow.twin_ledger import Refusal, TwinLedger, refuse_if, unpack
 from settlement.money.terms import MAX_AMOUNT_UNITS, RoundReference, decode_transfers
-from settlement.posting.check import check_posting
-from settlement.posting.format import MAX_EXACT_PARTIES, Posting, PostingError
+from settlement.posting.check import fault_of
+from settlement.posting.format import Game, PostingError
 
 __all__ = ["Call", "EscrowTwin", "Refusal", "TwinToken"]
 
 NOBODY = "0x0000000000000000000000000000000000000000"
 NO_HASH = bytes(32)
 MAX_PARTIES = 2**15
-MAX_UNIT_SCALE = 2**96
+MAX_UNIT_SCALE = 2**96 - 1
 MAX_EXCHANGE_RATE = 2**48
-SMALL = 64
+MAX_TIME = 2**40
+SMALL, LARGE = 64, 1024
+
+Signer = str | Refusal | None
+"""Whose signature it is; None: nobody's; a refusal: what the contract says to a wallet's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,30 @@ class _Round:
     terms: RoundTerms
     operator: str
     key: bytes
+    link: bytes  # the agreement as far as parties are registered
     state: RoundState = RoundState.OPENING
-    seats: dict[str, int] = field(default_factory=dict)
+    parties: list[str] = field(default_factory=list)
     claims: list[int] = field(default_factory=list)
-    noted: TwinLedger | None = None
+    payouts: list[str] = field(default_factory=list)
+    closed: set[int] = field(default_factory=set)
+    total_units: int = 0
+    deposits_hash: bytes = NO_HASH
+    revocations: int = 0
     plan_id: bytes = NO_HASH
-    table_hash: bytes = NO_HASH
-    posting: bytes = b""
-    window_end: int = 0
-    endorsements: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    rest: tuple[int, int] = (0, 0)  # transfers and units of a signed plan still to come
+    noted: TwinLedger | None = None
+    endorsements: dict[tuple[int, bytes, int, int], int] = field(default_factory=dict)
 
     @property
     def n_parties(self) -> int:
         return self.terms.n_parties
+
+    @property
+    def misses_quorum(self) -> bool:
+        return self.total_units < self.terms.quorum_units
+
+    def funding_has_ended(self, timestamp: int) -> bool:
+        return timestamp > self.terms.funding_deadline or len(self.closed) == self.n_parties
 
 
 class EscrowTwin:
@@ -95,11 +108,13 @@ class EscrowTwin:
     Parameters
     ----------
     chain_id, address
-        Where the contract that this is the twin of lives; they are part of every round's key.
+        Where the contract that this is the twin of lives; they are part of every agreement.
     tokens : mapping of str to TwinToken
         Tokens by address.
     can_receive : callable
         Whether an address takes ether; every one does by default.
+    can_be_pushed : callable
+        Whether it takes ether with the little gas of a pay-out; by default if it can receive.
     """
 
     def __init__(
@@ -108,26 +123,18 @@ class EscrowTwin:
         address: str,
         tokens: Mapping[str, TwinToken] | None = None,
         can_receive: Callable[[str], bool] = lambda _: True,
+        can_be_pushed: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.chain_id = chain_id
         self.address = address
         self.tokens = dict(tokens or {})
         self.can_receive = can_receive
+        self.can_be_pushed = can_be_pushed
         self.rounds: dict[int, _Round] = {}
-        self.bonds: dict[str, int] = {}
+        self.agreements: dict[bytes, int] = {}
         self.held: dict[str, int] = {}
         self.balance_wei = 0
         self.events: list[EscrowEvent] = []
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of a call or nothing."""
-        before = deepcopy((self.rounds, self.bonds, self.held, self.balance_wei, self.events))
-        try:
-            yield
-        except Refusal:
-            self.rounds, self.bonds, self.held, self.balance_wei, self.events = before
-            raise
 
     # Opening and funding
 
@@ -136,273 +143,311 @@ class EscrowTwin:
         refuse_if(not 2 <= terms.n_parties <= MAX_PARTIES, "parties not 2 to 32768")
         refuse_if(not 1 <= terms.unit_scale <= MAX_UNIT_SCALE, "unit scale out of range")
         refuse_if(terms.exchange_rate > MAX_EXCHANGE_RATE, "exchange rate too large")
-        optimistic = terms.exchange_rate and terms.challenge_window and terms.n_parties <= SMALL
-        refuse_if(terms.bond_wei > 0 and not optimistic, "bond without its terms")
-        refuse_if(terms.bond_wei > MAX_UNIT_SCALE, "bond is above 2**96 wei")
-        refuse_if(
-            terms.asset != ETHER and terms.asset not in self.tokens, "asset is not a contract"
-        )
+        provable = terms.exchange_rate > 0 and terms.n_parties <= SMALL
+        refuse_if(terms.by_proof and not provable, "round has no proof")
+        refuse_if(terms.quorum_units > MAX_AMOUNT_UNITS, "quorum exceeds 63 bits")
+        strange = terms.asset != ETHER and terms.asset not in self.tokens
+        refuse_if(strange, "asset is not a contract")
         refuse_if(terms.funding_deadline <= call.timestamp, "funding deadline is past")
         refuse_if(terms.settlement_deadline <= terms.funding_deadline, "deadlines out of order")
-        too_long = terms.settlement_deadline >= 2**64 or terms.challenge_window >= 2**32
-        refuse_if(too_long, "clock is out of range")
-        with self._transaction():
-            round_id = len(self.rounds) + 1
-            reference = RoundReference(self.chain_id, self.address, round_id, terms.terms_hash)
-            self.rounds[round_id] = _Round(terms, call.sender, reference.key)
-            self.events.append(RoundOpened(round_id, call.sender, terms))
-            self._register(round_id, parties)
+        refuse_if(terms.settlement_deadline >= MAX_TIME, "deadline out of range")
+        round_id = len(self.rounds) + 1
+        link = terms.agreement(self.chain_id, self.address, call.sender, ())
+        key = RoundReference(self.chain_id, self.address, round_id, link, terms.n_parties).key
+        opened = _Round(terms, call.sender, key, link)
+        after = self._registered(opened, parties)
+        self.rounds[round_id] = opened
+        self.events.append(RoundOpened(round_id, call.sender, terms))
+        self._register(round_id, parties, after)
         return round_id
 
     def register(self, call: Call, round_id: int, parties: Sequence[str]) -> None:
         """Register the next parties of a round."""
         found = self._in_state(round_id, RoundState.OPENING, "round takes no parties")
         refuse_if(call.sender != found.operator, "caller is not operator")
-        with self._transaction():
-            self._register(round_id, parties)
+        self._register(round_id, parties, self._registered(found, parties))
 
-    def _register(self, round_id: int, parties: Sequence[str]) -> None:
-        found = self.rounds[round_id]
-        first = len(found.seats)
+    def _registered(self, found: _Round, parties: Sequence[str]) -> bytes:
+        """The agreement with these parties; refuses what may not be registered."""
+        n_registered = len(found.parties) + len(parties)
+        refuse_if(n_registered > found.n_parties, "too many parties")
+        refuse_if(NOBODY in parties, "party is address zero")
+        link = found.link
         for party in parties:
-            refuse_if(party == NOBODY, "party is address zero")
-            refuse_if(party in found.seats, "party is named twice")
-            found.seats[party] = len(found.seats)
-        refuse_if(len(found.seats) > found.n_parties, "too many parties")
-        self.events.append(PartiesRegistered(round_id, first, tuple(parties)))
-        if len(found.seats) == found.n_parties:
-            found.claims = [0] * found.n_parties
-            found.state = RoundState.FUNDING
+            link = hashlib.sha256(link + bytes(12) + bytes.fromhex(party[2:])).digest()
+        twice = n_registered == found.n_parties and link in self.agreements
+        refuse_if(twice, "round was opened before")
+        return link
 
-    def deposit(self, call: Call, round_id: int, agreement: bytes, units: int) -> None:
+    def _register(self, round_id: int, parties: Sequence[str], link: bytes) -> None:
+        found = self.rounds[round_id]
+        first = len(found.parties)
+        found.parties.extend(parties)
+        found.link = link
+        self.events.append(PartiesRegistered(round_id, first, tuple(parties)))
+        if len(found.parties) == found.n_parties:
+            found.claims = [0] * found.n_parties
+            found.payouts = [NOBODY] * found.n_parties
+            found.state = RoundState.FUNDING
+            self.agreements[link] = round_id
+
+    def deposit(
+        self,
+        call: Call,
+        round_id: int,
+        party: int,
+        agreement: bytes,
+        units: int,
+        payout: str = NOBODY,
+        last: bool = False,
+    ) -> None:
         """Lock base units of the caller."""
+        refuse_if(units == 0, "deposit of nothing")
+        found = self._fundable(call, round_id, party, agreement, units)
+        self._receive(call, found.terms.asset, units * found.terms.unit_scale)
+        found.claims[party] += units
+        found.payouts[party] = payout
+        found.total_units += units
+        if not found.terms.by_proof:
+            found.deposits_hash = hash_of_deposits(found.deposits_hash, party, units)
+        self.events.append(Deposited(round_id, party, units, payout))
+        if last:
+            found.closed.add(party)
+            self.events.append(Closed(round_id, party, payout))
+
+    def close(
+        self, call: Call, round_id: int, party: int, agreement: bytes, payout: str = NOBODY
+    ) -> None:
+        """Deposit no more."""
+        found = self._fundable(call, round_id, party, agreement, 0)
+        found.payouts[party] = payout
+        found.closed.add(party)
+        self.events.append(Closed(round_id, party, payout))
+
+    def _fundable(
+        self, call: Call, round_id: int, party: int, agreement: bytes, units: int
+    ) -> _Round:
         found = self._in_state(round_id, RoundState.FUNDING, "round takes no deposits")
         refuse_if(call.timestamp > found.terms.funding_deadline, "funding deadline passed")
-        party = self._party(found, call.sender)
-        agreed = found.terms.agreement(found.operator, tuple(found.seats))
-        refuse_if(agreement != agreed, "not the agreed round")
-        refuse_if(units == 0, "deposit of nothing")
-        room = MAX_AMOUNT_UNITS - sum(found.claims)
-        refuse_if(units > room, "deposits exceed 63 bits")
-        with self._transaction():
-            found = self.rounds[round_id]
-            found.claims[party] += units
-            self._receive(call, found.terms.asset, units * found.terms.unit_scale)
-            self.events.append(Deposited(round_id, party, units))
+        self._check_seat(call, found, party)
+        refuse_if(party in found.closed, "party has closed")
+        refuse_if(agreement != found.link, "not the agreed round")
+        refuse_if(units > MAX_AMOUNT_UNITS - found.total_units, "deposits exceed 63 bits")
+        return found
 
-    # First way: everybody has signed
+    # Settled by proof
+
+    def settle_by_proof(
+        self, call: Call, round_id: int, transfers: bytes, factors: Sequence[int], game: bytes
+    ) -> None:
+        """Carry out transfers whose net positions follow from game and deposits."""
+        found = self._ready(call, round_id, by_proof=True)
+        refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
+        claims = TwinLedger(found.claims).apply(transfers)
+        refuse_if(len(factors) != found.n_parties, "not one factor a party")
+        try:
+            figures = Game.decode(game)
+        except PostingError:
+            raise Refusal("wrong length of game") from None
+        refuse_if(figures.n_parties != found.n_parties, "wrong length of game")
+        nets = [after - before for after, before in zip(claims, found.claims, strict=True)]
+        fault = fault_of(figures, factors, nets, found.claims, found.terms.exchange_rate)
+        if fault is not None:
+            raise Refusal(fault)
+        wrong = hashlib.sha256(game).digest() != found.terms.game_hash
+        refuse_if(wrong, "not the agreed game")
+        self._settle(found, round_id, transfers, claims)
+
+    # Settled by signatures
+
+    def revoke(self, call: Call, round_id: int, party: int) -> None:
+        """Take back what the caller has signed."""
+        found = self._in_state(round_id, RoundState.FUNDING, "nothing to revoke")
+        self._check_seat(call, found, party)
+        found.revocations += 1
+        found.plan_id = NO_HASH
+        self.events.append(Revoked(round_id, party, found.revocations))
+
+    def settle(
+        self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer]
+    ) -> None:
+        """Carry out a plan of up to 64 parties and transfers that all have signed."""
+        self._settle_signed(call, round_id, transfers, signers, SMALL)
+
+    def settle_large(
+        self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer]
+    ) -> None:
+        """Carry out a plan of up to 1,024 parties and transfers that all have signed."""
+        self._settle_signed(call, round_id, transfers, signers, LARGE)
+
+    def _settle_signed(
+        self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer], most: int
+    ) -> None:
+        found = self._signable(call, round_id)
+        refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
+        refuse_if(found.n_parties > most, "round is too large")
+        claims = TwinLedger(found.claims).apply(transfers)
+        refuse_if(len(signers) < found.n_parties, "a signature is missing")
+        self._check_signers(found, 0, signers[: found.n_parties])
+        self._settle(found, round_id, transfers, claims)
 
     def endorse(
         self,
         call: Call,
         round_id: int,
-        table_hash: bytes,
         plan_id: bytes,
-        signers: Sequence[str | None],
+        n_transfers: int,
+        total_units: int,
+        signers: Sequence[Signer],
     ) -> None:
-        """Record the next signatures of a plan; None stands for one that recovers to nobody."""
-        found = self._open(call, round_id)
-        refuse_if(found.state is RoundState.SETTLING, "chunks are already in")
-        refuse_if(not signers, "not 65 bytes a signature")
-        n_signed = found.endorsements.get((table_hash, plan_id), 0)
-        for signer in signers:
-            wrong = signer is None or found.seats.get(signer) != n_signed
-            refuse_if(wrong, "signer is not next party")
-            n_signed += 1
-        found.endorsements[table_hash, plan_id] = n_signed
-        self.events.append(Endorsed(round_id, plan_id, table_hash, n_signed))
+        """Record the next signatures of a plan in chunks."""
+        found = self._signable(call, round_id)
+        refuse_if(max(n_transfers, total_units) >= 2**64, "plan is too large")
+        signed = (found.revocations, plan_id, n_transfers, total_units)
+        first = found.endorsements.get(signed, 0)
+        odd = not 0 < len(signers) <= found.n_parties - first
+        refuse_if(odd, "odd signature count")
+        self._check_signers(found, first, signers)
+        n_signed = first + len(signers)
+        found.endorsements[signed] = n_signed
+        self.events.append(Endorsed(round_id, plan_id, n_signed))
         if n_signed == found.n_parties:
-            if found.state is RoundState.PROPOSED:
-                self._release_bond(round_id, found.operator, found.terms.bond_wei)
             found.plan_id = plan_id
-            found.state = RoundState.AGREED
-
-    # Second way: posted, and not disproved
-
-    def commit_table(self, call: Call, round_id: int, table_hash: bytes) -> None:
-        """Name the value table."""
-        found = self._in_state(round_id, RoundState.FUNDING, "round takes no table")
-        refuse_if(call.sender != found.operator, "caller is not operator")
-        refuse_if(call.timestamp <= found.terms.funding_deadline, "funding is still open")
-        refuse_if(call.timestamp > found.terms.settlement_deadline, "round has expired")
-        found.table_hash = table_hash
-        found.state = RoundState.COMMITTED
-        self.events.append(TableCommitted(round_id, table_hash))
-
-    def propose(
-        self, call: Call, round_id: int, transfers: bytes, posting: bytes, table: bytes
-    ) -> None:
-        """Post plan and allocation with a bond."""
-        found = self._in_state(round_id, RoundState.COMMITTED, "round takes no proposal")
-        refuse_if(call.sender != found.operator, "caller is not operator")
-        refuse_if(found.terms.bond_wei == 0, "no optimistic way")
-        refuse_if(call.value_wei != found.terms.bond_wei, "ether is not the bond")
-        latest = call.timestamp + 2 * found.terms.challenge_window
-        refuse_if(latest > found.terms.settlement_deadline, "too late for a challenge")
-        self._check_table(found, table)
-        n_parties = found.n_parties
-        refuse_if(len(posting) != n_parties * (8 * n_parties + 40), "wrong posting length")
-        refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
-        TwinLedger(found.claims).apply(transfers)
-        self._take_ether(call.value_wei)
-        found.plan_id = hashlib.sha256(found.key + transfers).digest()
-        found.posting = posting
-        found.state = RoundState.PROPOSED
-        found.window_end = call.timestamp + found.terms.challenge_window
-        self.events.append(
-            Proposed(
-                round_id,
-                found.plan_id,
-                found.window_end,
-                decode_transfers(transfers),
-                posting,
-                table,
-            )
-        )
-
-    def challenge(
-        self, call: Call, round_id: int, transfers: bytes, posting: bytes, table: bytes
-    ) -> int:
-        """Hold a proposal against its rules; the first that it breaks, or 0."""
-        found = self._in_state(round_id, RoundState.PROPOSED, "no proposal to challenge")
-        refuse_if(call.timestamp > found.window_end, "challenge window closed")
-        bond_wei = found.terms.bond_wei
-        refuse_if(call.value_wei != bond_wei, "ether is not the bond")
-        plan_id = hashlib.sha256(found.key + transfers).digest()
-        refuse_if(plan_id != found.plan_id, "not the posted plan")
-        refuse_if(posting != found.posting, "not the posted figures")
-        self._check_table(found, table)
-        self._take_ether(bond_wei)
-        fault = _fault(found, transfers, posting, table)
-        self.events.append(Challenged(round_id, call.sender, fault))
-        if fault:
-            found.state = RoundState.VOID
-            self._release_bond(round_id, call.sender, 2 * bond_wei)
-        else:
-            self._release_bond(round_id, found.operator, bond_wei)
-        return fault
-
-    def reclaim_bond(self, call: Call, round_id: int) -> None:
-        """Free the bond of a proposal that expired."""
-        found = self._in_state(round_id, RoundState.PROPOSED, "round holds no bond")
-        early = call.timestamp <= found.terms.settlement_deadline
-        refuse_if(early, "round has not expired")
-        found.state = RoundState.VOID
-        self._release_bond(round_id, found.operator, found.terms.bond_wei)
-
-    # Carrying out
-
-    def settle(self, call: Call, round_id: int, transfers: bytes, *, most: int = SMALL) -> None:
-        """Carry out the plan; ``settle_large`` serves the first 1,024 parties of any round."""
-        found = self._open(call, round_id)
-        plan_id = hashlib.sha256(found.key + transfers).digest()
-        ready = found.state in (RoundState.AGREED, RoundState.PROPOSED)
-        refuse_if(not ready, "no plan to carry out")
-        refuse_if(plan_id != found.plan_id, "not the agreed plan")
-        proposed = found.state is RoundState.PROPOSED
-        refuse_if(proposed and call.timestamp <= found.window_end, "challenge window is open")
-        refuse_if(found.n_parties > most == SMALL, "round is too large")
-        refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
-        found.claims = TwinLedger(found.claims[:most]).apply(transfers) + found.claims[most:]
-        if proposed:
-            self._release_bond(round_id, found.operator, found.terms.bond_wei)
-        found.state = RoundState.SETTLED
-        self.events.append(Settled(round_id, plan_id, decode_transfers(transfers)))
+            found.rest = (n_transfers, total_units)
 
     def settle_chunk(self, call: Call, round_id: int, transfers: bytes, next_link: bytes) -> None:
         """Note the next chunk of a plan that all have signed; with the last, all take effect."""
-        found = self._open(call, round_id)
-        ready = found.state in (RoundState.AGREED, RoundState.SETTLING)
-        refuse_if(not ready, "not all have signed")
+        found = self._ready(call, round_id, by_proof=False)
+        refuse_if(found.plan_id == NO_HASH, "not all have signed")
         refuse_if(len(next_link) not in (0, 32), "link is not 32 bytes")
         refuse_if(len(transfers) % 12 != 0, "not 12 bytes a transfer")
         link = hashlib.sha256(found.key + transfers + next_link).digest()
         refuse_if(link != found.plan_id, "not the next chunk")
-        noted = found.noted or TwinLedger(list(found.claims))
-        noted.note(transfers)
-        found.noted = noted
+        noted = TwinLedger(found.claims) if found.noted is None else found.noted
+        after = noted.noted(transfers)
+        amounts = [amount for _, _, amount in unpack(transfers)]
+        rest = (found.rest[0] - len(amounts), found.rest[1] - sum(amounts))
+        refuse_if(min(rest) < 0, "more than was signed")
+        refuse_if(not next_link and rest != (0, 0), "less than was signed")
+        found.noted, found.rest = after, rest
         if next_link:
             found.plan_id = next_link
             found.state = RoundState.SETTLING
             self.events.append(ChunkNoted(round_id, link, decode_transfers(transfers)))
         else:
-            found.claims = noted.noted_claims()
+            found.claims = after.noted_claims()
             found.state = RoundState.SETTLED_IN_CHUNKS
             self.events.append(Settled(round_id, link, decode_transfers(transfers)))
 
+    def _check_signers(self, found: _Round, first: int, signers: Sequence[Signer]) -> None:
+        for party, signer in enumerate(signers, first):
+            if isinstance(signer, Refusal):
+                raise signer
+            refuse_if(signer != found.parties[party], "not signed by party")
+
+    def _settle(
+        self, found: _Round, round_id: int, transfers: bytes, claims: list[int]
+    ) -> None:
+        found.claims = claims
+        found.state = RoundState.SETTLED
+        plan_id = hashlib.sha256(found.key + transfers).digest()
+        self.events.append(Settled(round_id, plan_id, decode_transfers(transfers)))
+
     # Ways out
 
-    def withdraw(self, call: Call, round_id: int, recipient: str) -> int:
+    def withdraw(self, call: Call, round_id: int, party: int, recipient: str) -> int:
         """Pay out the caller's whole claim."""
-        found = self._round(round_id)
-        if found is None:
-            raise Refusal("no such round")
-        unsettled = found.state < RoundState.SETTLED
-        early = call.timestamp <= found.terms.settlement_deadline
-        refuse_if(unsettled and early, "round is still open")
-        party = self._party(found, call.sender)
+        found = self._ended(call, round_id)
+        self._check_seat(call, found, party)
         refuse_if(recipient == NOBODY, "no recipient")
         units = found.claims[party] if found.claims else 0
         refuse_if(units == 0, "nothing to withdraw")
-        with self._transaction():
-            self.rounds[round_id].claims[party] = 0
-            self.events.append(Withdrawn(round_id, party, recipient, units))
-            self._send(found.terms.asset, recipient, units * found.terms.unit_scale)
+        amount_wei = units * found.terms.unit_scale
+        if found.terms.asset == ETHER:
+            taken = recipient != self.address and self.can_receive(recipient)
+            refuse_if(not taken, "recipient refused ether")
+        else:
+            moved = self._move(found.terms.asset, recipient, amount_wei)
+            refuse_if(not moved, "token refused withdrawal")
+        self._pay(found, round_id, party, recipient, amount_wei)
         return units
 
-    def withdraw_bond(self, call: Call, recipient: str) -> int:
-        """Pay out the caller's free bonds."""
-        amount_wei = self.bonds.get(call.sender, 0)
-        refuse_if(amount_wei == 0, "no bond to withdraw")
-        refuse_if(recipient == NOBODY, "no recipient")
-        with self._transaction():
-            self.bonds[call.sender] = 0
-            self.events.append(BondWithdrawn(call.sender, recipient, amount_wei))
-            self._send(ETHER, recipient, amount_wei)
-        return amount_wei
+    def pay_out(self, call: Call, round_id: int, parties: Sequence[int]) -> None:
+        """Pay parties out at the addresses that they fixed."""
+        found = self._ended(call, round_id)
+        asset, steps, paid = found.terms.asset, [], set()
+        for party in parties:
+            refuse_if(party >= found.n_parties, "no such party")
+            payout = found.payouts[party] if found.claims else NOBODY
+            if payout == NOBODY or not found.claims[party] or party in paid:
+                continue
+            amount_wei = found.claims[party] * found.terms.unit_scale
+            if asset == ETHER:
+                taken = payout != self.address and self.can_be_pushed(payout)
+            else:
+                taken = self._move(asset, payout, amount_wei)
+            steps.append((party, payout, amount_wei, taken))
+            if taken:
+                paid.add(party)
+        for party, payout, amount_wei, taken in steps:
+            if taken:
+                self._pay(found, round_id, party, payout, amount_wei)
+            else:
+                units = amount_wei // found.terms.unit_scale
+                self.events.append(PayoutFailed(round_id, party, payout, units))
+
+    def _pay(
+        self, found: _Round, round_id: int, party: int, recipient: str, amount_wei: int
+    ) -> None:
+        units, found.claims[party] = found.claims[party], 0
+        found.total_units -= units
+        if found.terms.asset == ETHER:
+            self.balance_wei -= amount_wei
+        else:
+            self.held[found.terms.asset] -= amount_wei
+        self.events.append(Withdrawn(round_id, party, recipient, units))
 
     # What the rules share
 
-    def _round(self, round_id: int) -> _Round | None:
-        return self.rounds.get(round_id)
-
     def _in_state(self, round_id: int, state: RoundState, otherwise: str) -> _Round:
-        found = self._round(round_id)
+        found = self.rounds.get(round_id)
         if found is None or found.state is not state:
             raise Refusal(otherwise)
         return found
 
-    def _open(self, call: Call, round_id: int) -> _Round:
-        found = self._round(round_id)
-        if found is None or not RoundState.FUNDING <= found.state <= RoundState.SETTLING:
+    def _ready(self, call: Call, round_id: int, *, by_proof: bool) -> _Round:
+        found = self.rounds.get(round_id)
+        if found is None or found.state not in (RoundState.FUNDING, RoundState.SETTLING):
             raise Refusal("round cannot be settled")
+        refuse_if(found.terms.by_proof != by_proof, "settled the other way")
         refuse_if(call.timestamp > found.terms.settlement_deadline, "round has expired")
+        refuse_if(not found.funding_has_ended(call.timestamp), "funding is still open")
+        refuse_if(found.misses_quorum, "quorum is not reached")
         return found
 
-    def _party(self, found: _Round, account: str) -> int:
-        if account not in found.seats:
-            raise Refusal("caller is not a party")
-        return found.seats[account]
+    def _signable(self, call: Call, round_id: int) -> _Round:
+        found = self._ready(call, round_id, by_proof=False)
+        refuse_if(found.state is RoundState.SETTLING, "chunks are already in")
+        return found
 
-    def _check_table(self, found: _Round, table: bytes) -> None:
-        if found.n_parties <= MAX_EXACT_PARTIES:
-            wrong = hashlib.sha256(table).digest() != found.table_hash
-            refuse_if(wrong, "not the committed table")
-        else:
-            refuse_if(len(table) != 0, "table of over 8 parties")
+    def _ended(self, call: Call, round_id: int) -> _Round:
+        found = self.rounds.get(round_id)
+        if found is None:
+            raise Refusal("no such round")
+        failed = found.funding_has_ended(call.timestamp) and found.misses_quorum
+        expired = call.timestamp > found.terms.settlement_deadline
+        ended = found.state >= RoundState.SETTLED or expired or failed
+        refuse_if(not ended, "round is still open")
+        return found
 
-    def _release_bond(self, round_id: int, owner: str, amount_wei: int) -> None:
-        self.bonds[owner] = self.bonds.get(owner, 0) + amount_wei
-        self.events.append(BondReleased(round_id, owner, amount_wei))
-
-    def _take_ether(self, amount_wei: int) -> None:
-        self.held[ETHER] = self.held.get(ETHER, 0) + amount_wei
-        self.balance_wei += amount_wei
+    def _check_seat(self, call: Call, found: _Round, party: int) -> None:
+        seated = 0 <= party < len(found.parties) and found.parties[party] == call.sender
+        refuse_if(not seated, "caller is not that party")
 
     def _receive(self, call: Call, asset: str, amount_wei: int) -> None:
         if asset == ETHER:
             refuse_if(call.value_wei != amount_wei, "wrong amount of ether")
-            self._take_ether(amount_wei)
+            self.balance_wei += amount_wei
             return
         refuse_if(call.value_wei != 0, "round is not in ether")
         token = self.tokens[asset]
@@ -414,29 +459,13 @@ class EscrowTwin:
         refuse_if(grown != amount_wei, "token moved other amount")
         self.held[asset] = self.held.get(asset, 0) + amount_wei
 
-    def _send(self, asset: str, recipient: str, amount_wei: int) -> None:
-        self.held[asset] -= amount_wei
-        if asset == ETHER:
-            taken = recipient != self.address and self.can_receive(recipient)
-            refuse_if(not taken, "recipient refused ether")
-            self.balance_wei -= amount_wei
-            return
+    def _move(self, asset: str, recipient: str, amount_wei: int) -> bool:
+        """Let a token move all of it or nothing."""
         token = self.tokens[asset]
         before = token.balance_of(self.address)
-        refuse_if(not token.transfer(recipient, amount_wei), "token refused withdrawal")
+        moved = token.transfer(recipient, amount_wei)
         fallen = before - token.balance_of(self.address)
-        refuse_if(fallen != amount_wei, "token moved other amount")
-
-
-def _fault(found: _Round, transfers: bytes, posting: bytes, table: bytes) -> int:
-    """What `check_posting` says of posted bytes."""
-    nets = [0] * found.n_parties
-    for debtor, creditor, amount in unpack(transfers):
-        nets[debtor] -= amount
-        nets[creditor] += amount
-    try:
-        figures = Posting.decode(posting, table)
-    except PostingError:
-        return 1
-    terms = found.terms
-    return int(check_posting(figures, nets, found.claims, terms.exchange_rate, terms.caps_hash))
+        if not moved and not fallen:
+            return False
+        refuse_if(not moved or fallen != amount_wei, "token moved other amount")
+        return True

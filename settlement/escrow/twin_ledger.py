@@ -43,8 +43,8 @@ class TwinLedger:
     received: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.paid = [0] * len(self.deposits)
-        self.received = [0] * len(self.deposits)
+        self.paid = self.paid or [0] * len(self.deposits)
+        self.received = self.received or [0] * len(self.deposits)
 
     def apply(self, packed: bytes) -> list[int]:
         """Claims after a whole plan; nothing changes here."""
@@ -64,8 +64,8 @@ class TwinLedger:
             refuse_if(any(paid[p] and received[p] for p in slot), "party pays and receives")
         return _claims(self.deposits, paid, received)
 
-    def note(self, packed: bytes) -> None:
-        """Add one chunk of a plan; all of it or nothing."""
+    def noted(self, packed: bytes) -> TwinLedger:
+        """The ledger after one more chunk of a plan; nothing changes here."""
         paid, received = list(self.paid), list(self.received)
         for debtor, creditor, amount in unpack(packed):
             refuse_if(max(debtor, creditor) >= len(paid), "no such party")
@@ -75,7 +75,7 @@ class TwinLedger:
             refuse_if(paid[debtor] > self.deposits[debtor], "debtor exceeds deposit")
             refuse_if(paid[creditor] > 0, "party pays and receives")
             received[creditor] += amount
-        self.paid, self.received = paid, received
+        return TwinLedger(self.deposits, paid, received)
 
     def noted_claims(self) -> list[int]:
         """Claims if the noted chunks take effect."""

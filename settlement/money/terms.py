@@ -33,7 +33,7 @@ TRANSFER_BYTES = 12
 """One packed transfer: debtor (2 bytes), creditor (2 bytes), amount (8 bytes), big-endian."""
 
 WHOLE_TRANSFERS = 1024
-"""Most transfers, and parties from the first, of a plan carried out in one transaction."""
+"""Most transfers of a plan, and parties of its round, that are carried out in one transaction."""
 
 CHUNK_TRANSFERS = 256
 """Transfers of one chunk of a larger plan: any chunk of so many fits one transaction."""
@@ -102,22 +102,25 @@ def decode_transfers(packed: bytes) -> tuple[Transfer, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RoundReference:
-    """Names one round of one escrow on one chain, so that nothing signed for it fits another."""
+    """Names one round of one escrow on one chain, so that nothing signed for it fits another.
+
+    ``agreement`` is the hash of chain, escrow, operator, terms and parties that deposits name.
+    """
 
     chain_id: int
     escrow: str  # checksummed 20-byte address, 0x...
     round_id: int
-    terms_hash: bytes  # SHA-256 of the round's terms file
+    agreement: bytes
+    n_parties: int
 
     @property
     def key(self) -> bytes:
-        """SHA-256 of chain id, escrow address, round id and terms hash, 32 bytes each."""
+        """SHA-256 of chain id, escrow address and round id, 32 bytes each."""
         return hashlib.sha256(
             self.chain_id.to_bytes(32, "big")
             + bytes(12)
             + bytes.fromhex(self.escrow[2:])
             + self.round_id.to_bytes(32, "big")
-            + self.terms_hash
         ).digest()
 
 
@@ -136,11 +139,10 @@ class SettlementPlan:
     def chunks(self) -> tuple[bytes, ...]:
         """Packed transfers as they are sent: one chunk, or several that take effect together."""
         packed = self.encode()
-        last_party = max((max(t.debtor, t.creditor) for t in self.transfers), default=0)
-        if max(len(self.transfers), last_party + 1) <= WHOLE_TRANSFERS:
+        if max(len(self.transfers), self.round.n_parties) <= WHOLE_TRANSFERS:
             return (packed,)
         size = TRANSFER_BYTES * CHUNK_TRANSFERS
-        return tuple(packed[k : k + size] for k in range(0, len(packed), size))
+        return tuple(packed[k : k + size] for k in range(0, len(packed) or 1, size))
 
     @property
     def links(self) -> tuple[bytes, ...]:

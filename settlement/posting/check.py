@@ -84,8 +84,11 @@ def fault_of(
     n = game.n_parties
     if len(factors) != n:
         return "not one factor a party"
-    if any(game.flows[i][i] for i in range(n)):
-        return "party pays itself"
+    for i, factor in enumerate(factors):
+        if factor > FACTOR_ONE:
+            return "factor is too large"
+        if game.flows[i][i]:
+            return "party pays itself"
     unit, grand, costs = game.scale * VALUE_SCALE * FACTOR_ONE, game.grand, game.costs
     slack = exchange_rate * n * grand
     if n * slack > unit // SLACK:

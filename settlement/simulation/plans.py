@@ -13,7 +13,6 @@ from settlement.money.terms import NetPosition
 from settlement.posting.check import prove
 from settlement.posting.format import (
     MAX_EXACT_PARTIES,
-    MAX_POSTED_PARTIES,
     VALUE_SCALE,
     Game,
     flow_scale,
@@ -33,15 +32,15 @@ class AgreedGame:
 
     figures: Figures
     rules: RoundTable
-    posted: Game | None  # None for more parties than are posted
+    posted: Game | None  # in whole numbers, where a proof needs them
     terms: RoundTerms
 
     @classmethod
     def of(cls, figures: Figures, rules: RoundTable, start: int) -> AgreedGame:
         """Terms of a round that is opened at ``start``."""
-        posted = _posted(figures) if figures.n_parties <= MAX_POSTED_PARTIES else None
-        game_hash = hashlib.sha256(figures.flows.tobytes()).digest()
         by_proof = rules.settlement == "proof"
+        posted = _posted(figures) if by_proof else None
+        game_hash = hashlib.sha256(figures.flows.tobytes()).digest()
         terms = RoundTerms(
             terms_hash=hashlib.sha256(repr(rules).encode()).digest(),
             game_hash=game_hash if posted is None else posted.hash,

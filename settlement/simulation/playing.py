@@ -284,7 +284,7 @@ class _Round:
             seat.account if signs else sender
             for seat, signs in zip(self.seats, signers, strict=True)
         ]
-        signatures = [who.sign(digest) for who, digest in zip(by, digests, strict=True)]
+        signatures = self.world.sign(by, digests)
         for k, seat in enumerate(self.seats):
             if signers[k] and self.cast.members[seat.party].behaviour.revokes():
                 self.world.send("revoke", seat.account, "revoke", self.round_id, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def _add_rows(
                 member.name,
                 member.kind,
                 member.behaviour.name,
-                json.dumps(member.behaviour.model_dump(), sort_keys=True),
+                _parameters(member.behaviour),
                 int(member.behaviour.looks),
                 member.private_rate,
                 member.wallet_units,
@@ -241,6 +242,11 @@ def _add_rows(
     rows["violations"] += [
         (*key, n, found.rule, found.message) for n, found in enumerate(notes.disagreements)
     ]
+
+
+@functools.lru_cache(maxsize=1_000)
+def _parameters(behaviour: PartyBehaviour) -> str:
+    return json.dumps(behaviour.model_dump(), sort_keys=True)
 
 
 def _gross_units(cast: Cast, result: RoundResult) -> int:

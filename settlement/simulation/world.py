@@ -99,6 +99,7 @@ class World:
         self.people = [simulated(name) for name in names]
         self.twin = EscrowTwin(CHAIN_ID, self.escrow)
         self._paid_wei: dict[str, int] = {}
+        self._signed: tuple[Any, list[bytes]] = (None, [])
         if self._evm is None:
             return
         if self._clean is not None:
@@ -158,12 +159,33 @@ class World:
         return RoundState.NONE if found is None else found.state
 
     def digests(self, round_id: int, transfers: Sequence[Transfer]) -> list[bytes]:
-        """What every party has to sign for a plan, in party order; the same for all if it is small."""
+        """What every party has to sign for a plan, in party order; the same for all if it is small.
+
+        Made once for all signers and again only if a deposit or a revocation came between. The
+        twin alone checks no signature, so there any name of the plan and its moment does.
+        """
+        found = self.twin.rounds[round_id]
+        moment = (round_id, tuple(transfers), found.revocations, found.deposits_hash)
+        if self._signed[0] != moment:
+            if self._evm is None:
+                name = str(moment).encode()
+                self._signed = (moment, [name] * found.n_parties)
+            else:
+                self._signed = (moment, digests_of(self._consent(round_id, transfers)))
+        return self._signed[1]
+
+    def sign(self, signers: Sequence[Account], digests: Sequence[bytes]) -> list[bytes]:
+        """Everybody's signature; nothing where nobody will look at it."""
+        if self._evm is None:
+            return [b""] * len(signers)
+        return [signer.sign(digest) for signer, digest in zip(signers, digests, strict=True)]
+
+    def _consent(self, round_id: int, transfers: Sequence[Transfer]) -> Consent:
         found = self.twin.rounds[round_id]
         reference = RoundReference(
             self.chain_id, self.escrow, round_id, found.link, found.n_parties
         )
-        consent = Consent(
+        return Consent(
             plan=SettlementPlan(reference, tuple(transfers)),
             game_hash=found.terms.game_hash,
             deposits_hash=found.deposits_hash,
@@ -173,7 +195,6 @@ class World:
             unit_scale=found.terms.unit_scale,
             parties=tuple(found.parties),
         )
-        return digests_of(consent)
 
     # The clock
 
@@ -210,7 +231,7 @@ class World:
         """
         troubles = self.troubles
         self.now = max(at or 0, self.now + (troubles.waits_s() if troubles else 1))
-        data = self._calls.encode(name, *arguments)
+        data = self._calls.encode(name, *arguments) if self._evm is not None else b""
         if troubles and troubles.send_reverts():
             self._run_out_of_gas(sender, data, value_wei)
         for_twin = arguments if twin is None else twin
