@@ -13,6 +13,7 @@ from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
 from settlement.cli.parties import challenge, deposit, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
+from settlement.cli.simulation import attack, replay, simulate
 from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
 from settlement.errors import SettlementError
 
@@ -58,6 +59,9 @@ for verb in (
     calculate,
     estimate,
     cache,
+    simulate,
+    replay,
+    attack,
 ):
     fairround.add_command(verb)
 

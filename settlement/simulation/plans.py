@@ -13,6 +13,7 @@ from settlement.money.terms import NetPosition
 from settlement.posting.check import prove
 from settlement.posting.format import (
     MAX_EXACT_PARTIES,
+    MAX_POSTED_PARTIES,
     VALUE_SCALE,
     Game,
     flow_scale,
@@ -32,14 +33,13 @@ class AgreedGame:
 
     figures: Figures
     rules: RoundTable
-    posted: Game | None  # in whole numbers, where a proof needs them
+    posted: Game | None  # in whole numbers; None for more parties than are posted
     terms: RoundTerms
 
     @classmethod
     def of(cls, figures: Figures, rules: RoundTable, start: int) -> AgreedGame:
         """Terms of a round that is opened at ``start``."""
-        by_proof = rules.settlement == "proof"
-        posted = _posted(figures) if by_proof else None
+        posted = _posted(figures) if figures.n_parties <= MAX_POSTED_PARTIES else None
         game_hash = hashlib.sha256(figures.flows.tobytes()).digest()
         terms = RoundTerms(
             terms_hash=hashlib.sha256(repr(rules).encode()).digest(),
@@ -49,20 +49,24 @@ class AgreedGame:
             funding_deadline=start + rules.funding_s,
             settlement_deadline=start + rules.funding_s + rules.settlement_s,
             n_parties=figures.n_parties,
-            by_proof=by_proof,
+            by_proof=rules.settlement == "proof",
         )
         return cls(figures, rules, posted, terms)
 
     def draft(self, deposits_units: Sequence[int], cleared: Cleared) -> Draft:
-        """The settlement that follows from the game and the locked deposits."""
-        if self.rules.settlement == "proof":
-            assert self.posted is not None
-            proof = prove(self.posted, deposits_units, self.rules.exchange_rate)
-            nets = tuple(NetPosition(k, units) for k, units in enumerate(proof.net_amounts))
-            return Draft(net_transfers(nets), self.posted, proof.factors)
+        """The settlement that follows from the game and the locked deposits.
+
+        From whole numbers alone, whichever way it is settled; from floats over the bridge where there
+        are more parties than can be posted.
+        """
         rate = self.rules.exchange_rate
-        nets = net_positions(cleared.payoffs.tolist(), deposits_units, rate)
-        return Draft(net_transfers(nets))
+        if self.posted is None:
+            return Draft(net_transfers(net_positions(cleared.payoffs.tolist(), deposits_units, rate)))
+        proof = prove(self.posted, deposits_units, rate)
+        nets = [NetPosition(k, units) for k, units in enumerate(proof.net_amounts)]
+        if not self.terms.by_proof:
+            return Draft(net_transfers(nets))
+        return Draft(net_transfers(nets), self.posted, proof.factors)
 
 
 def _posted(figures: Figures) -> Game:

@@ -14,6 +14,7 @@ from ml.datasets.spec import PARTY_KEYS
 from ml.engines.spec import engine_spec
 from ml.errors import Fault, SpecError
 from settlement.config.reading import EXPECTED, ConfigError
+from settlement.config.templates import SCENARIO
 from settlement.simulation.games.shards import check_shards
 from settlement.simulation.games.sources import shard_parties
 from settlement.simulation.results.expectations import ExpectationError, parse_expectation
@@ -36,8 +37,6 @@ from settlement.simulation.sweeps import (
 )
 
 __all__ = ["SCENARIO", "ScenarioFile", "read_scenario", "scenario_of"]
-
-SCENARIO = "scenario.toml"
 
 CHECKED_CELLS = 2_000
 """Cells of a product that are checked one by one before anything runs; faults of a single value

@@ -183,6 +183,7 @@ def _add_rows(
             len(result.seats),
             cast.rules.settlement,
             cast.operator.name,
+            getattr(cast.operator, "about", None),
             float(result.figures.grand_value),
             int(result.settled),
             result.settled_by,

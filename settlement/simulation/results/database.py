@@ -27,7 +27,7 @@ KEY = "cell INTEGER, replicate INTEGER, period INTEGER"
 
 TABLES = {
     "rounds": (
-        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, grand_value REAL, settled INTEGER, "
+        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, lie TEXT, grand_value REAL, settled INTEGER, "
         "settled_by TEXT, deposits_units INTEGER, n_transfers INTEGER, gross_units INTEGER, "
         "net_units INTEGER, left_units INTEGER, n_calls INTEGER, n_refusals INTEGER, "
         "troubles TEXT, PRIMARY KEY (cell, replicate, period)"

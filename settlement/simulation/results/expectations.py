@@ -56,7 +56,7 @@ METRICS = {
 }
 """Figures of a party in a round, or of a round; money in base units, model values in value units."""
 
-FILTERS = ("party", "behaviour", "looks", "pays", "operator", "period", "settled", "cell")
+FILTERS = ("party", "behaviour", "looks", "pays", "operator", "lie", "period", "settled", "cell")
 
 COMPARISONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.LtE: ("<=", operator.le),
@@ -132,7 +132,7 @@ def parse_expectation(
         With what was found and what is known.
     """
     try:
-        tree = ast.parse(claim.that, mode="eval").body
+        tree = _Truths().visit(ast.parse(claim.that, mode="eval")).body
     except SyntaxError as error:
         raise ExpectationError(f"{claim.that!r} cannot be read: {error.msg}") from None
     swept = {place.rpartition(".")[2] for place in places}
@@ -152,6 +152,15 @@ def parse_expectation(
     for side in (tree.left, tree.comparators[0]):
         _check_side(side, swept, names)
     return Expectation(claim, tree)
+
+
+class _Truths(ast.NodeTransformer):
+    """``true`` and ``false`` as TOML writes them."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name that is looked for
+        if node.id in ("true", "false"):
+            return ast.copy_location(ast.Constant(node.id == "true"), node)
+        return node
 
 
 def _check_filter(key: str, swept: Collection[str], fault: str = "that") -> None:
@@ -298,9 +307,12 @@ def _conditions(
         if key == "period" and wanted in ("first", "last"):
             which = "min" if wanted == "first" else "max"
             text += f" AND r.period = (SELECT {which}(period) FROM rounds s WHERE s.cell = r.cell)"
-        elif key in ("period", "cell", "settled", "operator"):
+        elif key in ("operator", "lie"):
             text += f" AND r.{key} = ?"
-            values.append(int(wanted) if key != "operator" else wanted)
+            values.append(wanted)
+        elif key in ("period", "cell", "settled"):
+            text += f" AND r.{key} = ?"
+            values.append(int(wanted))
         elif key == "party":
             text += " AND (p.party = ? OR p.kind = ?)"
             values += [wanted, wanted]

@@ -161,7 +161,9 @@ class Summary:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return str(value.get("name", value))
+        return " ".join(
+            _short(v) if k == "name" else f"{k} {_short(v)}" for k, v in value.items()
+        )
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
