@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from settlement.errors import SettlementError
 from settlement.simulation.behaviours.behaviour import (
     OperatorBehaviour,
     OutsiderBehaviour,
@@ -23,7 +22,7 @@ from settlement.simulation.playing import Cast, Member, RoundResult, play
 from settlement.simulation.scenario import RoundTable
 from settlement.simulation.world import Tier, World
 
-__all__ = ["GameTree", "Line", "NotFinished", "attack", "tree_of"]
+__all__ = ["GameTree", "Line", "attack", "tree_of"]
 
 ROUNDING = 1.5
 """Base units of gain that rounding alone can make."""
@@ -40,10 +39,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
 }
 """Parameters with which a behaviour is tried; without parameters where there are none here."""
-
-
-class NotFinished(SettlementError):
-    """A folder without a finished round whose values are a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,28 +146,14 @@ def attack(folder: Path, *, private_rate: float = 1.0, tier: Tier = "py-evm") ->
     NotFinished
         If the round has no table or no deposits yet.
     """
-    from settlement.store.documents import OpenedRound, ValueDocument
-    from settlement.store.folder import RoundFolder
+    from settlement.simulation.rounds import finished_round
 
-    store = RoundFolder(folder)
-    for stage in ("train", "open"):
-        if not store.has(stage):
-            raise NotFinished(f"{folder} has no stage {stage!r} yet; carry the round out first.")
-    values, opened = ValueDocument.read(store), OpenedRound.read(store)
-    if values.coalitions is not None:
-        raise NotFinished(
-            f"{folder} has estimated flows; a game tree needs a table of all coalitions."
-        )
-    rules = RoundTable(
-        settlement="signatures" if "signature" in opened.settlement else "proof",
-        exchange_rate=opened.exchange_rate,
-        unit_scale=opened.unit_scale,
-    )
+    found = finished_round(folder)
     return tree_of(
-        tuple(values.parties),
-        np.array(values.values),
-        tuple(opened.deposits_units),
-        rules,
+        found.parties,
+        found.values,
+        found.deposits_units,
+        found.rules,
         private_rate=private_rate,
         tier=tier,
     )

@@ -58,7 +58,13 @@ class Notes:
     disagreements: list[Disagreement] = field(default_factory=list)
     refusals: list[tuple[str, str, str]] = field(default_factory=list)  # step, sender, reason
     gas: list[tuple[str, str, int]] = field(default_factory=list)  # step, sender, gas
-    n_calls: int = 0
+    steps: list[tuple[int, str, str, str | None]] = field(default_factory=list)
+    """Every call: seconds since the beginning, step, sender, and the refusal if there was one."""
+
+    @property
+    def n_calls(self) -> int:
+        """Calls that reached the contract, those of undone blocks among them."""
+        return len(self.steps)
 
 
 class World:
@@ -293,7 +299,6 @@ class World:
         data: bytes,
         value_wei: int,
     ) -> str | None:
-        self.notes.n_calls += 1
         twin = self.twin
         n_events, before_wei = len(twin.events), twin.balance_wei
         call = Call(sender.address, self.now, value_wei)
@@ -302,6 +307,7 @@ class World:
             getattr(twin, name)(call, *arguments)
         except Refusal as refusal:
             expected = refusal.reason
+        self.notes.steps.append((self.now - START, step, sender.name, expected))
         events = twin.events[n_events:]
         self._keep_books(sender, events, twin.balance_wei - before_wei, value_wei, expected)
         if self._evm is not None:
