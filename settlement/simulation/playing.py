@@ -55,7 +55,7 @@ class Cast:
     outsiders: tuple[OutsiderBehaviour, ...]
     game: PieceGame
     rules: RoundTable
-    gas_price_wei: int  # 0: gas does not count
+    gas_price_wei: int | None  # None: gas does not count
 
     def with_behaviour(self, party: int, behaviour: PartyBehaviour) -> Cast:
         """The same with one member that behaves otherwise."""
@@ -406,7 +406,7 @@ class _Round:
         )
 
     def _gas_units(self, names: set[str]) -> float:
-        if not self.cast.gas_price_wei:
+        if self.cast.gas_price_wei is None:
             return 0.0
         gas = sum(used for _, sender, used in self.world.notes.gas if sender in names)
         return gas * self.cast.gas_price_wei / self.rules.unit_scale

@@ -100,7 +100,7 @@ class Replicate:
             )
         operator: Any = scenario.operator.behaviour.drawn(rng)
         outsiders: Any = tuple(table.behaviour.drawn(rng) for table in scenario.outsider)
-        price = int(scenario.chain.gas_price_gwei * GWEI) if scenario.chain.gas else 0
+        price = int(scenario.chain.gas_price_gwei * GWEI) if scenario.chain.gas else None
         return Cast(tuple(members), operator, outsiders, self._game, rules, price)
 
     def _units(self, budget: float | None) -> int:
@@ -239,7 +239,8 @@ def _add_rows(
         (*key, n, t.debtor, t.creditor, t.amount_units) for n, t in enumerate(result.transfers)
     ]
     rows["refusals"] += [(*key, n, *refusal) for n, refusal in enumerate(notes.refusals)]
-    rows["gas"] += [(*key, n, *used) for n, used in enumerate(notes.gas)]
+    if cast.gas_price_wei is not None:
+        rows["gas"] += [(*key, n, *used) for n, used in enumerate(notes.gas)]
     rows["violations"] += [
         (*key, n, found.rule, found.message) for n, found in enumerate(notes.disagreements)
     ]

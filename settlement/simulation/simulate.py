@@ -25,10 +25,14 @@ from settlement.simulation.results.summary import Summary, summarise
 from settlement.simulation.runner import Progress, run_all
 from settlement.simulation.world import Tier, World
 
-__all__ = ["MANY_ROUNDS", "Results", "TooManyRounds", "simulate"]
+__all__ = ["MANY_ROUNDS", "GasUnknown", "Results", "TooManyRounds", "simulate"]
 
 MANY_ROUNDS = 1_000_000
 """More rounds than this are not begun unasked."""
+
+
+class GasUnknown(SettlementError):
+    """Gas is to be counted on an EVM that does not know it."""
 
 
 class TooManyRounds(SettlementError):
@@ -103,6 +107,7 @@ def simulate(
             f"{file.n_rounds:,} rounds in {file.n_cells:,} cells; expected at most "
             f"{MANY_ROUNDS:,}. Sweep over less, or say --yes."
         )
+    tier = _tier_of(file, tier)
     path = file.folder / DATABASE
     database = Database(path, file.hash, file.name)
     try:
@@ -121,6 +126,18 @@ def simulate(
         database.close()
     keep_counterexamples(file, verdicts)
     return Results(path, summary)
+
+
+def _tier_of(file: ScenarioFile, tier: Tier) -> Tier:
+    """py-evm where gas counts: nothing else knows it."""
+    swept = next((axis.values for axis in file.axes if axis.place == "chain.gas"), ())
+    if not (file.first.chain.gas or True in swept):
+        return tier
+    if tier not in ("auto", "py-evm"):
+        raise GasUnknown(
+            f"chain.gas counts gas, which {tier} does not know; expected py-evm. Leave --evm out."
+        )
+    return "py-evm"
 
 
 def _has_kept(folder: Path) -> bool:

@@ -173,7 +173,7 @@ def tree_of(
         Member(name, name, Honest(), 1 << k, private_rate, units, ())
         for k, (name, units) in enumerate(zip(parties, deposits_units, strict=True))
     )
-    cast = Cast(members, HonestOperator(), (), ExactPieces(values), rules, 0)
+    cast = Cast(members, HonestOperator(), (), ExactPieces(values), rules, None)
     world = World(tier)
     disagreements: list[str] = []
     honest, alone = _line("nobody", "all honest", {}, None, cast, world, None, disagreements)
