@@ -7,7 +7,7 @@ the same blocks to the last bit, in any process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from eth.abc import BlockAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.exceptions import OutOfGas, Revert, VMError
@@ -43,6 +43,8 @@ class Evm:
         Most gas of one block, and so of one transaction.
     funded : iterable of str
         Addresses that begin with ``balance_wei``.
+    codes : mapping of str to bytes
+        Contracts that are there from the beginning, by address.
     """
 
     def __init__(
@@ -53,13 +55,18 @@ class Evm:
         block_gas_limit: int,
         funded: Iterable[str],
         balance_wei: int,
+        codes: Mapping[str, bytes],
     ) -> None:
         account = {"balance": balance_wei, "nonce": 0, "code": b"", "storage": {}}
+        contract = {"balance": 0, "nonce": 1, "storage": {}}
         self.backend = PyEVMBackend(
             genesis_parameters=get_default_genesis_params(
                 {"timestamp": timestamp, "gas_limit": block_gas_limit}
             ),
-            genesis_state={_canonical(address): account for address in funded},
+            genesis_state={
+                **{_canonical(address): account for address in funded},
+                **{_canonical(place): {**contract, "code": code} for place, code in codes.items()},
+            },
             vm_configuration=((0, PragueVM),),
         )
         self._chain = self.backend.chain

@@ -54,6 +54,7 @@ class InProcessChain(Chain):
             block_gas_limit=int(genesis["block_gas_limit"]),
             funded=[account.address for account in self._accounts.values()],
             balance_wei=int(genesis["balance_wei"]),
+            codes={place: bytes.fromhex(code) for place, code in genesis["codes"].items()},
         )
         self.chain_id = self.evm.chain_id
         self._expect(genesis, "chain id", genesis["chain_id"], self.chain_id)
@@ -209,7 +210,12 @@ def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
         "block_gas_limit": spec.block_gas_limit,
         "balance_wei": str(spec.balance_wei),
         "accounts": sorted(spec.accounts),
+        "codes": _codes(spec),
     }
+
+
+def _codes(spec: ChainSpec) -> dict[str, str]:
+    return {address: spec.codes[address].hex() for address in sorted(spec.codes)}
 
 
 def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
@@ -236,5 +242,9 @@ def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
         for key, value in wanted.items()
         if value is not None and genesis[key] != value
     ]
+    if genesis["codes"] != _codes(spec):
+        found = ", ".join(genesis["codes"]) or "none"
+        message = f"asked for other contracts than it was started with ({found}). Start another folder."
+        faults.append(("chain.codes", message))
     if faults:
         raise ChainSpecError(faults)

@@ -60,6 +60,8 @@ class ChainSpec:
         32 bytes from which the simulated keys are derived; None draws them, once.
     balance_wei : int
         What each account of the in-process chain begins with.
+    codes : mapping of str to bytes
+        Contracts that are there when the in-process chain begins, by address.
     chain_id : int or None
         The chain that a JSON-RPC endpoint must serve; required there, so that a round meant for a
         test network cannot be sent to another.
@@ -89,6 +91,7 @@ class ChainSpec:
     genesis_timestamp: int | None = None
     seed: bytes | None = None
     balance_wei: int = 10**30
+    codes: Mapping[str, bytes] = field(default_factory=dict)
     chain_id: int | None = None
     confirmations: int = 1
     max_fee_wei: int = 100 * GWEI
@@ -141,6 +144,9 @@ class ChainSpec:
                 faults.append((place, f"found {found}; expected {least} to {most}."))
         if self.seed is not None and len(self.seed) != SEED_BYTES:
             faults.append(("seed", f"found {len(self.seed)} bytes; expected {SEED_BYTES}."))
+        for address in self.codes:
+            if not ADDRESS.fullmatch(address):
+                faults.append(("codes", f'found "{address}"; expected 0x and 40 hex digits.'))
         for name, address in self.addresses.items():
             if not ADDRESS.fullmatch(address):
                 faults.append(

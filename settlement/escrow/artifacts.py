@@ -1,6 +1,7 @@
 """Compiled contracts: made from the shipped Vyper sources at first use, then kept.
 
-The cache key is a hash of every source that the compiler reads and of its version, so that a changed line or another compiler can never meet an old artefact.
+The cache key is a hash of every source that the compiler reads and of its version, so that a
+changed line or another compiler can never meet an old artefact.
 """
 
 from __future__ import annotations

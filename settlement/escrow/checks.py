@@ -46,7 +46,10 @@ def check_round(
     """
     found = escrow.terms(round_id)
     pairs = [(f.name, getattr(found, f.name), getattr(terms, f.name)) for f in fields(terms)]
-    pairs.append(("parties", escrow.ledger(round_id).parties, tuple(parties)))
+    ledger = escrow.ledger(round_id)
+    pairs.append(("parties", ledger.parties, tuple(parties)))
+    agreed = found.agreement(escrow.chain.chain_id, escrow.address, ledger.operator, parties)
+    pairs.append(("the agreement", escrow.agreement(round_id), agreed))
     different = [
         f"{name} is {_shown(here)}; expected {_shown(wanted)}"
         for name, here, wanted in pairs

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from eth_utils.address import to_checksum_address
+
 from settlement.chain.chain import Chain
 from settlement.chain.records import Log
 from settlement.errors import SettlementError
@@ -100,8 +102,8 @@ class EscrowReader:
     def seat(self, round_id: int, party: int) -> Seat:
         """A party's address, whether it has closed, and where it is paid out."""
         address, closed, payout = self._read("seat", round_id, party)
-        nowhere = not int(payout, 16)
-        return Seat(address, closed, None if nowhere else payout)
+        found = to_checksum_address(payout) if int(payout, 16) else None
+        return Seat(to_checksum_address(address), closed, found)
 
     def claim(self, round_id: int, party: int) -> int:
         """Base units that a party has in the escrow."""
