@@ -226,7 +226,7 @@ def _add_rows(
                 *key,
                 k,
                 cast.members[seat.party].name,
-                seat.entry.pieces,
+                f"{seat.entry.pieces:x}",
                 result.deposits_units[k],
                 result.nets_units[k],
                 result.withdrawn_units[k],

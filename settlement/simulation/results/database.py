@@ -40,7 +40,7 @@ TABLES = {
         "PRIMARY KEY (cell, replicate, period, party)"
     ),
     "accounts": (
-        f"{KEY}, account INTEGER, party TEXT, pieces INTEGER, deposit_units INTEGER, "
+        f"{KEY}, account INTEGER, party TEXT, pieces TEXT, deposit_units INTEGER, "
         "net_units INTEGER, withdrawn_units INTEGER, left_units INTEGER, factor REAL, "
         "model_value REAL, PRIMARY KEY (cell, replicate, period, account)"
     ),
