@@ -45,9 +45,9 @@ def simulate(
 ) -> None:
     """Play the rounds of DIR/scenario.toml, each on the real contract.
 
-    Rows go to DIR/simulation.sqlite while it runs. A run that was killed goes on where it stopped. Exit
-    code 1 if something is not as the scenario expects; every broken expectation names a round to
-    replay.
+    Rows go to DIR/simulation.sqlite while it runs. A run that was killed goes on where it stopped.
+    Exit code 1 if something is not as the scenario expects; every broken expectation names a round
+    to replay.
     """
     from settlement.chain.quick import has_revm
     from settlement.simulation.simulate import simulate as simulate_folder
@@ -101,9 +101,9 @@ def simulate(
 def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
     """Play one simulated round again and make a normal round folder of it.
 
-    Prints every step, what was refused, and where contract and twin disagree. The folder holds the same
-    game, deposits and way of settling on the in-process chain, with exact gas; `fairround verify`
-    checks it like any other.
+    Prints every step, what was refused, and where contract and twin disagree. The folder holds the
+    same game, deposits and way of settling on the in-process chain, with exact gas; `fairround
+    verify` checks it like any other.
     """
     from settlement.simulation.replay import replay_round
 

@@ -74,7 +74,7 @@ def _kept(folder: Path) -> Iterator[Kept]:
 
 
 def play_counterexamples(folder: Path, world: World) -> list[Verdict]:
-    """Play every kept round again: does it still break what it broke?"""
+    """Play every kept round again; whether it still breaks what it broke."""
     verdicts = []
     for kept in _kept(folder):
         name = kept.path.relative_to(folder)

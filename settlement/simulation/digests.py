@@ -1,4 +1,4 @@
-"""EIP-712 digests, the same as a wallet's and fifty times faster: types are hashed once a process."""
+"""EIP-712 digests, the same as a wallet's and much faster: types are hashed once a process."""
 
 from __future__ import annotations
 

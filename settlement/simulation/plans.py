@@ -56,12 +56,14 @@ class AgreedGame:
     def draft(self, deposits_units: Sequence[int], cleared: Cleared) -> Draft:
         """The settlement that follows from the game and the locked deposits.
 
-        From whole numbers alone, whichever way it is settled; from floats over the bridge where there
-        are more parties than can be posted.
+        From whole numbers alone, whichever way it is settled; from floats over the bridge where
+        there are more parties than can be posted.
         """
         rate = self.rules.exchange_rate
         if self.posted is None:
-            return Draft(net_transfers(net_positions(cleared.payoffs.tolist(), deposits_units, rate)))
+            return Draft(
+                net_transfers(net_positions(cleared.payoffs.tolist(), deposits_units, rate))
+            )
         proof = prove(self.posted, deposits_units, rate)
         nets = [NetPosition(k, units) for k, units in enumerate(proof.net_amounts)]
         if not self.terms.by_proof:

@@ -288,7 +288,9 @@ class _Round:
         for k, seat in enumerate(self.seats):
             if signers[k] and self.cast.members[seat.party].behaviour.revokes():
                 self.world.send("revoke", seat.account, "revoke", self.round_id, k)
-        self.world.settle_signed(sender, self.round_id, draft.transfers, signatures, by, digests, at)
+        self.world.settle_signed(
+            sender, self.round_id, draft.transfers, signatures, by, digests, at
+        )
 
     def _signers(self, draft: Draft) -> list[bool]:
         """Which accounts sign; those of a group wait for everybody else."""

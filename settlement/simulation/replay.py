@@ -19,7 +19,7 @@ from settlement.simulation.simulate import Results
 from settlement.simulation.sweeps import RoundKey
 from settlement.simulation.world import Tier, World
 
-__all__ = ["Replayed", "ReplayError", "replay_round", "replay_sample"]
+__all__ = ["ReplayError", "Replayed", "replay_round", "replay_sample"]
 
 FOLDER = "replays"
 
@@ -131,7 +131,7 @@ def replay_sample(folder: Path, results: Results, n_rounds: int) -> Iterator[str
         "SELECT cell, replicate, period FROM rounds WHERE settled ORDER BY 1, 2, 3"
     )
     rng = np.random.default_rng(int(results.summary.scenario, 16))
-    chosen = rng.choice(len(keys), min(n_rounds, len(keys)), replace=False) if keys else []
+    chosen = rng.permutation(len(keys))[:n_rounds]
     for index in sorted(int(k) for k in chosen):
         key = str(RoundKey(*keys[index]))
         done = replay_round(folder, key)

@@ -16,7 +16,7 @@ from settlement.simulation.behaviours.parties.honest import Honest
 from settlement.simulation.games.pieces import PieceGame
 from settlement.simulation.games.sources import GameSource, game_source
 from settlement.simulation.playing import Cast, Member, RoundResult, play
-from settlement.simulation.results.database import Rows, TABLES
+from settlement.simulation.results.database import TABLES, Rows
 from settlement.simulation.scenario import PartyTable, Scenario, drawn
 from settlement.simulation.sweeps import RoundKey, round_rng
 from settlement.simulation.troubles import Troubles
@@ -125,9 +125,7 @@ class Replicate:
             state.wallet_units += party.payoff_units - round(party.gas_units)
 
 
-def replicate_rows(
-    cell: Cell, number: int, world: World, last_period: int | None = None
-) -> Rows:
+def replicate_rows(cell: Cell, number: int, world: World, last_period: int | None = None) -> Rows:
     """Play the rounds of a replicate, all or up to one; their rows."""
     rows: Rows = {table: [] for table in TABLES}
     replicate = Replicate(cell, number)
@@ -146,7 +144,7 @@ def replicate_rows(
 def _gains(
     replicate: Replicate, world: World, cast: Cast, result: RoundResult, period: int, notes: Notes
 ) -> list[tuple[float, int] | None]:
-    """What each party that is not simply honest gains over being so, and what it would be paid then.
+    """What each party that is not simply honest gains over being so, and its payoff if it were.
 
     All else is the same: the others' behaviours, the draws, the troubles.
     """

@@ -1,4 +1,4 @@
-"""Round folders as the simulator makes and reads them: the one place that knows a round's stages."""
+"""Round folders as the simulator makes and reads them; the one place that knows the stages."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def finished_round(folder: Path) -> FinishedRound:
     values = ValueDocument.read(store)
     if values.coalitions is not None:
         raise NotFinished(
-            f"{folder} has flows from {len(values.coalitions)} sampled coalitions; expected a table "
-            "of all."
+            f"{folder} has flows from {len(values.coalitions)} sampled coalitions; expected a "
+            "table of all."
         )
     terms = AgreedTerms.read(store)
     return FinishedRound(

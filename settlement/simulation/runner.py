@@ -1,4 +1,4 @@
-"""Many replicates over the cores of this machine or of a cluster, their rows written as they come."""
+"""Many replicates over the cores of a machine or a cluster, their rows written as they come."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ class PartyTable(BaseModel):
 
     name: Name
     count: int = Field(1, ge=1, le=1_024)
-    behaviour: PartyBehaviour = Field("honest", validate_default=True)  # type: ignore[assignment]
+    behaviour: PartyBehaviour = Field("honest", validate_default=True)
     budget: Budget = None  # in units of value; None is "unlimited": one unit of value
     income: DrawnNumber = 0.0  # in units of value, a round
     carry: bool = False  # what is left is carried over to the next round
@@ -259,7 +259,7 @@ class PartyTable(BaseModel):
 class OperatorTable(Table):
     """Who opens the rounds."""
 
-    behaviour: OperatorBehaviour = Field("honest_operator", validate_default=True)  # type: ignore[assignment]
+    behaviour: OperatorBehaviour = Field("honest_operator", validate_default=True)
 
 
 class OutsiderTable(Table):

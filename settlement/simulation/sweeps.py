@@ -1,4 +1,4 @@
-"""Sweeps of a scenario: which numbers take several values, the cells of their product, the seeds."""
+"""Sweeps of a scenario: what takes several values, the cells of their product, the seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ import numpy as np
 
 from ml.errors import Fault
 
-__all__ = ["Axis", "RoundKey", "axes_of", "cell_values", "round_rng", "scenario_hash", "with_values"]
+__all__ = [
+    "Axis",
+    "RoundKey",
+    "axes_of",
+    "cell_values",
+    "round_rng",
+    "scenario_hash",
+    "with_values",
+]
 
 SWEPT_PARTY_KEYS = frozenset(
     {"count", "behaviour", "budget", "income", "carry", "private_rate", "joins"}

@@ -220,7 +220,9 @@ def _line(
     disagreements: list[str],
 ) -> tuple[Line, tuple[float, ...]]:
     result = play(world, cast, np.random.default_rng(0))
-    disagreements += [f"{who}: {behaviour}: {d.rule}: {d.message}" for d in world.notes.disagreements]
+    disagreements += [
+        f"{who}: {behaviour}: {d.rule}: {d.message}" for d in world.notes.disagreements
+    ]
     gas = _gas_by_party(result, world)
     utilities = tuple(found.utility for found in result.parties)
     gain = None

@@ -1,7 +1,7 @@
 """The escrow and its twin side by side: every call goes to both, and both must agree.
 
-One world lives as long as its process: the contract is deployed once. A round begins from a clean state,
-and what it did is undone before the next.
+One world lives as long as its process: the contract is deployed once. A round begins from a clean
+state, and what it did is undone before the next.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class World:
     # Beginning and end of a round
 
     def reset(self, names: Sequence[str] = (), troubles: Troubles | None = None) -> None:
-        """A clean state with these people in it, each with the same wealth; the clock starts anew."""
+        """A clean state with these people in it, all equally rich; the clock starts anew."""
         self.now = START
         self.troubles = troubles
         self.notes = Notes()

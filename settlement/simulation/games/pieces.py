@@ -1,8 +1,8 @@
 """What pieces of data are worth together, and the game of the accounts that bring them.
 
-A scenario's game is a table over pieces. An account brings a set of pieces, and a coalition of accounts
-has the union of its members' sets. Withholding a piece, splitting in two, merging or entering twice
-with the same data are therefore exact games of the same table.
+A scenario's game is a table over pieces. An account brings a set of pieces, and a coalition of
+accounts has the union of its members' sets. Withholding a piece, splitting in two, merging or
+entering twice with the same data are therefore exact games of the same table.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ExactPieces:
         self.n_pieces = len(self.values).bit_length() - 1
 
     def value(self, pieces: int) -> float:
-        """v of a set of pieces."""
+        """V of a set of pieces."""
         return float(self.values[pieces])
 
     def figures(self, accounts: Sequence[int]) -> Figures:
@@ -103,7 +103,7 @@ class SampledPieces:
         self._evaluations = evaluations
 
     def value(self, pieces: int) -> float:
-        """v of a set of pieces."""
+        """V of a set of pieces."""
         return float(self._evaluate(np.array([pieces], dtype=np.uint64))[0]) if pieces else 0.0
 
     def figures(self, accounts: Sequence[int]) -> Figures:

@@ -1,7 +1,7 @@
-"""One SQLite file with every row of a simulation; written while it runs, whole replicates at a time.
+"""One SQLite file with every row of a simulation, written while it runs.
 
-A replicate is in the file or it is not, whatever kills the process, and a row says nothing of when or
-where it was made: a run that was killed and goes on ends in the same rows.
+A replicate is in the file or it is not, whatever kills the process, and a row says nothing of when
+or where it was made: a run that was killed and goes on ends in the same rows.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ KEY = "cell INTEGER, replicate INTEGER, period INTEGER"
 
 TABLES = {
     "rounds": (
-        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, lie TEXT, grand_value REAL, settled INTEGER, "
-        "settled_by TEXT, deposits_units INTEGER, n_transfers INTEGER, gross_units INTEGER, "
-        "net_units INTEGER, left_units INTEGER, n_calls INTEGER, n_refusals INTEGER, "
+        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, lie TEXT, "
+        "grand_value REAL, settled INTEGER, settled_by TEXT, deposits_units INTEGER, "
+        "n_transfers INTEGER, gross_units INTEGER, net_units INTEGER, left_units INTEGER, n_calls INTEGER, n_refusals INTEGER, "
         "troubles TEXT, PRIMARY KEY (cell, replicate, period)"
     ),
     "parties": (
@@ -107,8 +107,8 @@ class Database:
         if (kept["scenario"], kept["schema"]) != (scenario_hash, SCHEMA_VERSION):
             self.connection.close()
             raise OtherScenario(
-                f"{path} holds the rounds of another scenario ({kept['scenario'][:12]}; this one is "
-                f"{scenario_hash[:12]}). Move it away, or keep the scenario in a folder of its own."
+                f"{path} holds the rounds of another scenario ({kept['scenario'][:12]}; this one "
+                f"is {scenario_hash[:12]}). Move it away, or give the scenario a folder of its own."
             )
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Database:
         self.connection.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?)", rows)
 
     def note_tier(self, tier: str) -> None:
-        """Say on which EVM rounds are played; several, if runs differed. Rows do not depend on it."""
+        """Say on which EVM rounds are played; several if runs differed. Rows are the same."""
         with _transaction(self.connection):
             known = {name for name in self.tier().split(" and ") if name}
             names = " and ".join(sorted({*known, tier}))
@@ -165,7 +165,7 @@ class Database:
             )
 
 
-class _transaction:  # noqa: N801 - reads as a statement
+class _transaction:
     """All statements or none: the connection itself commits each alone."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -1,7 +1,8 @@
 """What a scenario expects of its results: read from one line, answered from the rows.
 
 A line compares figures, ``utility(honest) >= utility(hides_budget)``, or names a property of every
-round. A figure is a mean over all rows that it selects; ``max``, ``min`` and ``share`` say otherwise.
+round. A figure is a mean over all rows that it selects, unless ``max``, ``min`` or ``share``
+says otherwise.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ METRICS = {
     "gross": "r.gross_units",
     "net": "r.net_units",
 }
-"""Figures of a party in a round, or of a round; money in base units, model values in value units."""
+"""Figures of a party in a round, or of a round; money in base units, models in value units."""
 
 FILTERS = ("party", "behaviour", "looks", "pays", "operator", "lie", "period", "settled", "cell")
 
@@ -121,9 +122,7 @@ class Verdict:
     broken: tuple[RoundKey, ...] = ()  # rounds to replay
 
 
-def parse_expectation(
-    claim: Claim, places: Sequence[str], names: Collection[str]
-) -> Expectation:
+def parse_expectation(claim: Claim, places: Sequence[str], names: Collection[str]) -> Expectation:
     """Read a claim; ``places`` are the swept places, ``names`` the parties and behaviours.
 
     Raises
@@ -145,10 +144,14 @@ def parse_expectation(
                 "comparison such as utility(honest) >= utility(hides_budget)"
             )
         return Expectation(claim, tree)
-    if not isinstance(tree, ast.Compare) or len(tree.ops) != 1 or type(tree.ops[0]) not in (
-        COMPARISONS
+    if (
+        not isinstance(tree, ast.Compare)
+        or len(tree.ops) != 1
+        or type(tree.ops[0]) not in (COMPARISONS)
     ):
-        raise ExpectationError(f"{claim.that!r} is no comparison of two sides by <=, >=, <, > or ==")
+        raise ExpectationError(
+            f"{claim.that!r} is no comparison of two sides by <=, >=, <, > or =="
+        )
     for side in (tree.left, tree.comparators[0]):
         _check_side(side, swept, names)
     return Expectation(claim, tree)
@@ -157,7 +160,7 @@ def parse_expectation(
 class _Truths(ast.NodeTransformer):
     """``true`` and ``false`` as TOML writes them."""
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the name that is looked for
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in ("true", "false"):
             return ast.copy_location(ast.Constant(node.id == "true"), node)
         return node
@@ -233,7 +236,8 @@ def _number(node: ast.expr) -> float | None:
         inner = _number(node.operand)
         return None if inner is None else -inner
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return float(node.value)
+        number: Any = node.value
+        return float(number)
     return None
 
 
@@ -288,19 +292,20 @@ def _check_property(claim: Claim, name: str, database: sqlite3.Connection) -> Ve
         f"SELECT count(*) FROM rounds r WHERE 1{condition}", values
     ).fetchone()
     broken = tuple(RoundKey(*row) for row in found)
-    words = claim.says or {
-        "conservation": "no unit is made or lost",
-        "no_overdraft": "nobody pays more than it has locked",
-        "twin_equals_evm": "contract and twin agree in every balance, event and refusal",
-        "individual_rationality": "no honest party is worse off than alone",
-    }[name]
+    words = (
+        claim.says
+        or {
+            "conservation": "no unit is made or lost",
+            "no_overdraft": "nobody pays more than it has locked",
+            "twin_equals_evm": "contract and twin agree in every balance, event and refusal",
+            "individual_rationality": "no honest party is worse off than alone",
+        }[name]
+    )
     sentence = f"{words}: {n_rounds - len(broken):,} of {n_rounds:,} rounds"
     return Verdict(claim.that, not broken, sentence, broken=broken)
 
 
-def _conditions(
-    where: Mapping[str, Any], database: sqlite3.Connection
-) -> tuple[str, list[Any]]:
+def _conditions(where: Mapping[str, Any], database: sqlite3.Connection) -> tuple[str, list[Any]]:
     """SQL behind a WHERE, and its values."""
     text, values = "", []
     for key, wanted in where.items():
@@ -334,17 +339,17 @@ def _figure(node: ast.expr, where: Mapping[str, Any], database: sqlite3.Connecti
         return Figure(number)
     if isinstance(node, ast.UnaryOp):
         found = _figure(node.operand, where, database)
-        return Figure(
-            -found.value, found.standard_error, found.n_rows, found.highest, found.lowest
-        )
+        return Figure(-found.value, found.standard_error, found.n_rows, found.highest, found.lowest)
     if isinstance(node, ast.BinOp):
         return _combined(node, where, database)
-    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
     if node.func.id not in AGGREGATES:
         return _mean(*_rows(node, where, database))
     inner = node.args[0]
     if node.func.id == "share":
-        assert isinstance(inner, ast.Compare) and isinstance(inner.left, ast.Call)
+        assert isinstance(inner, ast.Compare)
+        assert isinstance(inner.left, ast.Call)
         keys, values = _rows(inner.left, where, database)
         compare = COMPARISONS[type(inner.ops[0])][1]
         limit = _number(inner.comparators[0])
@@ -395,9 +400,7 @@ def _rows(
         values += [name, name, name]
     column = METRICS[node.func.id]
     joined = "p." in column or "p." in condition
-    source = (
-        "parties p JOIN rounds r USING (cell, replicate, period)" if joined else "rounds r"
-    )
+    source = "parties p JOIN rounds r USING (cell, replicate, period)" if joined else "rounds r"
     found = database.execute(
         f"SELECT r.cell, r.replicate, r.period, {column} FROM {source} "
         f"WHERE {column} IS NOT NULL{condition}",

@@ -41,7 +41,7 @@ def write_parquet(database: Path, folder: Path) -> list[Path]:
             rows = cursor.fetchall()
             columns = [pyarrow.array([row[k] for row in rows]) for k in range(len(names))]
             path = folder / f"{table}.parquet"
-            pyarrow.parquet.write_table(pyarrow.table(dict(zip(names, columns))), path)
+            pyarrow.parquet.write_table(pyarrow.table(dict(zip(names, columns, strict=True))), path)
             written.append(path)
     finally:
         connection.close()

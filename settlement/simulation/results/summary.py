@@ -161,9 +161,7 @@ class Summary:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(
-            _short(v) if k == "name" else f"{k} {_short(v)}" for k, v in value.items()
-        )
+        return " ".join(_short(v) if k == "name" else f"{k} {_short(v)}" for k, v in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -256,9 +254,7 @@ def _behaviours(database: sqlite3.Connection) -> tuple[BehaviourFigures, ...]:
     found = []
     for (cell, behaviour), rows in groups.items():
         counts = [row[0] for row in rows]
-        figures = [
-            _ratio([row[1 + k] for row in rows], counts) for k in range(len(_FIGURES))
-        ]
+        figures = [_ratio([row[1 + k] for row in rows], counts) for k in range(len(_FIGURES))]
         tried = [row for row in rows if row[8]]
         found.append(
             BehaviourFigures(

@@ -111,9 +111,7 @@ def test_replicating_enters_more_accounts_with_the_same_pieces(world):
         (0, 1, 66_666),
         (0, 1, 66_666),
     ]
-    whole = round_of(
-        world, "proof", {"name": "replicates", "times": 2, "whole_budgets": True}
-    )
+    whole = round_of(world, "proof", {"name": "replicates", "times": 2, "whole_budgets": True})
     assert whole.parties[0].deposit_units == 400_000
 
 

@@ -1,4 +1,4 @@
-"""Games over pieces: withholding, splitting, merging and replicating are exact games of one table."""
+"""Games over pieces: withholding, splitting, merging, replicating are exact games of a table."""
 
 import json
 

@@ -117,9 +117,7 @@ def test_too_many_rounds_exit_1_and_name_the_option(tmp_path, capsys):
     assert "--yes" in found.err
 
 
-def test_without_the_extra_everything_works_slower_and_says_so_once(
-    tmp_path, capsys, monkeypatch
-):
+def test_without_the_extra_everything_works_slower_and_says_so_once(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(quick, "find_spec", lambda name: None)
     (tmp_path / "scenario.toml").write_text(SMALL)
     code, found = run(capsys, "simulate", str(tmp_path))

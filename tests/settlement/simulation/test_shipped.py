@@ -69,10 +69,13 @@ def test_hiding_gains_only_where_a_unit_is_worth_less_than_it_costs(tmp_path):
     write_template(tmp_path, "scenario")
     results = simulate(tmp_path)
     gains = {
-        rate: [gain for (gain,) in results.query(
-            "SELECT gain FROM parties WHERE behaviour = 'hides_budget' AND private_rate = ?",
-            [rate],
-        )]
+        rate: [
+            gain
+            for (gain,) in results.query(
+                "SELECT gain FROM parties WHERE behaviour = 'hides_budget' AND private_rate = ?",
+                [rate],
+            )
+        ]
         for rate in (1.0, 0.5)
     }
     assert max(gains[1.0]) <= 2

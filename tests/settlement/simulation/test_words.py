@@ -34,7 +34,9 @@ TRANSFERS = (Transfer(0, 1, 7), Transfer(3, 2, 2**63 - 1))
 def arguments_of(parameter, rng):
     kind = parameter["type"]
     if kind.endswith("[]"):
-        return [arguments_of({**parameter, "type": kind[:-2]}, rng) for _ in range(rng.randrange(4))]
+        return [
+            arguments_of({**parameter, "type": kind[:-2]}, rng) for _ in range(rng.randrange(4))
+        ]
     if kind == "tuple":
         return tuple(arguments_of(p, rng) for p in parameter["components"])
     if kind == "bool":

@@ -90,9 +90,12 @@ def test_another_sentence_of_a_refusal_is_found(tmp_path, monkeypatch):
 
 
 def test_another_event_is_found(tmp_path, monkeypatch):
-    made = mutated(tmp_path, "Escrow.vy", "log Closed(round_id=round_id, party=party, payout", (
-        "log Closed(round_id=round_id, party=party + 1, payout"
-    ))
+    made = mutated(
+        tmp_path,
+        "Escrow.vy",
+        "log Closed(round_id=round_id, party=party, payout",
+        ("log Closed(round_id=round_id, party=party + 1, payout"),
+    )
     monkeypatch.setattr(world_module, "artifact", lambda: made)
     world = World("auto")
     with pytest.raises(AssertionError):

@@ -30,9 +30,7 @@ class ColludingGroup(PartyBehaviour):
         for k in sorted(deposits, key=lambda k: (-costs[k], k)):
             deposits[k] = min(left, int(costs[k]) + 1)
             left -= deposits[k]
-        return [
-            (Entry(seat.pieces, deposits[k]),) for k, seat in enumerate(seats)
-        ]
+        return [(Entry(seat.pieces, deposits[k]),) for k, seat in enumerate(seats)]
 
     def signs(self, proposal: Proposal) -> bool:
         """Once all others have; and only what does not cost the group anything."""
