@@ -27,10 +27,10 @@ KEY = "cell INTEGER, replicate INTEGER, period INTEGER"
 
 TABLES = {
     "rounds": (
-        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, lie TEXT, "
-        "grand_value REAL, settled INTEGER, settled_by TEXT, deposits_units INTEGER, "
-        "n_transfers INTEGER, gross_units INTEGER, net_units INTEGER, left_units INTEGER, n_calls INTEGER, n_refusals INTEGER, "
-        "troubles TEXT, PRIMARY KEY (cell, replicate, period)"
+        f"{KEY}, n_accounts INTEGER, way TEXT, operator TEXT, lie TEXT, grand_value REAL, "
+        "settled INTEGER, settled_by TEXT, deposits_units INTEGER, n_transfers INTEGER, "
+        "gross_units INTEGER, net_units INTEGER, left_units INTEGER, n_calls INTEGER, "
+        "n_refusals INTEGER, troubles TEXT, PRIMARY KEY (cell, replicate, period)"
     ),
     "parties": (
         f"{KEY}, party TEXT, kind TEXT, behaviour TEXT, parameters TEXT, looks INTEGER, "
