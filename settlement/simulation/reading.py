@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ml.datasets.spec import PARTY_KEYS
 from ml.engines.spec import engine_spec
 from ml.errors import Fault, SpecError
-from settlement.config.reading import EXPECTED, ConfigError
+from settlement.config.reading import ConfigError
 from settlement.config.templates import SCENARIO
 from settlement.simulation.games.shards import check_shards
 from settlement.simulation.games.sources import shard_parties
@@ -37,6 +37,14 @@ from settlement.simulation.sweeps import (
 )
 
 __all__ = ["SCENARIO", "ScenarioFile", "read_scenario", "scenario_of"]
+
+EXPECTED = {
+    "missing": "missing; expected a value",
+    "extra_forbidden": "unknown key; settlement/simulation/README.md lists the keys",
+    "model_type": "expected a table",
+    "dict_type": "expected a table",
+}
+"""What a fault says where the schema's own words are not a user's."""
 
 CHECKED_CELLS = 2_000
 """Cells of a product that are checked one by one before anything runs; faults of a single value
