@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.access import ChainAccess
 from settlement.round.round import Round
 from settlement.simulation.scenario import RoundTable
 from settlement.store.documents import AllocationDocument, SettlementDocument, ValueDocument
 from settlement.store.folder import RoundFolder
-from settlement.store.terms import AgreedTerms
 
 __all__ = ["FinishedRound", "NotFinished", "carry_out", "finished_round", "verify"]
 
