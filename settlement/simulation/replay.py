@@ -90,14 +90,24 @@ def replay_round(
         result = replicate.play(world, cast, period)
         replicate.carry_over(cast, result)
     why = _why_no_folder(result)
+    broken = [(found.rule, found.message) for found in world.notes.disagreements]
+    steps = tuple(world.notes.steps)
     path = None
     if why is None:
         path = target or folder / FOLDER / str(wanted)
-        _make_folder(path, scenario, str(wanted), cell, result)
+        nets = _make_folder(path, scenario, str(wanted), cell, result)
+        if result.settled and nets != list(result.nets_units):
+            difference = (
+                f"{path} settles net positions {nets}; the simulated round "
+                f"{list(result.nets_units)}."
+            )
+            if not broken:
+                raise ReplayError(difference)
+            broken.append(("replay", difference))
     return Replayed(
         key=str(wanted),
-        steps=tuple(world.notes.steps),
-        broken=tuple((found.rule, found.message) for found in world.notes.disagreements),
+        steps=steps,
+        broken=tuple(broken),
         parties=tuple(
             {"name": member.name, "behaviour": member.behaviour.name}
             | {
@@ -172,8 +182,11 @@ def _why_no_folder(result: RoundResult) -> str | None:
 
 def _make_folder(
     path: Path, scenario: ScenarioFile, key: str, cell: Cell, result: RoundResult
-) -> None:
-    """``round.toml`` with the same game, deposits and way; carried out as far as the round came."""
+) -> list[int]:
+    """``round.toml`` with the same game, deposits and way; carried out as far as the round came.
+
+    Its net positions, where the round was settled.
+    """
     from settlement.simulation.rounds import carry_out
 
     if (path / "round.toml").exists():
@@ -211,11 +224,7 @@ def _make_folder(
         "deposits_units": list(result.deposits_units),
     }
     (path / NOTES).write_text(json.dumps(notes, indent=1), "utf-8")
-    nets = carry_out(path, settle=result.settled)
-    if result.settled and nets != list(result.nets_units):
-        raise ReplayError(
-            f"{path} settles net positions {nets}; the simulated round {list(result.nets_units)}."
-        )
+    return carry_out(path, settle=result.settled)
 
 
 def _account_names(cell: Cell, result: RoundResult) -> list[str]:

@@ -55,8 +55,9 @@ class _Families:
         if self._n_parties > MAX_EXACT_ACCOUNTS:
             return SampledPieces(made.evaluate, self._n_parties, self._table.evaluations)
         values = made.evaluate(np.arange(2**self._n_parties))
-        # Formulas round: a coalition may come out a last digit below one that it contains.
-        return ExactPieces(_raised(values), is_monotone=True)
+        # Formulas round: a coalition may come out a last digit below one that it contains, or
+        # above 1, where every family ends.
+        return ExactPieces(_raised(np.minimum(values, 1.0)), is_monotone=True)
 
     def pieces_of(self, party: int) -> int:
         return 1 << party
