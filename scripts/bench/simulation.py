@@ -1,9 +1,10 @@
+#!/usr/bin/env python3
 """Rounds a second of the simulator, and what each step of a round takes.
 
     python scripts/bench/simulation.py [--json] [--rounds N]
 
-Five-party rounds with rows on disk: with the quick EVM, with py-evm, with the twin alone; and rounds
-of 200 parties on given flows. Whole runs use all cores; shares are of one process.
+Five-party rounds with rows on disk: with the quick EVM, with py-evm, with the twin alone; and
+rounds of 200 parties on given flows. Whole runs use all cores; shares are of one process.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from settlement.simulation.games import sources
 from settlement.simulation.reading import scenario_of
 from settlement.simulation.replicates import Cell, replicate_rows
 from settlement.simulation.results.database import Database
-from settlement.simulation.simulate import simulate
+from settlement.simulation.simulating import simulate
 from settlement.simulation.world import World
 
 FIVE = {

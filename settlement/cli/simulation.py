@@ -50,7 +50,7 @@ def simulate(
     to replay.
     """
     from settlement.chain.quick import has_revm
-    from settlement.simulation.simulate import simulate as simulate_folder
+    from settlement.simulation.simulating import simulate as simulate_folder
 
     if evm == "auto" and not twin_only and not has_revm():
         click.echo(

@@ -182,22 +182,30 @@ def _gross_and_net(connection: sqlite3.Connection, axes: Any) -> bool:
     return True
 
 
-def _hurt_by_lies(connection: sqlite3.Connection, axes: Any) -> bool:
+def _left_by_lies(connection: sqlite3.Connection, axes: Any) -> bool:
+    """What each way of settling leaves parties that look, and parties that do not."""
     rows = list(
         connection.execute(
-            "SELECT r.way, p.looks, avg(p.utility < p.utility_alone - 1.5) FROM parties p "
-            "JOIN rounds r USING (cell, replicate, period) WHERE r.operator = 'lying_operator' "
-            "GROUP BY 1, 2 ORDER BY 1, 2"
+            "SELECT r.way, p.looks, coalesce(r.lie, 'none'), avg(p.utility - p.utility_alone) "
+            "FROM parties p JOIN rounds r USING (cell, replicate, period) "
+            "GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3 DESC"
         )
     )
-    if not rows:
+    lies = sorted({lie for _, _, lie, _ in rows}, key=lambda lie: (lie != "none", lie))
+    if lies == ["none"]:
         return False
-    names = [f"{way}, {'looks' if looks else 'does not look'}" for way, looks, _ in rows]
-    axes.bar(names, [share for _, _, share in rows])
-    axes.tick_params(axis="x", labelrotation=15)
-    axes.set_ylabel("share of parties worse off than alone")
-    axes.set_ylim(0, max(0.05, *(share for _, _, share in rows)) * 1.1)
-    axes.set_title("Who is hurt by a lying operator")
+    groups = list(dict.fromkeys((way, looks) for way, looks, _, _ in rows))
+    width = 0.8 / len(lies)
+    for k, lie in enumerate(lies):
+        found = {(way, looks): mean for way, looks, about, mean in rows if about == lie}
+        places = [g + (k - (len(lies) - 1) / 2) * width for g in range(len(groups))]
+        heights = [found.get(group, 0.0) for group in groups]
+        axes.bar(places, heights, width, label="honest" if lie == "none" else f"lies about {lie}")
+    names = [f"{way}, {'looks' if looks else 'does not look'}" for way, looks in groups]
+    axes.set_xticks(range(len(groups)), names, rotation=15)
+    axes.set_ylabel("utility over alone, base units")
+    axes.set_title("What a lying operator leaves")
+    axes.legend(fontsize=8, title="operator")
     return True
 
 
@@ -206,5 +214,5 @@ PICTURES: dict[str, Callable[[sqlite3.Connection, Any], bool]] = {
     "budget-model-values": _budget_models,
     "budget-payoffs": _budget_payoffs,
     "gross-and-net": _gross_and_net,
-    "hurt-by-lies": _hurt_by_lies,
+    "lying-operator": _left_by_lies,
 }

@@ -15,7 +15,7 @@ from settlement.errors import SettlementError
 from settlement.simulation.playing import RoundResult
 from settlement.simulation.reading import SCENARIO, ScenarioFile, read_scenario
 from settlement.simulation.replicates import Cell, Replicate
-from settlement.simulation.simulate import Results
+from settlement.simulation.simulating import Results
 from settlement.simulation.sweeps import RoundKey
 from settlement.simulation.world import Tier, World
 

@@ -13,7 +13,7 @@ from settlement.report.simulation_plots import PlotError, draw_all
 from settlement.simulation.results import export
 from settlement.simulation.results.database import TABLES
 from settlement.simulation.results.export import ExportError, write_parquet
-from settlement.simulation.simulate import simulate
+from settlement.simulation.simulating import simulate
 
 SMALL = """
 [scenario]

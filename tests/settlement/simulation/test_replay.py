@@ -7,7 +7,7 @@ import pytest
 from settlement.cli.main import main
 from settlement.simulation import rounds
 from settlement.simulation.replay import ReplayError, replay_round, replay_sample
-from settlement.simulation.simulate import simulate
+from settlement.simulation.simulating import simulate
 from settlement.simulation.tree import attack
 from settlement.store.documents import SettlementDocument
 from settlement.store.folder import RoundFolder

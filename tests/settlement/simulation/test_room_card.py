@@ -12,7 +12,7 @@ from settlement.simulation.behaviours.behaviour import Entry
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.results.database import OTHERS, TABLES
 from settlement.simulation.results.expectations import FILTERS, METRICS, PROPERTIES
-from settlement.simulation.simulate import simulate
+from settlement.simulation.simulating import simulate
 
 ROOM = Path(settlement.simulation.__file__).parent
 CARD = (ROOM / "README.md").read_text("utf-8")
@@ -28,6 +28,13 @@ def test_every_file_and_room_is_on_the_card():
             continue
         name = f"`{path.name}/`" if path.is_dir() else f"`{path.name}`"
         assert name in CARD, name
+
+
+def test_the_package_itself_has_the_function_and_its_type():
+    assert settlement.simulation.simulate is simulate
+    assert settlement.simulation.Results.__name__ == "Results"
+    with pytest.raises(AttributeError, match="has no attribute 'play'"):
+        _ = settlement.simulation.play
 
 
 def test_every_behaviour_metric_filter_and_property_is_on_the_card():

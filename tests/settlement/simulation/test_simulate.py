@@ -17,7 +17,7 @@ from settlement.simulation import replicates, runner
 from settlement.simulation.counterexamples import FOLDER
 from settlement.simulation.results.database import DATABASE, OtherScenario, all_rows
 from settlement.simulation.results.summary import NOT_MODELLED
-from settlement.simulation.simulate import simulate
+from settlement.simulation.simulating import simulate
 from settlement.simulation.sweeps import RoundKey
 from tests.settlement.simulation.test_world import off_by_one_twin  # noqa: F401 - a fixture
 

@@ -13,7 +13,7 @@ from settlement.escrow.events import Deposited
 from settlement.simulation import playing
 from settlement.simulation import world as world_module
 from settlement.simulation.scenario import ChainTroubles
-from settlement.simulation.simulate import GasUnknown, simulate
+from settlement.simulation.simulating import GasUnknown, simulate
 from settlement.simulation.troubles import Troubles
 from settlement.simulation.world import World
 from tests.settlement.simulation.test_behaviours import round_of
