@@ -114,7 +114,12 @@ def _lines(
         low = [m - b for m, b in zip(means, bands, strict=True)]
         high = [m + b for m, b in zip(means, bands, strict=True)]
         axes.fill_between(places, low, high, alpha=0.2, color=line.get_color())
-    axes.legend(fontsize=8)
+    _legend(axes)
+
+
+def _legend(axes: Any, title: str | None = None) -> None:
+    """Beside the picture, where it hides nothing."""
+    axes.legend(fontsize=8, title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
 
 def _utilities(connection: sqlite3.Connection, axes: Any) -> bool:
@@ -178,34 +183,34 @@ def _gross_and_net(connection: sqlite3.Connection, axes: Any) -> bool:
     axes.set_xlabel("flows between parties, base units")
     axes.set_ylabel("moved by transfers, base units")
     axes.set_title("Gross flows against net transfers, a point a round")
-    axes.legend(fontsize=8)
+    _legend(axes)
     return True
 
 
 def _left_by_lies(connection: sqlite3.Connection, axes: Any) -> bool:
-    """What each way of settling leaves parties that look, and parties that do not."""
+    """What each way of settling leaves every kind of party."""
     rows = list(
         connection.execute(
-            "SELECT r.way, p.looks, coalesce(r.lie, 'none'), avg(p.utility - p.utility_alone) "
+            "SELECT r.way, p.kind, coalesce(r.lie, 'none'), avg(p.utility - p.utility_alone) "
             "FROM parties p JOIN rounds r USING (cell, replicate, period) "
-            "GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3 DESC"
+            "GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
     )
     lies = sorted({lie for _, _, lie, _ in rows}, key=lambda lie: (lie != "none", lie))
     if lies == ["none"]:
         return False
-    groups = list(dict.fromkeys((way, looks) for way, looks, _, _ in rows))
+    groups = list(dict.fromkeys((way, kind) for way, kind, _, _ in rows))
     width = 0.8 / len(lies)
     for k, lie in enumerate(lies):
-        found = {(way, looks): mean for way, looks, about, mean in rows if about == lie}
+        found = {(way, kind): mean for way, kind, about, mean in rows if about == lie}
         places = [g + (k - (len(lies) - 1) / 2) * width for g in range(len(groups))]
         heights = [found.get(group, 0.0) for group in groups]
         axes.bar(places, heights, width, label="honest" if lie == "none" else f"lies about {lie}")
-    names = [f"{way}, {'looks' if looks else 'does not look'}" for way, looks in groups]
+    names = [f"{kind}, {way}" for way, kind in groups]
     axes.set_xticks(range(len(groups)), names, rotation=15)
     axes.set_ylabel("utility over alone, base units")
     axes.set_title("What a lying operator leaves")
-    axes.legend(fontsize=8, title="operator")
+    _legend(axes, "operator")
     return True
 
 
