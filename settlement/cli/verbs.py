@@ -40,15 +40,17 @@ __all__ = [
 @round_folder
 @click.option("--template", default="three-parties", show_default=True, help="What to start from.")
 def init(folder: Path, template: str) -> None:
-    """Write a commented round.toml into DIR.
+    """Write a commented round.toml into DIR, or a scenario.toml.
 
     Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
-    mnist (the experiment of the paper).
+    mnist (the experiment of the paper). For the simulator: scenario, and scenario-budget-sweep,
+    scenario-replication and others that `fairround init DIR --template ?` lists.
     """
-    from settlement.config.templates import write_template
+    from settlement.config.templates import SCENARIO, write_template
 
     path = write_template(folder, template)
-    click.echo(f"Wrote {path}. Next: fairround run {shlex.quote(str(folder))}")
+    verb = "simulate" if path.name == SCENARIO else "run"
+    click.echo(f"Wrote {path}. Next: fairround {verb} {shlex.quote(str(folder))}")
 
 
 @click.command()

@@ -280,7 +280,9 @@ def flows_of_table(table: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 def _posted_units(value: float | Fraction, what: str) -> int:
     """A value in posted units, rounded to the nearest."""
-    units = round(Fraction(value) * VALUE_SCALE)
+    numerator, denominator = value.as_integer_ratio()
+    units, rest = divmod(numerator * VALUE_SCALE, denominator)
+    units += 2 * rest > denominator or (2 * rest == denominator and units % 2)
     if not 0 <= units < NUMBER_LIMIT:
         raise PostingError(f"{what} {float(value)} is posted as {units}; expected 0 to 2**64 - 1.")
     return units
