@@ -77,6 +77,10 @@ class FittedProcess:
         seen, weights = self.seen.reshape(-1, n_flows), self.weights.reshape(-1, n_flows)
         return self.variance * (self.kernel.flow_covariance() - seen.T @ weights)
 
+    def left_out(self, values: FloatArray) -> FloatArray:
+        """How far each sample would be missed were it left out, shape (samples,)."""
+        return np.asarray(self.inverse @ values / np.diag(self.inverse))
+
     def covariance_with(self, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Posterior covariance of the candidates' values with the flows and with each other.
 
@@ -87,12 +91,8 @@ class FittedProcess:
         with_flows -= np.tensordot(across.T, self.weights, 1)
         own = self.kernel.matrix(candidates, candidates)
         own[np.diag_indices_from(own)] += self.kernel.white
-        own += self._mean_correction(across, candidates)
+        own -= across.T @ self.inverse @ across
         return self.variance * with_flows, self.variance * own
-
-    def _mean_correction(self, across: FloatArray, candidates: FloatArray) -> FloatArray:
-        """What the samples tell of the candidates, and that their common mean is estimated."""
-        return np.asarray(-across.T @ self.inverse @ across)
 
 
 def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
