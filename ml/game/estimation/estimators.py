@@ -15,7 +15,7 @@ from ml.game.clearing.derivative import flow_derivative
 from ml.game.clearing.problem import checked_budgets
 from ml.game.estimation.active import next_coalitions
 from ml.game.estimation.permutations import by_permutations, permutation_coalitions
-from ml.game.estimation.process import FittedProcess, fit_process
+from ml.game.estimation.process import FittedProcess, fit_process, surprise
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
 from ml.game.estimation.size_means import by_size
@@ -44,9 +44,6 @@ _LARGEST_PROCESS = 2_000
 
 _REFIT = 1.25
 """A target error is looked at whenever the sample has grown by this factor."""
-
-_ROUGH = 1.0
-"""Weight of the errors by size beside the process's own."""
 
 _ROWS = 400
 """Rows of scatter that are kept: so many drawn mixtures tell errors to 4 %."""
@@ -388,9 +385,9 @@ def _by_process(
     # What the process would have missed had it not seen it, by size: a step or a corner in
     # the game that no smooth game has shows here first.
     missed = np.mean([fit.left_out(values) for fit in fits], axis=0)
-    _, rough = by_size(bits, values, missed)
-    rows = [_root(covariance, n_parties), disagreement / np.sqrt(len(fits)), _ROUGH * rough]
-    return weights, np.concatenate(rows)
+    _, rough = by_size(bits, missed, missed)
+    own = np.sqrt(surprise(fits[0], values)) * _root(covariance, n_parties)
+    return weights, np.concatenate([own, disagreement / np.sqrt(len(fits)), rough])
 
 
 def _root(covariance: FloatArray, n_parties: int) -> FloatArray:

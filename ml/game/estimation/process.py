@@ -9,7 +9,7 @@ import numpy as np
 from ml.game.estimation.kernels import ProductKernel, white_kernel
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["FittedProcess", "GameKernel", "fit_process"]
+__all__ = ["FittedProcess", "GameKernel", "fit_process", "surprise"]
 
 _SEARCHED = 400
 """Samples on which the kernel is searched; more of them settle it and take long."""
@@ -19,6 +19,9 @@ _KERNELS = 8
 
 _LARGEST_ASYMMETRY = 1.9
 """Below 2, where the 2 x 2 matrices would stop being covariances."""
+
+_SHARES = ((-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
+"""Normal priors of the logs of the linear, the sizes' and the white share: mean and spread."""
 
 _RIDGE = 1e-9
 """Least share of values that have nothing to do with each other; keeps systems solvable."""
@@ -31,19 +34,26 @@ class GameKernel:
     smooth: ProductKernel
     linear: float
     """Variance of a party's own constant contribution."""
+    sizes: float
+    """Variance of what all coalitions of one size have in common."""
     white: float
     """Variance of what each coalition is worth by itself, whatever the others are."""
 
     def matrix(self, bits: FloatArray, others: FloatArray) -> FloatArray:
         """Covariance of the values of two lists of coalitions, white part left out."""
-        linear = self.linear * (bits - 0.5) @ (others - 0.5).T
-        return self.smooth.matrix(bits, others) + linear
+        matrix = self.smooth.matrix(bits, others)
+        matrix += self.linear * (bits - 0.5) @ (others - 0.5).T
+        return matrix + self.sizes * _same_size(bits, others)
 
     def flows(self, bits: FloatArray) -> FloatArray:
         """Covariance of each flow with the values of coalitions, shape (samples, n, n)."""
         n_parties = bits.shape[1]
         flows = self.smooth.flows(bits) + self.white * white_kernel(n_parties).flows(bits)
-        flows += self.linear * (bits - 0.5)[:, None, :] * (1 - np.eye(n_parties))
+        counts, off = bits.sum(axis=1), 1 - np.eye(n_parties)
+        flows += self.linear * (bits - 0.5)[:, None, :] * off
+        # What sizes add to each flow is (f(n) - f(1)) / (n - 1).
+        grown = ((counts == n_parties) * 1.0 - (counts == 1)) / (n_parties - 1)
+        flows += self.sizes * grown[:, None, None] * off
         return flows
 
     def flow_covariance(self) -> FloatArray:
@@ -53,6 +63,7 @@ class GameKernel:
         covariance += self.white * white_kernel(n_parties).flow_covariance()
         off = 1 - np.eye(n_parties)
         covariance += self.linear * np.einsum("ij,kl,jl->ijkl", off, off, np.eye(n_parties))
+        covariance += 2 * self.sizes / (n_parties - 1) ** 2 * np.einsum("ij,kl->ijkl", off, off)
         return covariance.reshape(n_parties**2, n_parties**2)
 
 
@@ -119,6 +130,35 @@ def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
     return [_fit(kernel, bits, values) for kernel in kernels]
 
 
+def surprise(fit: FittedProcess, values: FloatArray) -> float:
+    """By how much more than it expects the flows move when the other half of the sample comes in.
+
+    Mean squared move of flows, or of payoffs, over the variance that the process gives it, at
+    least 1. A smooth process that is fitted to a game with steps is too sure of itself, and it is
+    here that this shows.
+    """
+    sizes = fit.bits.sum(axis=1)
+    certain = (sizes == 1) | (sizes == fit.bits.shape[1])
+    turn = np.cumsum(~certain) % 2
+    ratios = []
+    for half in range(2):
+        kept = certain | (turn == half)
+        first = _fit(fit.kernel, fit.bits[kept], values[kept])
+        moved = np.tensordot(values, fit.weights, 1) - np.tensordot(values[kept], first.weights, 1)
+        pair = []
+        for figure in (np.asarray, _payoffs):
+            expected = (figure(fit.seen) * figure(fit.weights)).sum()
+            expected -= (figure(first.seen) * figure(first.weights)).sum()
+            size = float((figure(moved[None]) ** 2).sum())
+            pair.append(size / max(fit.variance * float(expected), 1e-300) if size > 0 else 0.0)
+        ratios.append(pair)
+    return max(1.0, *(float(ratio) for ratio in np.mean(ratios, axis=0)))
+
+
+def _payoffs(flows: FloatArray) -> FloatArray:
+    return np.asarray(flows.sum(axis=1) - flows.sum(axis=2))
+
+
 def _fit(kernel: GameKernel, bits: FloatArray, values: FloatArray) -> FittedProcess:
     covariance = kernel.matrix(bits, bits)
     covariance[np.diag_indices_from(covariance)] += kernel.white
@@ -133,7 +173,8 @@ def _fit(kernel: GameKernel, bits: FloatArray, values: FloatArray) -> FittedProc
 class _Likelihood:
     """Restricted likelihood of kernels, as a function of their parameters.
 
-    Parameters: log odds of each beta, the asymmetry, logs of the linear and of the white share.
+    Parameters: log odds of each beta, the asymmetry, logs of the shares of the linear part, of
+    the sizes and of the white part.
     """
 
     def __init__(self, bits: FloatArray, values: FloatArray) -> None:
@@ -142,6 +183,7 @@ class _Likelihood:
         self.values = values / spread if spread > 0 else values
         self.n_parties = bits.shape[1]
         self.centred = bits - 0.5
+        self.same_size = _same_size(bits, bits)
 
     def likely_kernels(self, count: int) -> list[GameKernel]:
         """Likeliest kernel, and others that are about as likely."""
@@ -149,26 +191,28 @@ class _Likelihood:
 
         found = []
         for sign in (1.0, -1.0):
-            bounds = [(-4.0, 7.0)] * self.n_parties
-            limits = (0.0, _LARGEST_ASYMMETRY)
-            bounds += [limits if sign > 0 else (-limits[1], 0.0), (-12.0, 3.0), (-20.0, 1.0)]
-            start = np.r_[np.full(self.n_parties, 1.5), sign, -3.0, -7.0]
+            bounds = self._bounds(sign)
+            start = np.r_[np.full(self.n_parties, 1.5), sign, -3.0, -5.0, -7.0]
+            options = {"maxiter": 60}
             found.append(
                 minimize(
                     self.negative, start, jac=True, bounds=bounds, method="L-BFGS-B",
-                    options={"maxiter": 60},
+                    options=options,
                 )
             )
         best = min(found, key=lambda result: float(result.fun))
-        bounds_of_best = np.array([(-4.0, 7.0)] * self.n_parties + [
-            (0.0, _LARGEST_ASYMMETRY) if best.x[self.n_parties] >= 0 else (-_LARGEST_ASYMMETRY, 0.0),
-            (-12.0, 3.0), (-20.0, 1.0)])
         points = [best.x]
         if count > 1:
             root = self._root_of_inverse_curvature(best.x)
             normals = np.random.default_rng(0).standard_normal((count - 1, len(best.x)))
-            points += list(np.clip(best.x + normals @ root, *bounds_of_best.T))
+            points += list(np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T))
         return [self.kernel(point) for point in points]
+
+    def _bounds(self, sign: float) -> FloatArray:
+        """Ranges of the parameters, where the asymmetry has this sign."""
+        asymmetry = (0.0, _LARGEST_ASYMMETRY) if sign >= 0 else (-_LARGEST_ASYMMETRY, 0.0)
+        shares = [(-12.0, 3.0), (-14.0, 3.0), (-20.0, 1.0)]
+        return np.array([(-4.0, 7.0)] * self.n_parties + [asymmetry, *shares])
 
     def _root_of_inverse_curvature(self, point: FloatArray) -> FloatArray:
         step = 1e-3
@@ -188,7 +232,8 @@ class _Likelihood:
         beta = 1 / (1 + np.exp(-point[:n_parties]))
         asymmetry = float(point[n_parties])
         smooth = ProductKernel(beta ** max(-asymmetry, 0.0), beta, beta ** max(asymmetry, 0.0))
-        return GameKernel(smooth, float(np.exp(point[-2])), float(np.exp(point[-1])) + _RIDGE)
+        linear, sizes, white = (float(share) for share in np.exp(point[n_parties + 1 :]))
+        return GameKernel(smooth, linear, sizes, white + _RIDGE)
 
     def negative(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Negative log likelihood with its priors, and its gradient."""
@@ -196,6 +241,7 @@ class _Likelihood:
         kernel = self.kernel(point)
         smooth = kernel.smooth.matrix(bits, bits)
         covariance = smooth + kernel.linear * self.centred @ self.centred.T
+        covariance += kernel.sizes * self.same_size
         covariance[np.diag_indices_from(covariance)] += kernel.white
         inverse, log_determinant = _inverse_and_log_determinant(covariance)
         if inverse is None:
@@ -215,15 +261,21 @@ class _Likelihood:
         gradient = np.empty(len(point))
         gradient[:n_parties] = (1 - beta) * (of_differing + abs(asymmetry) * of_alike)
         gradient[n_parties] = np.sign(asymmetry or 1.0) * (np.log(beta) @ of_alike)
-        gradient[-2] = kernel.linear * (self.centred * (slope @ self.centred)).sum()
+        gradient[-3] = kernel.linear * (self.centred * (slope @ self.centred)).sum()
+        gradient[-2] = kernel.sizes * (slope * self.same_size).sum()
         gradient[-1] = (kernel.white - _RIDGE) * np.trace(slope)
         middle = log_odds.mean()
         value += ((log_odds - middle) ** 2).sum() / 2 + ((middle - 1.5) / 2.5) ** 2 / 2
         gradient[:n_parties] += (log_odds - middle) + (middle - 1.5) / 2.5**2 / n_parties
-        for place, (mean, spread) in zip((-2, -1), ((-3.0, 3.0), (-8.0, 5.0)), strict=True):
+        for place, (mean, spread) in enumerate(_SHARES, start=n_parties + 1):
             value += ((point[place] - mean) / spread) ** 2 / 2
             gradient[place] += (point[place] - mean) / spread**2
         return float(value), gradient
+
+
+def _same_size(bits: FloatArray, others: FloatArray) -> FloatArray:
+    same = bits.sum(axis=1)[:, None] == others.sum(axis=1)
+    return np.asarray(same, dtype=np.float64)
 
 
 def _without_mean(inverse: FloatArray) -> FloatArray:
