@@ -38,7 +38,7 @@ def next_coalitions(
     n_parties = fits[0].bits.shape[1]
     candidates = _candidates(n_parties, known, np.random.default_rng(seed))
     bits = coalition_bits(candidates, n_parties)
-    wanted, own, white = [], [], []
+    wanted, own = [], []
     for fit in fits:
         with_flows, among = fit.covariance_with(bits)
         if derivative is None:

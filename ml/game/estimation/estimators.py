@@ -37,7 +37,7 @@ _CHOSEN_AT_A_TIME = 16
 """Coalitions chosen from one fit where the next ones depend on the values so far."""
 
 _SAMPLES_A_PARTY = 5
-"""With fewer samples the quadratic surrogate would fit accidents; means by size remain."""
+"""With fewer samples a surrogate would fit accidents; means by size remain."""
 
 _LARGEST_PROCESS = 2_000
 """Samples beyond which a Gaussian process takes minutes; the quadratic surrogate steps in."""
@@ -177,7 +177,8 @@ def estimate_flows(
     >>> bool(np.abs(estimate.flows - game.flows).max() < 0.05 * game.flows.max())
     True
     """
-    batch_size = batch_size or (_BATCH if choose == "sizes" else _CHOSEN_AT_A_TIME)
+    if batch_size is None:
+        batch_size = _BATCH if choose == "sizes" else _CHOSEN_AT_A_TIME
     _check_arguments(n_parties, evaluations, method, choose, batch_size, previous)
     limits = checked_budgets(budgets, n_parties)
     if previous is not None:
@@ -206,12 +207,10 @@ def estimate_flows(
         if has_target and (len(known) >= _REFIT * fitted_at or choose != "sizes"):
             fitted_at = len(known)
             estimate = _fit(known, n_parties, seed, method, "standard error")
-            if target_standard_error is not None:
-                if estimate.standard_errors.max() <= target_standard_error:
-                    return estimate
-            if target_payment_error is not None:
-                if payment_errors(estimate, limits).max() <= target_payment_error:
-                    return replace(estimate, stopped_by="payment error")
+            if estimate.standard_errors.max() <= (target_standard_error or 0.0):
+                return estimate
+            if payment_errors(estimate, limits).max() <= (target_payment_error or 0.0):
+                return replace(estimate, stopped_by="payment error")
     if len(known) >= 2**n_parties - 1:
         stopped_by = "all coalitions"
     return _fit(known, n_parties, seed, method, stopped_by)
@@ -366,10 +365,10 @@ def _weights_and_scatter(
     complete = n_samples == 2**n_parties - 1
     if method == "stratified" or complete or not _varies_within_sizes(bits, values):
         return by_size(bits, values)
-    if method == "gaussian-process" and n_samples <= _LARGEST_PROCESS:
-        return _by_process(fit_process(bits, values), bits, values)
     if n_samples < _SAMPLES_A_PARTY * n_parties:
         return by_size(bits, values)
+    if method == "gaussian-process" and n_samples <= _LARGEST_PROCESS:
+        return _by_process(fit_process(bits, values), bits, values)
     return by_quadratic(bits, values)[:2]
 
 
@@ -386,7 +385,8 @@ def _by_process(
     # the game that no smooth game has shows here first.
     missed = np.mean([fit.left_out(values) for fit in fits], axis=0)
     _, rough = by_size(bits, missed, missed)
-    own = np.sqrt(surprise(fits[0], values)) * _root(covariance, n_parties)
+    # Not its root: the half that is still unseen surprises no less than the one that was.
+    own = surprise(fits[0], values) * _root(covariance, n_parties)
     # A stand-in of quite another kind: as far as it misses samples no more than the process
     # does, what it says of the flows is as likely.
     other_weights, _, other_missed = by_quadratic(bits, values)

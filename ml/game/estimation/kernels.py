@@ -92,9 +92,9 @@ class ProductKernel:
         a, b = np.meshgrid(np.arange(n_parties), np.arange(n_parties), indexing="ij")
         covariance[a, b, a, b] = twice
         covariance[a, b, b, a] = crossed
-        party = np.arange(n_parties)
-        covariance[party, party] = 0.0
-        covariance[:, :, party, party] = 0.0
+        same = np.arange(n_parties)
+        covariance[same, same] = 0.0
+        covariance[:, :, same, same] = 0.0
         return np.asarray(covariance)
 
 

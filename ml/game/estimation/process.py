@@ -97,7 +97,7 @@ class FittedProcess:
 
         Shapes (candidates, n, n) and (candidates, candidates), the white part included.
         """
-        across = self.kernel.matrix(self.bits, candidates) # (samples, candidates)
+        across = self.kernel.matrix(self.bits, candidates)  # (samples, candidates)
         with_flows = self.kernel.flows(candidates)
         with_flows -= np.tensordot(across.T, self.weights, 1)
         own = self.kernel.matrix(candidates, candidates)
@@ -196,7 +196,11 @@ class _Likelihood:
             options = {"maxiter": 60}
             found.append(
                 minimize(
-                    self.negative, start, jac=True, bounds=bounds, method="L-BFGS-B",
+                    self.negative,
+                    start,
+                    jac=True,
+                    bounds=bounds,
+                    method="L-BFGS-B",
                     options=options,
                 )
             )
@@ -205,7 +209,9 @@ class _Likelihood:
         if count > 1:
             root = self._root_of_inverse_curvature(best.x)
             normals = np.random.default_rng(0).standard_normal((count - 1, len(best.x)))
-            points += list(np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T))
+            points += list(
+                np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T)
+            )
         return [self.kernel(point) for point in points]
 
     def _bounds(self, sign: float) -> FloatArray:

@@ -1,4 +1,4 @@
-"""A quadratic stand-in for a game, fitted to the evaluated coalitions, with flows in closed form."""
+"""A quadratic stand-in for a game, with flows in closed form."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ _SAMPLES_A_TERM = 2.5
 """Pair terms are fitted from this many samples a term on; with fewer they fit the accidents."""
 
 
-def by_quadratic(
-    bits: FloatArray, values: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def by_quadratic(bits: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Weights and scatter of flows by a quadratic surrogate, its residual by means of size.
 
     Least squares with one term a size, a party and, if samples allow, a pair.

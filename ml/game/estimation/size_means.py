@@ -65,9 +65,10 @@ def by_size(
     for party in range(n_parties):
         weights[(sizes == 1) & (bits[:, party] == 1), party] -= off[party] / (n_parties - 1)
     payees = np.zeros((n_parties, n_parties, n_parties))
-    party = np.arange(n_parties)
-    payees[party, :, party] = np.sqrt(missing.T)
-    rows = np.concatenate([scatter, payees])
+    places = np.arange(n_parties)
+    payees[places, :, places] = np.sqrt(missing.T)
+    # What the rows lose when their sums are taken off again is given back.
+    rows = np.concatenate([scatter, payees * np.sqrt((n_parties - 1) / max(n_parties - 2, 1))])
     rows -= (rows.sum(axis=2) / (n_parties - 1))[:, :, None] * off
     return weights, rows[np.abs(rows).max(axis=(1, 2)) > 0]
 
