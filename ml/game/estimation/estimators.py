@@ -407,13 +407,26 @@ def _root(covariance: FloatArray, n_parties: int) -> FloatArray:
         spreads, axes = np.linalg.eigh(inner)
         rows = (axes * np.sqrt(np.maximum(spreads, 0.0))).T
     else:
-        # Rows sum to a known amount, so some directions have no variance but for rounding.
-        inner[np.diag_indices_from(inner)] += 1e-9 * float(np.trace(inner)) / len(inner) + 1e-300
         drawn = np.random.default_rng(1).standard_normal((_ROWS, len(inner))) / np.sqrt(_ROWS)
-        rows = drawn @ np.linalg.cholesky(inner).T
+        rows = drawn @ _lower(inner).T
     scatter = np.zeros((len(rows), n_parties**2))
     scatter[:, off] = rows
     return scatter.reshape(-1, n_parties, n_parties)
+
+
+def _lower(covariance: FloatArray) -> FloatArray:
+    """Cholesky factor, with as little added to the diagonal as rounding makes necessary.
+
+    Rows of flows sum to a known amount, so some directions have no variance at all.
+    """
+    from scipy.linalg import lapack
+
+    mean = float(np.abs(np.diag(covariance)).mean()) + 1e-300
+    for share in (1e-8, 1e-6, 1e-4, 1e-2, 1.0):
+        lower, failed = lapack.dpotrf(covariance + share * mean * np.eye(len(covariance)), lower=1)
+        if not failed:
+            return np.asarray(np.tril(lower))
+    return np.asarray(np.diag(np.sqrt(np.maximum(np.diag(covariance), 0.0))))
 
 
 def _varies_within_sizes(bits: FloatArray, values: FloatArray) -> bool:

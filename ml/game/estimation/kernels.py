@@ -17,10 +17,6 @@ from ml.game.tables.coalitions import FloatArray
 
 __all__ = ["ProductKernel", "white_kernel"]
 
-_MOST_NODES = 16
-"""Nodes of the integrals: exact up to 31 parties, far below any standard error beyond."""
-
-
 @dataclass(frozen=True, eq=False)
 class ProductKernel:
     """One 2 x 2 matrix a party, shape (n,) each; absent * present >= differs**2."""
@@ -105,6 +101,6 @@ def white_kernel(n_parties: int) -> ProductKernel:
 
 
 def _nodes(n_parties: int) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes and weights on [0, 1]."""
-    nodes, weights = np.polynomial.legendre.leggauss(min(n_parties // 2 + 1, _MOST_NODES))
+    """Gauss-Legendre nodes and weights on [0, 1], exact for products over n parties."""
+    nodes, weights = np.polynomial.legendre.leggauss(n_parties // 2 + 1)
     return (nodes + 1) / 2, weights / 2

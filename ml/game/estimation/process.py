@@ -23,6 +23,9 @@ _LARGEST_ASYMMETRY = 1.9
 _SHARES = ((-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
 """Normal priors of the logs of the linear, the sizes' and the white share: mean and spread."""
 
+_MOST_SURPRISE = 10.0
+"""Beyond it the sample is too small for the process to say anything of its errors."""
+
 _RIDGE = 1e-9
 """Least share of values that have nothing to do with each other; keeps systems solvable."""
 
@@ -141,6 +144,7 @@ def surprise(fit: FittedProcess, values: FloatArray) -> float:
     certain = (sizes == 1) | (sizes == fit.bits.shape[1])
     turn = np.cumsum(~certain) % 2
     ratios = []
+    rounding = (1e-9 * float(np.abs(values).max())) ** 2 + 1e-300
     for half in range(2):
         kept = certain | (turn == half)
         first = _fit(fit.kernel, fit.bits[kept], values[kept])
@@ -150,9 +154,10 @@ def surprise(fit: FittedProcess, values: FloatArray) -> float:
             expected = (figure(fit.seen) * figure(fit.weights)).sum()
             expected -= (figure(first.seen) * figure(first.weights)).sum()
             size = float((figure(moved[None]) ** 2).sum())
-            pair.append(size / max(fit.variance * float(expected), 1e-300) if size > 0 else 0.0)
+            pair.append(size / max(fit.variance * float(expected), rounding))
         ratios.append(pair)
-    return max(1.0, *(float(ratio) for ratio in np.mean(ratios, axis=0)))
+    worst = max(float(ratio) for ratio in np.mean(ratios, axis=0))
+    return min(max(1.0, worst), _MOST_SURPRISE)
 
 
 def _payoffs(flows: FloatArray) -> FloatArray:
