@@ -17,6 +17,7 @@ from ml.game.tables.coalitions import FloatArray
 
 __all__ = ["ProductKernel", "white_kernel"]
 
+
 @dataclass(frozen=True, eq=False)
 class ProductKernel:
     """One 2 x 2 matrix a party, shape (n,) each; absent * present >= differs**2."""
