@@ -36,6 +36,7 @@ BREACHES = {
     "Ray only": ("ml/engines/processes.py", "import ray"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
+    "matplotlib only": ("settlement/audit/findings.py", "import matplotlib"),
     "pydantic only": ("settlement/store/folder.py", "import pydantic"),
 }
 """For each rule a file and a line in it that breaks the rule."""
