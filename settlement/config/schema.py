@@ -58,7 +58,7 @@ class ValuesConfig(_Table):
     given: list[Annotated[Decimal, BeforeValidator(_decimal)]] | None = None
     method: Literal["exact", "estimate"] = "exact"
     evaluations: int = Field(500, ge=1, le=10**7)  # coalitions to train for an estimate
-    estimator: Estimator = "quadratic"
+    estimator: Estimator = "gaussian-process"
     seed: int = Field(0, ge=0)  # of the choice of coalitions
 
 

@@ -66,12 +66,12 @@ def _estimated(
     caps: np.ndarray,
 ) -> AllocationDocument:
     """From the sampled coalitions: the estimate asks for the same ones again, now looked up."""
-    known = dict(zip(values.coalitions or [], values.values, strict=True))
+    known = dict(zip(values.coalitions or [], np.array(values.scores).T, strict=True))
 
     def recall(coalitions: np.ndarray) -> np.ndarray:
         if missing := [c for c in coalitions.tolist() if c not in known]:
             raise OtherSample(_other_sample(values, missing[0], "is not in it"))
-        return np.array([known[coalition] for coalition in coalitions.tolist()])
+        return np.array([known[coalition] for coalition in coalitions.tolist()]).T
 
     estimate = estimate_of(config, recall)
     if more := sorted(known.keys() - set(estimate.coalitions.tolist())):
