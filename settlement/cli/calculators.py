@@ -79,7 +79,7 @@ def calculate(
 @click.option(
     "--method",
     type=click.Choice(ESTIMATORS),
-    default="quadratic",
+    default=ESTIMATORS[0],
     show_default=True,
     help="Estimator.",
 )
