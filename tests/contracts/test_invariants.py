@@ -120,9 +120,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def close(self, data: Any) -> None:
         round_id, party, account = self.draw(data)
-        self.attempt(
-            self.arena.close, round_id, party, self.payout(data, account), account=account
-        )
+        self.attempt(self.arena.close, round_id, party, self.payout(data, account), account=account)
 
     @precondition(lambda self: self.rounds)
     @rule(data=st.data())
