@@ -139,10 +139,14 @@ def test_progress_counts_up_to_the_evaluations():
     assert seen == [(30, 100), (60, 100), (90, 100), (100, 100)]
 
 
-def test_sixty_four_parties_are_estimated():
+@pytest.mark.parametrize(
+    ("method", "goal"),
+    [("quadratic", 0.1), pytest.param("gaussian-process", 1e-3, marks=pytest.mark.slow)],
+)
+def test_sixty_four_parties_are_estimated(method, goal):
     game = family("saturating", 64, 1)
-    estimate = estimate_flows(game.evaluate, 64, 1500)
-    assert relative_error(estimate, game.flows) < 0.15
+    estimate = estimate_flows(game.evaluate, 64, 1500, method=method)
+    assert relative_error(estimate, game.flows) < goal
     assert len(set(estimate.coalitions.tolist())) == 1500
 
 
