@@ -59,6 +59,7 @@ _HOMES = {
         "compare_schemes",
         "rho_shapley_scheme",
     ),
+    "model_rewards": ("ModelRewardGame",),
     "uncertainty.seeded": ("SeededTables",),
     "uncertainty.uncertain": ("UncertainAllocation",),
     "clearing.sweeps": (
@@ -91,6 +92,7 @@ __all__ = [
     "Family",
     "FlowEstimate",
     "ManyAllocations",
+    "ModelRewardGame",
     "MonotonicityReport",
     "NoisyAllocation",
     "Outcome",

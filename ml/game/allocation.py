@@ -33,7 +33,7 @@ class Allocation:
     shapley: FloatArray
     """Shapley values phi_i, shape (n,)."""
     payoffs_unlimited: FloatArray
-    """Payoffs if nobody had a budget, eq. (7)."""
+    """Payoffs if nobody had a budget, eqs. (1) and (7)."""
     budgets: FloatArray
     """b_i; infinite where there is no limit."""
     caps: FloatArray
@@ -110,7 +110,7 @@ def allocate(
     SolverDisagreement
         If the two solvers' costs differ by more than 1e-7 of the largest cost.
     BrokenInvariant
-        If balance (1), row sums (4), the decomposition (6), the payoffs (7), the range of
+        If balance, row sums (4), the decomposition (6), the payoffs (1) and (7), the range of
         lambda, a budget, or Remark 4.2 (somebody receives v(N)) does not hold.
 
     Notes
@@ -213,8 +213,8 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
     _close("row sums, eq. (4)", flows.sum(axis=1), grand_value - own, slack)
     _close("decomposition, eq. (6)", decompose(flows, own).sum(axis=1), allocation.shapley, slack)
     by_shapley = n_parties * allocation.shapley - grand_value
-    _close("payoffs, eq. (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
-    _close("balance, eq. (1)", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
+    _close("payoffs, eqs. (1) and (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
+    _close("balance", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
     if not ((factors >= 0) & (factors <= limits)).all():
         raise BrokenInvariant(
             f"Adjustment factors range from {factors.min()} to {factors.max()}; expected [0, cap]."

@@ -21,11 +21,11 @@ from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.ledger import RoundLedger
 from settlement.money.terms import net_positions_of
-from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
 from settlement.round.agreement import TERMS_FILE, agreed_terms, contract_terms
 from settlement.round.context import gas_by_label
 from settlement.round.plan import plan_of
 from settlement.round.stages.allocate import allocation_document
+from settlement.round.stages.report import report_files
 from settlement.round.stages.train import value_document
 from settlement.store.documents import (
     AllocationDocument,
@@ -195,9 +195,7 @@ def _check_card(path: Path, facts: dict[str, Any], recipe: Recipe) -> None:
 
 def check_report(folder: RoundFolder) -> None:
     """The report says what the other files say."""
-    summary = summarise(StoredRound.read(folder))
-    expected = {REPORT_JSON: dump_json(summary), REPORT_TEXT: summary_text(summary).encode()}
-    for name, content in expected.items():
+    for name, content in report_files(folder, read_config(folder.config_path)).items():
         if (folder.stage("report") / name).read_bytes() != content:
             raise AuditError(f"report/{name} is not what the other files lead to.")
 

@@ -14,7 +14,7 @@ from settlement.cli.models import cache, predict
 from settlement.cli.parties import challenge, deposit, sign, withdraw
 from settlement.cli.reading import list_rounds, show, verify
 from settlement.cli.simulation import attack, replay, simulate
-from settlement.cli.verbs import allocate, init, open_, report, reward, run, settle, train
+from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
 from settlement.errors import SettlementError
 
 __all__ = ["fairround", "main"]
@@ -48,6 +48,7 @@ for verb in (
     reward,
     settle,
     report,
+    plot,
     show,
     verify,
     list_rounds,

@@ -10,11 +10,22 @@ from typing import Any
 
 import click
 
-__all__ = ["as_json", "ask_password", "print_json", "print_result", "progress_bars", "round_folder"]
+__all__ = [
+    "and_open",
+    "as_json",
+    "ask_password",
+    "open_page",
+    "print_json",
+    "print_result",
+    "progress_bars",
+    "round_folder",
+]
 
 round_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
 )
+
+and_open = click.option("--open", "open_", is_flag=True, help="Show the page in the browser.")
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
 
@@ -23,6 +34,16 @@ def ask_password(account: str) -> str:
     """The password of an account's keystore file, typed in unseen."""
     password: str = click.prompt(f"Password of {account}", hide_input=True, err=True)
     return password
+
+
+def open_page(folder: Path) -> None:
+    """Show the page of a finished round in the browser, or say where it is."""
+    from settlement.round.round import page_of
+
+    path = page_of(folder).resolve()
+    # click.launch knows each system's way to show a file; it exits non-zero where there is none.
+    if click.launch(path.as_uri()):
+        click.echo(f"no browser was found; open {path} yourself", err=True)
 
 
 def print_json(document: Any) -> None:

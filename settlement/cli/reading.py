@@ -6,19 +6,29 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, print_json, progress_bars, round_folder
+from settlement.cli.printing import (
+    and_open,
+    as_json,
+    open_page,
+    print_json,
+    progress_bars,
+    round_folder,
+)
 
 __all__ = ["list_rounds", "show", "verify"]
 
 
 @click.command()
 @round_folder
+@and_open
 @as_json
-def show(folder: Path, json_: bool) -> None:
+def show(folder: Path, open_: bool, json_: bool) -> None:
     """Show how far the round in DIR is, and its report if it is finished."""
     from settlement.round.round import round_status
 
     status = round_status(folder)
+    if open_:
+        open_page(folder)
     if json_:
         print_json(status)
         return

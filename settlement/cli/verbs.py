@@ -7,9 +7,27 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.printing import as_json, ask_password, print_json, progress_bars, round_folder
+from settlement.cli.printing import (
+    and_open,
+    as_json,
+    ask_password,
+    open_page,
+    print_json,
+    progress_bars,
+    round_folder,
+)
 
-__all__ = ["allocate", "init", "open_", "report", "reward", "run", "settle", "train"]
+__all__ = [
+    "allocate",
+    "init",
+    "open_",
+    "plot",
+    "report",
+    "reward",
+    "run",
+    "settle",
+    "train",
+]
 
 
 @click.command()
@@ -105,7 +123,35 @@ def settle(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@and_open
 @as_json
-def report(folder: Path, json_: bool) -> None:
-    """Write and print the summary of a settled round."""
+def report(folder: Path, open_: bool, json_: bool) -> None:
+    """Write the summary and the page of a settled round, and print the summary."""
     carry_out_stage("report", folder, json_)
+    if open_:
+        open_page(folder)
+
+
+@click.command()
+@round_folder
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the figures.  [default: figures/ in DIR]",
+)
+@as_json
+def plot(folder: Path, out: Path | None, json_: bool) -> None:
+    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots]."""
+    from settlement.config.reading import read_config
+    from settlement.report import StoredRound
+    from settlement.report.figures import draw_figures
+    from settlement.store.folder import RoundFolder
+
+    store = RoundFolder(folder)
+    wanted = read_config(store.config_path).caps
+    written = draw_figures(StoredRound.read(store), wanted, out or folder / "figures")
+    if json_:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            click.echo(path)

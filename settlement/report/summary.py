@@ -15,8 +15,9 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import RoundFolder
 
-__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
 
+REPORT_HTML = "report.html"
 REPORT_JSON = "report.json"
 REPORT_TEXT = "report.txt"
 

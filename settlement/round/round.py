@@ -11,7 +11,7 @@ from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.chain.keys import AskPassword
 from settlement.config.reading import read_config
 from settlement.naming import parties_named
-from settlement.report import REPORT_JSON, REPORT_TEXT
+from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
 from settlement.round.context import Progress, RoundContext
 from settlement.store.documents import (
     AllocationDocument,
@@ -22,7 +22,7 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import STAGES, RoundFolder
 
-__all__ = ["Round", "round_status"]
+__all__ = ["Round", "page_of", "round_status"]
 
 RESULTS = {
     document.STAGE: document.FILE
@@ -94,6 +94,17 @@ class Round:
     def summary(self) -> str:
         """The report as readable text."""
         return (self.folder.stage("report") / REPORT_TEXT).read_text("utf-8")
+
+
+def page_of(folder: Path) -> Path:
+    """The page of a finished round, after checking the seal of its report.
+
+    Raises
+    ------
+    StageMissing
+        If the round is not finished.
+    """
+    return RoundFolder(folder).stage("report") / REPORT_HTML
 
 
 def round_status(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def tracked():
 
 
 def code_files():
-    kinds = (".py", ".vy", ".js", ".css", ".html")
+    kinds = (".py", ".vy", ".js", ".mjs", ".css", ".html")
     return [p for p in tracked() if p.parts[0] in PRODUCT and p.suffix in kinds]
 
 
@@ -42,7 +42,9 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "settlement/round": "tests/integration",
     "settlement/round/stages": "tests/integration",
     "settlement/audit": "tests/integration",
-    "settlement/report": "tests/integration",
+    # The page is tested as a whole, in node and in a browser.
+    "settlement/report/page/modules": "tests/settlement/report/page",
+    "settlement/report/page/vendor": "tests/settlement/report/page",
     "ml/datasets/readers": "tests/ml/datasets",
 }
 """Rooms whose tests stand elsewhere, and where."""

@@ -11,6 +11,8 @@ import pytest
 
 from settlement.audit import retraining
 from settlement.audit.audit import audit_round
+from settlement.config.reading import read_config
+from settlement.round.stages.report import report_files
 from settlement.store.folder import RoundFolder, dump_json
 
 STAGES = ["open", "train", "allocate", "reward", "settle", "report"]
@@ -295,9 +297,11 @@ def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(
 
 
 def forge(folder, stage, inputs, change):
-    """What a forger does who seals the files of a stage again."""
+    """What a forger does who seals the files of a stage again, and writes the report anew."""
     old = {path.name: path.read_bytes() for path in (folder / stage).iterdir()}
     del old["seal.json"]
+    if stage == "report":
+        old = report_files(RoundFolder(folder), read_config(folder / "round.toml"))
     shutil.rmtree(folder / stage)
     with RoundFolder(folder).write_stage(stage, inputs=inputs) as new:
         for name, content in old.items():

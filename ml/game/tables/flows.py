@@ -151,11 +151,11 @@ def payoffs(flows: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     float64, shape (n,)
-        Sums to zero but for rounding, eq. (1).
+        Sums to zero but for rounding.
 
     Notes
     -----
-    Source: eq. (7). For the flows of eq. (5) it equals n phi_i - v(N).
+    Source: eqs. (3) and (7). For the flows of eq. (5) it equals n phi_i - v(N), eq. (1).
 
     Examples
     --------

@@ -61,11 +61,6 @@ def test_adjusted_flows_scale_rows_by_the_payers_factor_eq_11(three_parties):
     np.testing.assert_allclose(allocation.adjusted_flows, expected, atol=1e-15)
 
 
-def test_somebody_receives_the_grand_model_remark_4_2(published_table):
-    allocation = allocate(published_table, np.zeros(5))
-    assert allocation.model_values.max() == pytest.approx(published_table.grand_value, abs=1e-12)
-
-
 def test_negative_flows_are_refused_with_the_way_out():
     table = ValueTable([0, 0.9, 0.5, 0.1, 0.4, 0.2, 0.3, 0.95])
     with pytest.raises(NegativeFlowError, match=r"Flow from party 0 to party 1 is -0\.025 .*cover"):
@@ -98,9 +93,9 @@ def test_a_cap_below_the_own_value_is_refused(three_parties, cap):
     [
         ("adjustment_factors", [0.01, 0, 0], "range"),
         ("shapley", [0.01, 0, 0], r"eq\. \(6\)"),
-        ("payoffs", [0.01, 0, 0], r"balance, eq\. \(1\)"),
+        ("payoffs", [0.01, 0, 0], "balance: found"),
         ("payoffs", [-0.3, 0.3, 0], "net of budget"),
-        ("payoffs_unlimited", [0.01, -0.01, 0], r"eq\. \(7\)"),
+        ("payoffs_unlimited", [0.01, -0.01, 0], r"eqs\. \(1\) and \(7\)"),
         ("flows", [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]], r"eq\. \(4\)"),
         ("adjustment_factors", [-0.5, -0.5, -0.5], "Nobody receives"),
         ("adjustment_factors", [-0.1, 0, 0], "not proved greatest"),

@@ -8,7 +8,7 @@ from settlement.calculator.calculator import calculate, readable
 from settlement.calculator.values_file import ValuesFileError
 
 THREE = {"parties": ["a", "b", "c"], "values": [0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]}
-PUBLISHED = Path(__file__).parents[4] / "shared" / "data" / "mnist_five_parties.json"
+PUBLISHED = Path(__file__).parents[2] / "data" / "mnist_five_parties.json"
 NAMES = ("0", "1-2", "0-3", "3-5", "6-9")
 
 
@@ -52,7 +52,6 @@ def test_the_three_parties_get_the_figures_of_the_guide(write):
         ),
     ],
 )
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not beside the clone")
 def test_the_published_table_gives_the_factors_of_the_paper(budgets, factors, method):
     result = calculate(PUBLISHED, budgets, monotone="keep", method=method)
     assert result["adjustment_factors"] == pytest.approx(factors, abs=1e-4)

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Run the experiments of the paper and set them beside its published table.
 
-    python scripts/reproduce_paper.py OUT [--only mnist-five ...] [--seeds 3] [--published FILE]
-                                          [--cifar10 FOLDER] [--epochs 5] [--quick]
+    python scripts/paper/reproduce_paper.py OUT [--only mnist-five ...] [--seeds 3] [--quick]
+                               [--published FILE] [--cifar10 FOLDER] [--epochs 5]
 
 Experiments: ``mnist-five`` (Sec. 5, with the three budgets of Fig. 2), ``mnist-disjoint`` (parties
 [0-1] to [8-9]), ``mnist-replicated`` (App. D: a party enters twice), ``imdb`` (App. J, five equal
 shares) and ``cifar10`` (if its files are there). OUT gets tables as JSON and text, and figures as
-SVG. Finished models are kept in OUT/cache, so a stopped run goes on. What Sec. 5 observes is
-checked with its margins; the exit status is 1 if one of the observations does not hold.
+SVG. Finished models are kept in OUT/cache, so a stopped run goes on. Each statement of Sec. 5 is
+printed with its figures on the published table and on ours, the seeds in which it holds, and
+whether it holds; the exit status is 1 if one of them does not.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 from numpy.typing import NDArray
 from paper_figures import bars, matrix
+from paper_statements import PARTIES, statements
 
 from ml.datasets import data_spec, load
 from ml.engines import LocalEngine
@@ -38,6 +40,8 @@ from ml.game import Allocation, ValueTable, allocate, best_coalitions, cover
 from ml.training import recipe, train_coalitions, train_rewards
 
 Figures = NDArray[np.float64]
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "tests" / "data" / "mnist_five_parties.json"
 
 FIVE = {"0": [0], "1-2": [1, 2], "0-3": [0, 1, 2, 3], "3-5": [3, 4, 5], "6-9": [6, 7, 8, 9]}
 
@@ -78,44 +82,6 @@ def experiments(arguments: argparse.Namespace) -> dict[str, Experiment]:
         small = {"source": "digits", "overlap": "concat"}
         found["digits-quick"] = Experiment(small, by_label, {"batch_size": 16, "epochs": 30})
     return found
-
-
-def observations(table: ValueTable, paying: int) -> dict[str, Any]:
-    """What Sec. 5 observes under the three budgets of Fig. 2, each with its margin.
-
-    A margin is the least figure by which the observation holds; below zero it does not hold.
-    """
-    n, grand = table.n_parties, float(table.values[-1])
-    some = np.zeros(n)
-    some[paying] = 0.3
-    free, none, one = (allocate(table, budgets) for budgets in (None, np.zeros(n), some))
-    order = np.argsort(free.shapley)
-    all_get_grand = bool((free.model_values > grand - 1e-9).all())
-    nobody_pays = bool(none.payoffs.min() > -1e-9)
-    one_gets_grand = bool(none.model_values.max() > grand - 1e-9)
-    improvable = none.own_values < grand
-    others = np.arange(n) != paying
-    model_gains = one.model_values - none.model_values
-    gains = one.payoffs - none.payoffs + model_gains
-    would_pay = free.payoffs < 0
-    margins = {
-        "1 without limits all get the grand model; who contributes more is paid more": (
-            np.diff(free.payoffs[order]) if all_get_grand else [-1.0]
-        ),
-        "2 without budgets nobody pays, all models beat their own, one is the grand model": (
-            (none.model_values - none.own_values)[improvable]
-            if nobody_pays and one_gets_grand
-            else [-1.0]
-        ),
-        "3 a larger budget of one party benefits it and the others too": [
-            model_gains[paying],
-            *gains[others],
-        ],
-        "4 who would pay but cannot gets less than the grand model": (
-            grand - none.model_values[would_pay] if would_pay.any() else [-1.0]
-        ),
-    }
-    return {what: float(np.min(figures)) for what, figures in margins.items()}
 
 
 def describe(name: str, allocation: Allocation, names: list[str]) -> str:
@@ -166,7 +132,6 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         "values": means.tolist(),
         "standard_errors": [0.0, *map(float, np.nan_to_num(trained.standard_errors))],
         "monotone": covered.summary(),
-        "observations": observations(table, experiment.pays),
         "budgets": {},
     }
     text = [name, covered.summary()]
@@ -188,9 +153,11 @@ def run(name: str, experiment: Experiment, arguments: argparse.Namespace) -> dic
         text.append(describe(label, allocation, names))
         text.append(f"  rewards miss their targets by at most {max(miss):.2f} validation samples")
         _figures(out, slug, f"{name}, {label}", names, allocation)
-    text += [f"  {margin:+.4f}  {what}" for what, margin in found["observations"].items()]
-    if name == "mnist-five" and arguments.published:
-        found["published"] = _beside(arguments.published, means, text)
+    if names == list(PARTIES):
+        published = _published(arguments) if name == "mnist-five" else None
+        found["statements"] = _stated(table, trained.scores, published, text)
+        if published is not None:
+            found["published"] = _beside(published, means, text)
     found["seconds"] = time.perf_counter() - begin
     (out / "table.json").write_text(json.dumps(found, indent=1) + "\n")
     (out / "table.txt").write_text("\n".join(text) + "\n")
@@ -209,9 +176,48 @@ def _figures(out: Path, slug: str, title: str, names: list[str], allocation: All
     (out / f"flows-{slug}.svg").write_text(matrix(f"Flows: {title}", names, flows))
 
 
-def _beside(path: Path, means: Figures, text: list[str]) -> dict[str, Any]:
+def _published(arguments: argparse.Namespace) -> Figures | None:
+    path: Path = arguments.published
+    return np.array(json.loads(path.read_text())["values"]) if path.is_file() else None
+
+
+def _stated(
+    table: ValueTable, scores: Figures, published: Figures | None, text: list[str]
+) -> list[dict[str, Any]]:
+    """Each statement of Sec. 5: the paper's figures, ours, in how many single seeds it holds."""
+    ours = statements(table)
+    theirs = statements(_covered(published)) if published is not None else [None] * len(ours)
+    single = [statements(_covered(np.r_[0.0, row])) for row in scores]
+    rows = []
+    for k, (own, paper) in enumerate(zip(ours, theirs, strict=True)):
+        seeds = sum(each[k].holds for each in single)
+        verdict = "holds" if own.holds else "DOES NOT HOLD"
+        if own.by_construction:
+            verdict += " (as in every game)"
+        text.append(f"  {own.text}: {verdict}, in {seeds} of {len(single)} single seeds")
+        if paper is not None:
+            text.append(f"    published  {paper.figures}")
+        text.append(f"    here       {own.figures}")
+        rows.append(
+            {
+                "statement": own.text,
+                "published": paper.figures if paper is not None else None,
+                "here": own.figures,
+                "margin": own.margin,
+                "holds": own.holds,
+                "seeds_in_which_it_holds": seeds,
+                "by_construction": own.by_construction,
+            }
+        )
+    return rows
+
+
+def _covered(values: Figures) -> ValueTable:
+    return cover(ValueTable(values), "above").table
+
+
+def _beside(published: Figures, means: Figures, text: list[str]) -> dict[str, Any]:
     """Own table beside the published one, coalition by coalition."""
-    published = np.array(json.loads(path.read_text())["values"])
     differences = means - published
     text.append("  coalition  published  own      difference")
     text += [
@@ -219,7 +225,7 @@ def _beside(path: Path, means: Figures, text: list[str]) -> dict[str, Any]:
         for c in range(1, len(means))
     ]
     text.append(f"  largest difference {np.abs(differences).max():.4f}")
-    theirs = allocate(ValueTable(published)).payoffs
+    theirs = allocate(_covered(published)).payoffs
     return {
         "largest_difference": float(np.abs(differences).max()),
         "mean_difference": float(differences[1:].mean()),
@@ -246,7 +252,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--published", type=Path, default=None)
+    parser.add_argument("--published", type=Path, default=PUBLISHED)
     parser.add_argument("--cifar10", type=Path, default=None)
     parser.add_argument("--quick", action="store_true", help="also the five parties on digits")
     arguments = parser.parse_args()
@@ -259,7 +265,7 @@ def main() -> int:
     for name in wanted:
         found = run(name, known[name], arguments)
         if name in ("mnist-five", "digits-quick"):
-            held &= all(margin > 0 for margin in found["observations"].values())
+            held &= all(statement["holds"] for statement in found["statements"])
     return 0 if held else 1
 
 
