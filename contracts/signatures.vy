@@ -58,34 +58,20 @@ def _check(account: address, digest: bytes32, blob: uint256, record: uint256):
             data, is the account's signature of the digest.
     """
     place: uint256 = unsafe_add(blob, unsafe_mul(65, record))
-    r: uint256 = convert(convert(slice(msg.data, place, 32), bytes32), uint256)
-    s: uint256 = convert(convert(slice(msg.data, place + 32, 32), bytes32), uint256)
-    v: uint256 = convert(convert(slice(msg.data, place + 64, 1), bytes1), uint256)
+    signature: Bytes[MAX_WALLET_SIGNATURE] = slice(msg.data, place, 65)
+    r: uint256 = convert(extract32(signature, 0), uint256)
+    s: uint256 = convert(extract32(signature, 32), uint256)
+    v: uint256 = convert(extract32(signature, 33), uint256) & 255
     if v == 0:
         if s > MAX_WALLET_SIGNATURE or r % 32 != 0:
             refusals._refuse("escrow: odd wallet signature")
-        if not self._wallet_accepts(account, digest, blob + r, s):
-            refusals._refuse("escrow: wallet refuses signature")
-    else:
-        signer: address = empty(address)
-        if s <= HALF_ORDER:
-            signer = ecrecover(digest, v, r, s)
-        if signer != account:
-            # The 65 bytes may be what a wallet wants to see.
-            if not self._wallet_accepts(account, digest, place, 65):
-                refusals._refuse("escrow: not signed by party")
-
-
-@internal
-@view
-def _wallet_accepts(account: address, digest: bytes32, place: uint256, length: uint256) -> bool:
-    """
-    @notice Asks an account whether these bytes of the call data are its signature (ERC-1271).
-    """
-    words: uint256[64] = empty(uint256[64])
-    for k: uint256 in range((length + 31) // 32, bound=64):
-        words[k] = convert(convert(slice(msg.data, place + 32 * k, 32), bytes32), uint256)
-    signature: Bytes[MAX_WALLET_SIGNATURE] = slice(abi_encode(words), 0, length)
+        words: uint256[64] = empty(uint256[64])
+        for k: uint256 in range((s + 31) // 32, bound=64):
+            words[k] = convert(convert(slice(msg.data, blob + r + 32 * k, 32), bytes32), uint256)
+        signature = slice(abi_encode(words), 0, s)
+    elif s <= HALF_ORDER and ecrecover(digest, v, r, s) == account:
+        return
+    # The 65 bytes of a key that is not the account's own may be what a wallet wants to see.
     success: bool = False
     answer: Bytes[32] = b""
     success, answer = raw_call(
@@ -96,4 +82,5 @@ def _wallet_accepts(account: address, digest: bytes32, place: uint256, length: u
         is_static_call=True,
         revert_on_failure=False,
     )
-    return success and len(answer) == 32 and convert(answer, bytes32) == VALID
+    if not success or len(answer) != 32 or convert(answer, bytes32) != VALID:
+        refusals._refuse("escrow: not signed by party")

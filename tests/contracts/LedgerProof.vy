@@ -20,9 +20,9 @@ N_PARTIES: constant(uint256) = 3
 @external
 def carry_out(transfers: Bytes[768], chunked: bool):
     if chunked:
-        ledger._note(1, N_PARTIES, concat(BEFORE, transfers))
+        total: uint256 = ledger._note(1, N_PARTIES, concat(BEFORE, transfers))
     else:
-        ledger._apply(1, N_PARTIES, concat(BEFORE, transfers), True)
+        books: uint256[32] = ledger._apply(1, N_PARTIES, concat(BEFORE, transfers))
 
 
 @internal
@@ -83,7 +83,7 @@ def _plan(
 def check_a_withdrawal_takes_one_lane(d0: uint256, d1: uint256, d2: uint256):
     deposits: uint256[3] = [d0, d1, d2]
     if self._fund(deposits):
-        ledger._clear(1, 1, False)
+        self._prove(ledger._take(1, 1, False) == d1)
         self._prove(ledger._deposited(1, 0) == d0)
         self._prove(ledger._deposited(1, 1) == 0)
         self._prove(ledger._deposited(1, 2) == d2)

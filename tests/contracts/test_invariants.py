@@ -1,8 +1,8 @@
 """Random histories of several rounds, against the twin call by call.
 
-What must hold after every step: the escrow's balance is the sum of all claims and bonds; contract
-and twin agree on every result and every refusal. And at the end of every history: after the
-deadlines every party gets out by itself, and nothing is left.
+What must hold after every step: the escrow's balance is the sum of all claims; contract and twin
+agree on every result and every refusal. And at the end of every history: after the deadlines every
+party gets out by itself or is paid out, and nothing is left.
 
 ``FAIRROUND_INVARIANTS=256x100`` runs that many histories of that many steps.
 """
@@ -10,6 +10,7 @@ deadlines every party gets out by itself, and nothing is left.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -23,19 +24,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from settlement.escrow.events import RoundState
+from settlement.escrow.events import ETHER, RoundState
 from settlement.escrow.twin import Refusal
-from settlement.money.netting import net_transfers
-from settlement.money.terms import NetPosition
-from settlement.posting.check import net_amounts, post_allocation
-from tests.contracts.arena import BOND_WEI, Arena
-from tests.contracts.optimistic import table_of
-from tests.contracts.test_settle import RawPlan, raw
-from tests.contracts.test_settle_chunk import linked
+from settlement.posting.check import net_amounts, prove
+from settlement.posting.format import Game
+from tests.contracts.arena import NOBODY, Arena, packed_nets, raw
+from tests.contracts.test_settle import RawPlan
+from tests.contracts.test_settle_chunk import bring, chunked, note, signatures_of
+from tests.settlement.posting.games import KINDS, random_game
 
 EXAMPLES, STEPS = map(int, os.environ.get("FAIRROUND_INVARIANTS", "50x50").split("x"))
 MAX_ROUNDS = 3
-UNITS = st.integers(0, 12) | st.sampled_from([2**62, 2**63 - 1, 2**63, 2**64])
+UNITS = st.integers(0, 12) | st.sampled_from([10**4, 10**6, 2**62, 2**63 - 1, 2**63, 2**64])
 SHARED: dict[str, Any] = {}
 
 
@@ -52,8 +52,9 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.arena, self.token = arena_and_token()
         self.rounds: list[int] = []
-        self.proposals: dict[int, tuple[bytes, bytes, bytes]] = {}
+        self.games: dict[int, Game] = {}
         self.chunks: dict[int, list[tuple[bytes, bytes]]] = {}
+        self.old: dict[int, tuple[Any, list[bytes]]] = {}
         self.arena.check_ledger(since=len(self.arena.twin.rounds))
 
     def attempt(self, action: Callable[..., Any], *arguments: Any, **options: Any) -> bool:
@@ -68,31 +69,92 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.rounds) < MAX_ROUNDS)
     @rule(
-        n=st.integers(2, 9), token=st.booleans(), bond=st.booleans(), scale=st.sampled_from([1, 3])
+        n=st.integers(2, 9),
+        token=st.booleans(),
+        by_proof=st.booleans(),
+        quorum=st.sampled_from([0, 0, 1, 20]),
+        scale=st.sampled_from([1, 3]),
+        seed=st.integers(0, 2**32),
+        kind=st.sampled_from(KINDS),
     )
-    def open(self, n: int, token: bool, bond: bool, scale: int) -> None:
-        changes = {"asset": self.token} if token else {}
-        self.rounds.append(
-            self.arena.open(n, bond_wei=BOND_WEI if bond else 0, unit_scale=scale, **changes)
-        )
+    def open(
+        self, n: int, token: bool, by_proof: bool, quorum: int, scale: int, seed: int, kind: str
+    ) -> None:
+        changes: dict[str, Any] = {"asset": self.token} if token else {}
+        game = None
+        if by_proof:
+            game = random_game(n, random.Random(seed), kind, capped=seed % 3 == 0)
+            changes |= {"by_proof": True, "game_hash": game.hash}
+        round_id = self.arena.open(n, unit_scale=scale, quorum_units=quorum, **changes)
+        self.rounds.append(round_id)
+        if game is not None:
+            self.games[round_id] = game
 
-    @precondition(lambda self: self.rounds)
-    @rule(data=st.data(), units=UNITS)
-    def deposit(self, data: Any, units: int) -> None:
-        round_id, account = self.draw(data)
-        terms = self.found(round_id).terms
-        ether = terms.asset.endswith("0" * 40)
-        value_wei = min(units * terms.unit_scale, 2**70) if ether else 0
-        agreement = self.arena.agreement(round_id)
-        self.attempt(
-            self.arena.act, account, "deposit", round_id, agreement, units, value_wei=value_wei
-        )
-
-    def draw(self, data: Any) -> tuple[int, Any]:
+    def draw(self, data: Any) -> tuple[int, int, Any]:
+        """A round, a seat of it mostly, and mostly whose it is."""
         arena = self.arena
         round_id = data.draw(st.sampled_from(self.rounds))
         inside = st.integers(0, self.found(round_id).terms.n_parties - 1)
-        return round_id, arena.parties[data.draw(inside | st.integers(0, 8))]
+        party = data.draw(inside | st.integers(0, 8))
+        return round_id, party, arena.parties[data.draw(st.just(party) | st.integers(0, 8))]
+
+    def payout(self, data: Any, account: Any) -> str:
+        places = [NOBODY, account.address, self.arena.outsider.address]
+        return str(data.draw(st.sampled_from(places)))
+
+    @precondition(lambda self: self.rounds)
+    @rule(data=st.data(), units=UNITS, last=st.booleans())
+    def deposit(self, data: Any, units: int, last: bool) -> None:
+        round_id, party, account = self.draw(data)
+        terms = self.found(round_id).terms
+        value_wei = min(units * terms.unit_scale, 2**70) if terms.asset == ETHER else 0
+        payout = self.payout(data, account)
+        self.attempt(
+            self.arena.deposit,
+            *(round_id, party, units, payout, last),
+            account=account,
+            value_wei=value_wei,
+        )
+
+    @precondition(lambda self: self.rounds)
+    @rule(data=st.data())
+    def close(self, data: Any) -> None:
+        round_id, party, account = self.draw(data)
+        self.attempt(
+            self.arena.close, round_id, party, self.payout(data, account), account=account
+        )
+
+    @precondition(lambda self: self.rounds)
+    @rule(data=st.data())
+    def all_close(self, data: Any) -> None:
+        round_id = data.draw(st.sampled_from(self.rounds))
+        for party in range(self.found(round_id).n_parties):
+            self.attempt(self.arena.close, round_id, party)
+
+    @precondition(lambda self: self.games)
+    @rule(data=st.data(), lie=st.sampled_from([0, 0, 0, 1, 2, 3]))
+    def settle_by_proof(self, data: Any, lie: int) -> None:
+        round_id = data.draw(st.sampled_from(sorted(self.games)))
+        found, game = self.found(round_id), self.games[round_id]
+        rate = found.terms.exchange_rate
+        proof = prove(game, found.claims, rate)
+        nets, factors = list(proof.net_amounts), list(proof.factors)
+        if lie == 1:
+            nets[0], nets[1] = nets[0] + 1, nets[1] - 1
+        elif lie == 2:
+            factors[0] = data.draw(st.integers(0, 2**72))
+        elif lie == 3:
+            factors = [data.draw(st.integers(0, factor)) for factor in factors]
+            nets = net_amounts(game, factors, rate)
+        if max(map(abs, nets)) >= 2**63:
+            return
+        packed = packed_nets(nets)
+        passed = self.attempt(
+            self.arena.settle_by_proof, round_id, proof, transfers=packed, factors=factors
+        )
+        # What settles is always the money of the proof, whatever was handed over.
+        if passed:
+            assert nets == list(proof.net_amounts)
 
     def random_transfers(self, data: Any, round_id: int) -> bytes:
         """Mostly plans that could be carried out, sometimes any bytes."""
@@ -106,26 +168,51 @@ class Histories(RuleBasedStateMachine):
         return raw(*transfers)
 
     @precondition(lambda self: self.rounds)
-    @rule(data=st.data(), name=st.sampled_from(["settle", "settle", "settle_large"]))
-    def sign_and_settle(self, data: Any, name: str) -> None:
-        round_id, _ = self.draw(data)
+    @rule(data=st.data(), late=st.booleans())
+    def sign_and_settle(self, data: Any, late: bool) -> None:
+        """All sign a plan; it is brought now, or later, when somebody may have revoked."""
+        round_id = data.draw(st.sampled_from(self.rounds))
         packed = self.random_transfers(data, round_id)
-        plan = RawPlan(self.arena.client.reference(round_id), packed)
-        if self.attempt(self.arena.endorse, plan) and data.draw(st.booleans()):
-            self.attempt(self.arena.act, self.arena.outsider, name, round_id, packed)
+        plan = RawPlan(self.arena.reference(round_id), packed)
+        try:
+            plan = self.arena.plan(round_id, *[(t[0], t[1], t[2]) for t in _unpacked(packed)])
+        except Exception:  # no plan that Python would make: nobody signs it
+            self.attempt(self.arena.settle, plan, signatures=[bytes(65)] * 9, twin=[None] * 9)
+            return
+        consent = self.arena.consent(plan)
+        signatures = self.arena.signatures(consent)
+        if late:
+            self.old[round_id] = (consent, signatures)
+        else:
+            self.attempt(self.arena.settle, plan, signatures=signatures)
+
+    @precondition(lambda self: self.old)
+    @rule(data=st.data())
+    def bring_what_was_signed_before(self, data: Any) -> None:
+        round_id = data.draw(st.sampled_from(sorted(self.old)))
+        consent, signatures = self.old[round_id]
+        valid = self.arena.consent(consent.plan) == consent
+        twin = list(consent.parties) if valid else [None] * len(consent.parties)
+        self.attempt(self.arena.settle, consent.plan, signatures=signatures, twin=twin)
 
     @precondition(lambda self: self.rounds)
     @rule(data=st.data())
-    def sign_chunks(self, data: Any) -> None:
-        round_id, _ = self.draw(data)
-        chunks = [
-            self.random_transfers(data, round_id) for _ in range(data.draw(st.integers(1, 3)))
-        ]
-        reference = self.arena.client.reference(round_id)
-        links = linked(reference.key, chunks)
-        plan = RawPlan(reference, b"")
-        plan.plan_id = links[0]
-        if self.attempt(self.arena.endorse, plan):
+    def revoke(self, data: Any) -> None:
+        round_id, party, account = self.draw(data)
+        self.attempt(self.arena.act, account, "revoke", round_id, party)
+
+    @precondition(lambda self: self.rounds)
+    @rule(data=st.data(), lie=st.sampled_from([0, 0, 0, 1]))
+    def sign_chunks(self, data: Any, lie: int) -> None:
+        round_id = data.draw(st.sampled_from(self.rounds))
+        n_chunks = data.draw(st.integers(1, 3))
+        chunks = [self.random_transfers(data, round_id) for _ in range(n_chunks)]
+        plan, links = chunked(self.arena, round_id, chunks)
+        if lie:
+            plan, _ = chunked(self.arena, round_id, chunks, n_transfers=plan.n_transfers + 1)
+        signatures = signatures_of(self.arena, plan)
+        addresses = list(self.found(round_id).parties)
+        if self.attempt(bring, self.arena, plan, signatures, addresses):
             self.chunks[round_id] = list(zip(chunks, links[1:], strict=True))
 
     @precondition(lambda self: self.chunks)
@@ -136,90 +223,31 @@ class Histories(RuleBasedStateMachine):
         chunk, link = (
             chunks[0] if data.draw(st.integers(0, 3)) else data.draw(st.sampled_from(chunks))
         )
-        sent = self.attempt(
-            self.arena.act, self.arena.outsider, "settle_chunk", round_id, chunk, link
-        )
+        sent = self.attempt(note, self.arena, round_id, chunk, link)
         if sent and len(chunks) > 1:
             chunks.pop(0)
 
     @precondition(lambda self: self.rounds)
-    @rule(data=st.data(), honest=st.booleans())
-    def commit_and_propose(self, data: Any, honest: bool) -> None:
-        round_id, _ = self.draw(data)
-        found = self.found(round_id)
-        n, deposits = found.terms.n_parties, list(found.claims)
-        if found.state is not RoundState.FUNDING or sum(deposits) > 2**50:
-            return
-        values = table_of([party + 1 for party in range(n)], n)
-        if n <= 8:
-            posting = post_allocation(deposits, found.terms.exchange_rate, values=values)
-        else:
-            flows = [[0 if i == j else (i + 1) / 100 for j in range(n)] for i in range(n)]
-            posting = post_allocation(
-                deposits, found.terms.exchange_rate, flows=flows, grand_value=1
-            )
-        nets = net_amounts(posting, found.terms.exchange_rate)
-        if not honest:
-            nets[0], nets[1] = nets[0] + 1, nets[1] - 1
-        positions = [NetPosition(party, net) for party, net in enumerate(nets)]
-        packed = b"".join(t.encode() for t in net_transfers(positions))
-        proposal = packed, posting.encode(), posting.encode_table()
-        if not self.attempt(
-            self.arena.act, self.arena.operator, "commit_table", round_id, posting.table_hash
-        ):
-            return
-        value_wei = found.terms.bond_wei
-        if self.attempt(
-            self.arena.act, self.arena.operator, "propose", round_id, *proposal, value_wei=value_wei
-        ):
-            self.proposals[round_id] = proposal
-
-    @precondition(lambda self: self.proposals)
-    @rule(data=st.data(), by_operator=st.booleans())
-    def challenge(self, data: Any, by_operator: bool) -> None:
-        round_id = data.draw(st.sampled_from(sorted(self.proposals)))
-        account = self.arena.operator if by_operator else self.arena.outsider
-        proposal = self.proposals[round_id]
-        self.attempt(self.arena.act, account, "challenge", round_id, *proposal, value_wei=BOND_WEI)
-
-    @precondition(lambda self: self.proposals)
-    @rule(data=st.data())
-    def finalise(self, data: Any) -> None:
-        round_id = data.draw(st.sampled_from(sorted(self.proposals)))
-        packed = self.proposals[round_id][0]
-        self.attempt(self.arena.act, self.arena.outsider, "settle", round_id, packed)
-
-    @precondition(lambda self: self.rounds)
     @rule(data=st.data(), to_outsider=st.booleans())
     def withdraw(self, data: Any, to_outsider: bool) -> None:
-        round_id, account = self.draw(data)
+        round_id, party, account = self.draw(data)
         recipient = self.arena.outsider if to_outsider else account
-        self.attempt(self.arena.act, account, "withdraw", round_id, recipient.address)
-
-    @precondition(lambda self: self.proposals)
-    @rule(data=st.data())
-    def reclaim_bond(self, data: Any) -> None:
-        round_id = data.draw(st.sampled_from(self.rounds))
-        self.attempt(self.arena.act, self.arena.outsider, "reclaim_bond", round_id)
-
-    @rule(by_operator=st.booleans())
-    def withdraw_bond(self, by_operator: bool) -> None:
-        account = self.arena.operator if by_operator else self.arena.outsider
-        self.attempt(self.arena.act, account, "withdraw_bond", account.address)
+        self.attempt(self.arena.act, account, "withdraw", round_id, party, recipient.address)
 
     @precondition(lambda self: self.rounds)
-    @rule(
-        data=st.data(), late=st.integers(-2, 2), which=st.sampled_from(["funding", "window", "end"])
-    )
-    def let_time_pass(self, data: Any, late: int, which: str) -> None:
-        found = self.found(data.draw(st.sampled_from(self.rounds)))
-        moment = {
-            "funding": found.terms.funding_deadline,
-            "window": found.window_end,
-            "end": found.terms.settlement_deadline,
-        }[which]
-        if which == "end" and late < 1:
+    @rule(data=st.data(), refuses=st.booleans())
+    def pay_out(self, data: Any, refuses: bool) -> None:
+        round_id = data.draw(st.sampled_from(self.rounds))
+        parties = data.draw(st.lists(st.integers(0, 9), max_size=6))
+        self.attempt(self.arena.act, self.arena.operator, "pay_out", round_id, parties)
+
+    @precondition(lambda self: self.rounds)
+    @rule(data=st.data(), late=st.integers(-2, 2), end=st.booleans())
+    def let_time_pass(self, data: Any, late: int, end: bool) -> None:
+        terms = self.found(data.draw(st.sampled_from(self.rounds))).terms
+        if end and late < 1:
             return  # keep histories from ending all at once
+        moment = terms.settlement_deadline if end else terms.funding_deadline
         if moment + late > self.arena.chain.timestamp():
             self.arena.chain.advance_to(moment + late)
 
@@ -233,23 +261,28 @@ class Histories(RuleBasedStateMachine):
             assert arena.client._read("held", asset) == owed
 
     def teardown(self) -> None:
-        """Everybody gets out alone, and nothing stays."""
+        """Everybody gets out, and nothing stays."""
         arena = self.arena
+        if self.rounds:
+            arena.check_ledger(since=self.rounds[0] - 1)
         for round_id in self.rounds:
-            arena.expire(round_id)
+            if self.found(round_id).state < RoundState.SETTLED:
+                arena.expire(round_id)
         for round_id in self.rounds:
             found = self.found(round_id)
-            assert sum(found.claims) == arena.client._read("total_units", round_id)
+            arena.act(arena.outsider, "pay_out", round_id, list(range(found.n_parties)))
             for party, units in enumerate(found.claims):
                 if units:
+                    assert found.payouts[party] == NOBODY
                     assert arena.withdraw(round_id, party) == units
-            if found.state is RoundState.PROPOSED:
-                arena.act(arena.outsider, "reclaim_bond", round_id)
-        for account in (arena.operator, arena.outsider):
-            if arena.twin.bonds.get(account.address):
-                arena.act(account, "withdraw_bond", account.address)
         assert arena.chain.balance(arena.client.address) == 0
         assert arena.token_balance(self.token, arena.client.address) == 0
+
+
+def _unpacked(packed: bytes) -> list[tuple[int, int, int]]:
+    from settlement.escrow.twin_ledger import unpack
+
+    return unpack(packed)
 
 
 def test_contract_and_twin_agree_on_random_histories():

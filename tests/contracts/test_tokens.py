@@ -6,9 +6,11 @@ import pytest
 
 from settlement.chain.errors import Reverted
 from settlement.escrow.artifacts import artifact
-from settlement.escrow.client import EscrowError
+from settlement.escrow.events import PayoutFailed
 from settlement.escrow.interface import Interface
+from settlement.escrow.reader import EscrowError
 from settlement.escrow.twin import Call
+from tests.contracts.arena import NOBODY
 
 FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 1, 2, 3, 4, 6, 7, 8
 WEALTH = 10**12
@@ -20,13 +22,14 @@ def set_habit(arena, token, habit):
 
 def raw_deposit(arena, round_id, units=5, value_wei=0):
     """Only the contract: what an awkward token does is not the twin's to know."""
-    data = arena.client.interface.encode("deposit", round_id, arena.agreement(round_id), units)
+    named = arena.agreement(round_id)
+    data = arena.client.interface.encode("deposit", round_id, 0, named, units, NOBODY, False)
     return arena.send(arena.parties[0], arena.client.address, data, value_wei)
 
 
 def raw_withdraw(arena, round_id):
     to = arena.parties[0].address
-    data = arena.client.interface.encode("withdraw", round_id, to)
+    data = arena.client.interface.encode("withdraw", round_id, 0, to)
     return arena.send(arena.parties[0], arena.client.address, data)
 
 
@@ -39,9 +42,7 @@ def test_a_round_in_a_plain_token_settles_and_pays(arena, plain_token):
     round_id = arena.funded(10, 5, asset=plain_token)
     assert arena.token_balance(plain_token, arena.client.address) == 15_000
     assert arena.client._read("held", plain_token) == 15_000
-    plan = arena.plan(round_id, (0, 1, 4))
-    arena.endorse(plan)
-    arena.act(arena.outsider, "settle", round_id, plan.encode())
+    arena.settle(arena.plan(round_id, (0, 1, 4)))
     arena.withdraw(round_id, 0)
     arena.withdraw(round_id, 1)
     assert arena.token_balance(plain_token, arena.client.address) == 0
@@ -52,13 +53,13 @@ def test_a_round_in_a_plain_token_settles_and_pays(arena, plain_token):
 def test_deposit_reverts_when_ether_comes_with_a_token(arena, refused, plain_token):
     round_id = arena.open(2, asset=plain_token)
     with refused("round is not in ether"):
-        arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), 5, value_wei=1)
+        arena.deposit(round_id, 0, 5, value_wei=1)
 
 
 def test_deposit_reverts_when_the_party_has_or_allows_too_little(arena, refused, plain_token):
     round_id = arena.open(2, asset=plain_token)
     with refused("token refused deposit"):
-        arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), WEALTH)
+        arena.deposit(round_id, 0, WEALTH)
 
 
 @pytest.mark.parametrize(
@@ -122,14 +123,16 @@ def test_a_token_that_answers_neither_true_nor_false_is_refused(arena, answer):
 
 def test_a_token_that_lost_what_the_escrow_held_takes_no_more_deposits(arena):
     token = arena.token()
-    round_id = arena.funded(10, 50, asset=token)
+    round_id = arena.open(2, asset=token)
+    arena.deposit(round_id, 0, 10)
+    arena.deposit(round_id, 1, 50)
     burn = arena.token_abi.encode("burn", arena.client.address, 1)
     arena.send(arena.outsider, token, burn)
     with pytest.raises(Reverted, match="escrow: token lost its balance"):
         raw_deposit(arena, round_id)
     mint = arena.token_abi.encode("mint", arena.client.address, 1)
     arena.send(arena.outsider, token, mint)
-    arena.act(arena.parties[0], "deposit", round_id, arena.agreement(round_id), 5)
+    arena.deposit(round_id, 0, 5)
 
 
 def test_tokens_that_grow_by_themselves_are_nobodys(arena):
@@ -168,13 +171,14 @@ def test_a_token_that_calls_the_party_does_not_let_it_in_again(arena):
 
     arena.send(arena.outsider, token, arena.token_abi.encode("mint", contract, 10**6))
     tell(token, arena.token_abi.encode("approve", arena.client.address, 10**6))
-    deposit = encode("deposit", opened.round_id, arena.agreement(opened.round_id), 8)
+    arguments = (opened.round_id, 0, arena.agreement(opened.round_id), 8, NOBODY, False)
+    deposit = encode("deposit", *arguments)
     prepare = party_abi.encode("prepare", True, arena.client.address, deposit)
     arena.send(arena.outsider, contract, prepare)
     tell(arena.client.address, deposit)
     assert arena.client.claim(opened.round_id, 0) == 8
     assert arena.client._read("held", token) == 8_000
-    arena.twin.deposit(_call(arena, contract), opened.round_id, arena.agreement(opened.round_id), 8)
+    arena.twin.deposit(_call(arena, contract), *arguments)
 
 
 def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
@@ -185,7 +189,8 @@ def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
     deadline = arena.chain.timestamp() + 500
     v, r, s = _permit(arena, token, party, 5_000, deadline)
     encode = arena.client.interface.encode
-    data = encode("deposit_with_permit", round_id, arena.agreement(round_id), 5, deadline, v, r, s)
+    first = (round_id, 0, arena.agreement(round_id), 5, NOBODY, False)
+    data = encode("deposit_with_permit", *first, deadline, v, r, s)
     # Somebody takes the permit out of the pool and brings it first.
     front = arena.token_abi.encode(
         "permit", party.address, arena.client.address, 5_000, deadline, v, r, s
@@ -195,13 +200,14 @@ def test_permit_deposits_without_an_approval_and_once_used_still_works(arena):
     assert arena.client.claim(round_id, 0) == 5
     with pytest.raises(Reverted, match="escrow: token refused deposit"):
         arena.send(party, arena.client.address, data)
-    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 5)
+    arena.twin.deposit(_call(arena, party.address), *first)
     other = arena.parties[1]
     arena.send(other, token, arena.token_abi.encode("approve", arena.client.address, 0))
     v, r, s = _permit(arena, token, other, 3_000, deadline)
-    data = encode("deposit_with_permit", round_id, arena.agreement(round_id), 3, deadline, v, r, s)
+    second = (round_id, 1, arena.agreement(round_id), 3, NOBODY, True)
+    data = encode("deposit_with_permit", *second, deadline, v, r, s)
     arena.send(other, arena.client.address, data)
-    arena.twin.deposit(_call(arena, other.address), round_id, arena.agreement(round_id), 3)
+    arena.twin.deposit(_call(arena, other.address), *second)
     assert arena.client.claim(round_id, 1) == 3
 
 
@@ -210,9 +216,7 @@ def test_permit_of_more_than_63_bits_is_refused_in_words(arena, plain_token):
     for units in (2**63, 2**255):
         data = arena.client.interface.encode(
             "deposit_with_permit",
-            round_id,
-            arena.agreement(round_id),
-            units,
+            *(round_id, 0, arena.agreement(round_id), units, NOBODY, False),
             0,
             0,
             bytes(32),
@@ -224,12 +228,11 @@ def test_permit_of_more_than_63_bits_is_refused_in_words(arena, plain_token):
 
 def test_permit_is_ignored_in_a_round_in_ether(arena):
     round_id = arena.open(2)
+    arguments = (round_id, 0, arena.agreement(round_id), 5, NOBODY, False)
     data = arena.client.interface.encode(
-        "deposit_with_permit", round_id, arena.agreement(round_id), 5, 0, 0, bytes(32), bytes(32)
+        "deposit_with_permit", *arguments, 0, 0, bytes(32), bytes(32)
     )
-    arena.twin.deposit(
-        _call(arena, arena.parties[0].address, 5_000), round_id, arena.agreement(round_id), 5
-    )
+    arena.twin.deposit(_call(arena, arena.parties[0].address, 5_000), *arguments)
     arena.send(arena.parties[0], arena.client.address, data, 5_000)
     assert arena.client.claim(round_id, 0) == 5
 
@@ -244,7 +247,7 @@ def test_the_client_approves_and_deposits_tokens(arena, plain_token):
         arena.client.deposit(round_id, 3, party, 6, arena.agreement(round_id))
     arena.client.approve(round_id, 3, party, 6)
     arena.twin.tokens[plain_token].allowances[party.address] = 6_000
-    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 6)
+    arena.twin.deposit(_call(arena, party.address), round_id, 3, arena.agreement(round_id), 6)
     arena.client.deposit(round_id, 3, party, 6, arena.agreement(round_id))
     assert arena.client.claim(round_id, 3) == 6
     ether = arena.open(2)
@@ -258,11 +261,37 @@ def test_the_client_deposits_with_a_permit(arena):
     round_id = arena.open(2, asset=token)
     deadline = arena.chain.timestamp() + 500
     signature = _permit(arena, token, party, 5_000, deadline)
-    arena.twin.deposit(_call(arena, party.address), round_id, arena.agreement(round_id), 5)
+    arena.twin.deposit(_call(arena, party.address), round_id, 0, arena.agreement(round_id), 5)
     arena.client.deposit_with_permit(
         round_id, 0, party, 5, arena.agreement(round_id), deadline=deadline, signature=signature
     )
     assert arena.client.claim(round_id, 0) == 5
+
+
+def test_pay_out_of_a_token_pays_and_a_refusal_keeps_the_claim(arena):
+    token = arena.token()
+    round_id = arena.funded(10, 5, payouts=True, asset=token)
+    arena.expire(round_id)
+    data = arena.client.interface.encode("pay_out", round_id, [0, 1])
+    for habit in (FALSE, REVERTS):
+        set_habit(arena, token, habit)
+        receipt = arena.send(arena.outsider, arena.client.address, data)
+        places = [account.address for account in arena.parties[:2]]
+        assert arena.events_of(receipt) == [
+            PayoutFailed(round_id, 0, places[0], 10),
+            PayoutFailed(round_id, 1, places[1], 5),
+        ]
+        assert arena.claims(round_id) == [10, 5]
+    # One that says yes and moves something else takes nobody's claim either.
+    for habit in (DOUBLE, PHANTOM, HALF):
+        set_habit(arena, token, habit)
+        with pytest.raises(Reverted, match="escrow: token moved other amount"):
+            arena.send(arena.outsider, arena.client.address, data)
+    set_habit(arena, token, 0)
+    events = arena.act(arena.outsider, "pay_out", round_id, [0, 1])
+    assert [event.units for event in events] == [10, 5]
+    assert arena.token_balance(token, arena.client.address) == 0
+    assert arena.client._read("held", token) == 0
 
 
 def _call(arena, sender, value_wei=0):
