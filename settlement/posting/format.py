@@ -7,6 +7,7 @@ parties the flows follow from the values without any rounding; above, each is a 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,6 +233,7 @@ def game_of_flows(
     return Game(posted, own, _wanted_units(wanted, n_parties))
 
 
+@functools.cache
 def flow_scale(n_parties: int) -> int:
     """Flow units in one value unit: the least number that makes every flow whole, for n <= 8.
 

@@ -166,6 +166,10 @@ class _Round:
             )
         ]
 
+        self.accounts_of: list[list[int]] = [[] for _ in members]
+        for k, seat in enumerate(self.seats):
+            self.accounts_of[seat.party].append(k)
+
     def _seat(self, party: int, prospects: Prospects) -> Seat:
         member = self.cast.members[party]
         return Seat(
@@ -296,20 +300,22 @@ class _Round:
         """Which accounts sign; those of a group wait for everybody else."""
         is_right = self.game_is_true and draft.transfers == self.true_draft.transfers
         gains = self._gains(draft)
-        waiting = {party for team in self.teams for party in team}
+        team_of = {party: team for team in self.teams for party in team}
         signs: dict[int, bool] = {}
-        order = sorted(range(len(self.cast.members)), key=lambda party: party in waiting)
+        n_signed = 0
+        order = sorted(range(len(self.cast.members)), key=lambda party: party in team_of)
         for party in order:
-            team = next((t for t in self.teams if party in t), [party])
-            others = [p for p in range(len(self.cast.members)) if p not in team]
+            team = team_of.get(party, [party])
+            n_of_others = n_signed - sum(signs.get(mate, False) for mate in team)
             proposal = Proposal(
                 is_right=is_right,
                 gain=gains[party],
                 group_gain=sum(gains[p] for p in team),
-                is_last=all(signs.get(p, False) for p in others),
+                is_last=n_of_others == len(self.cast.members) - len(team),
             )
             behaviour = self.cast.members[party].behaviour
             signs[party] = behaviour.stays() and behaviour.signs(proposal)
+            n_signed += signs[party]
         return [signs[seat.party] for seat in self.seats]
 
     def _gains(self, draft: Draft) -> list[float]:
@@ -322,7 +328,7 @@ class _Round:
         gains = []
         for party, member in enumerate(self.cast.members):
             own = self.cast.game.value(member.pieces)
-            accounts = [k for k, seat in enumerate(self.seats) if seat.party == party]
+            accounts = self.accounts_of[party]
             model = max([own, *(float(self.cleared.model_values[k]) for k in accounts)])
             worth = member.private_rate * self.rules.exchange_rate * (model - own)
             gains.append(worth + sum(nets[k] for k in accounts))
@@ -389,7 +395,7 @@ class _Round:
         member = self.cast.members[party]
         rate = self.rules.exchange_rate
         own = self.cast.game.value(member.pieces)
-        accounts = [k for k, seat in enumerate(self.seats) if seat.party == party]
+        accounts = self.accounts_of[party]
         model = own
         if settled:
             model = max([own, *(float(self.cleared.model_values[k]) for k in accounts)])

@@ -80,12 +80,12 @@ class Replicate:
                 continue
             fresh = self._units(None if budget is None else float(budget))
             state = self._states.setdefault(name, _State(fresh))
-            earned = self._units(income) * (period - table.joins)
+            earned = self._units(income)
             if table.carry:
-                wallet = state.wallet_units + (self._units(income) if period > table.joins else 0)
-                state.wallet_units = wallet
+                state.wallet_units += earned if period > table.joins else 0
+                wallet = state.wallet_units
             else:
-                wallet = fresh + earned
+                wallet = fresh + earned * (period - table.joins)
             assert isinstance(behaviour, PartyBehaviour)
             members.append(
                 Member(
@@ -104,6 +104,8 @@ class Replicate:
         return Cast(tuple(members), operator, outsiders, self._game, rules, price)
 
     def _units(self, budget: float | None) -> int:
+        if budget == 0:
+            return 0
         value = None if budget is None else Decimal(repr(budget))
         return deposit_units(value, self.cell.scenario.round.exchange_rate)
 

@@ -32,7 +32,6 @@ BREACHES = {
     "web3, eth-tester": ("settlement/escrow/reader.py", "import web3"),
     "vyper only": ("settlement/chain/evm.py", "import vyper"),
     "pyrevm only": ("settlement/simulation/world.py", "import pyrevm"),
-    "matplotlib only": ("settlement/simulation/simulating.py", "import matplotlib"),
     "click and rich": ("settlement/round/round.py", "import click"),
     "torch only": ("settlement/audit/audit.py", "import torch"),
     "Ray only": ("ml/engines/processes.py", "import ray"),

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KILLED = """
 [scenario]
 name = "killed"
-replicates = 120
+replicates = 60
 rounds = 2
 
 [game]
@@ -84,7 +84,7 @@ def test_kill_9_in_the_middle_ends_in_the_same_rows(tmp_path, engine):
     whole, killed = folders
     assert start(whole).communicate()[0]
     n_kills = 0
-    for wanted in (1, 90):
+    for wanted in (1, 50):
         process = start(killed)
         while n_done(killed) < wanted and process.poll() is None:
             time.sleep(0.02)
@@ -93,12 +93,12 @@ def test_kill_9_in_the_middle_ends_in_the_same_rows(tmp_path, engine):
             n_kills += 1
         process.communicate()
     assert n_kills
-    assert 0 < n_done(killed) < 240
+    assert 0 < n_done(killed) < 120
     last = start(killed)
     text, trouble = last.communicate()
     assert last.returncode == 0, text + trouble
     assert all_rows(killed / DATABASE) == all_rows(whole / DATABASE)
-    assert len(all_rows(whole / DATABASE)["done"]) == 240
+    assert len(all_rows(whole / DATABASE)["done"]) == 120
 
 
 def test_a_second_run_plays_nothing_and_more_replicates_only_add(tables, tmp_path, monkeypatch):

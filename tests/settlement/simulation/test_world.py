@@ -31,16 +31,21 @@ def mutated(tmp_path, file, old, new):
     return artifacts._compile(folder, folder / "Escrow.vy", "Escrow")
 
 
-@pytest.fixture
-def off_by_one_contract(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def stingy_escrow(tmp_path_factory):
     """Whoever withdraws gets a unit less than its claim."""
-    made = mutated(
-        tmp_path,
+    return mutated(
+        tmp_path_factory.mktemp("stingy"),
         "Escrow.vy",
         "    # A mistake in the packed ledger",
         "    units -= 1\n    # A mistake in the packed ledger",
     )
-    monkeypatch.setattr(world_module, "artifact", lambda: made)
+
+
+@pytest.fixture
+def off_by_one_contract(stingy_escrow, monkeypatch):
+    """Every world plays on the escrow that keeps a unit."""
+    monkeypatch.setattr(world_module, "artifact", lambda: stingy_escrow)
 
 
 @pytest.fixture
