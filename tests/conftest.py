@@ -48,8 +48,7 @@ def compiled_contracts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAIRROUND_CACHE", str(folder))
-        for name in ("Escrow", "Judge"):
-            artifact(name)
+        artifact("Escrow")
     return folder
 
 

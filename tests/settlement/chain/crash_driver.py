@@ -127,7 +127,7 @@ def main(folder: str, story_name: str, endpoint: str | None = None) -> None:
     from tests.settlement.chain.anvil import anvil_spec
 
     story = {"purse": purse, "escrow": escrow_story}[story_name]
-    spec = replace(SPEC, accounts=story.ACCOUNTS)
+    spec = replace(SPEC, accounts=story.ACCOUNTS, codes=getattr(story, "CODES", {}))
     if endpoint is not None:
         spec = anvil_spec(endpoint, accounts=story.ACCOUNTS)
     purse.compiled()

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from settlement.money.terms import (
     net_positions_of,
 )
 
-REFERENCE = RoundReference(61, "0x" + "Ab" * 20, 7, bytes(range(32)))
+REFERENCE = RoundReference(61, "0x" + "Ab" * 20, 7, bytes(range(32)), 3)
 
 parties = st.integers(0, 2**16 - 1)
 transfers = st.builds(
@@ -61,20 +62,19 @@ def test_a_party_index_beyond_two_bytes_is_refused(party):
 def test_a_plan_id_is_the_hash_of_where_and_what():
     plan = SettlementPlan(REFERENCE, (Transfer(0, 1, 5), Transfer(2, 1, 9)))
     where = (61).to_bytes(32, "big") + bytes(12) + b"\xab" * 20 + (7).to_bytes(32, "big")
-    key = hashlib.sha256(where + bytes(range(32))).digest()
+    key = hashlib.sha256(where).digest()
     assert plan.plan_id == hashlib.sha256(key + plan.encode()).digest()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        RoundReference(62, REFERENCE.escrow, 7, REFERENCE.terms_hash),
-        RoundReference(61, "0x" + "Ac" * 20, 7, REFERENCE.terms_hash),
-        RoundReference(61, REFERENCE.escrow, 8, REFERENCE.terms_hash),
-        RoundReference(61, REFERENCE.escrow, 7, bytes(32)),
+        RoundReference(62, REFERENCE.escrow, 7, REFERENCE.agreement, 3),
+        RoundReference(61, "0x" + "Ac" * 20, 7, REFERENCE.agreement, 3),
+        RoundReference(61, REFERENCE.escrow, 8, REFERENCE.agreement, 3),
     ],
 )
-def test_a_plan_of_another_round_chain_escrow_or_terms_has_another_id(other):
+def test_a_plan_of_another_round_chain_or_escrow_has_another_id(other):
     same_transfers = (Transfer(0, 1, 5),)
     assert SettlementPlan(other, same_transfers).plan_id != (
         SettlementPlan(REFERENCE, same_transfers).plan_id
@@ -86,3 +86,18 @@ def test_net_positions_of_transfers_sum_to_zero(items):
     positions = net_positions_of(items, 6)
     assert sum(position.amount_units for position in positions) == 0
     assert positions[0] == NetPosition(0, -sum(item.amount_units for item in items))
+
+
+@pytest.mark.parametrize(
+    ("n_parties", "n_transfers", "n_chunks"),
+    [(3, 0, 1), (3, 1_024, 1), (3, 1_025, 5), (1_024, 5, 1), (1_025, 5, 1), (1_025, 257, 2)],
+)
+def test_a_plan_comes_in_chunks_when_its_round_or_it_is_too_large(n_parties, n_transfers, n_chunks):
+    round_ = RoundReference(61, REFERENCE.escrow, 7, bytes(32), n_parties)
+    plan = SettlementPlan(round_, (Transfer(0, 1, 5),) * n_transfers)
+    assert len(plan.chunks) == len(plan.links) == n_chunks
+    assert b"".join(plan.chunks) == plan.encode()
+    most = 256 if max(n_parties, n_transfers) > 1_024 else 1_024
+    assert max(len(chunk) for chunk in plan.chunks) <= 12 * most
+    empty = SettlementPlan(replace(round_, n_parties=2_000), ())
+    assert empty.chunks == (b"",)
