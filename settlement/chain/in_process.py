@@ -244,7 +244,9 @@ def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
     ]
     if genesis["codes"] != _codes(spec):
         found = ", ".join(genesis["codes"]) or "none"
-        message = f"asked for other contracts than it was started with ({found}). Start another folder."
+        message = (
+            f"asked for other contracts than it was started with ({found}). Start another folder."
+        )
         faults.append(("chain.codes", message))
     if faults:
         raise ChainSpecError(faults)

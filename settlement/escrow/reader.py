@@ -38,6 +38,7 @@ class Figures:
     n_closed: int  # parties that deposit no more
     total_units: int  # what lies in the escrow
     revocations: int  # what signatures must name
+    opened_block: int  # before which the round has no logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ class EscrowReader:
         raise EscrowError(f"Round {round_id} is not settled; carry its plan out first.")
 
     def _events_and_logs(self, round_id: int | None) -> list[tuple[EscrowEvent, Log]]:
-        logs = self.chain.logs(self.address, from_block=self.chain.started_block)
+        first = self.chain.started_block
+        if round_id is not None:  # somebody else may have opened it before this chain's folder
+            first = self.figures(round_id).opened_block
+        logs = self.chain.logs(self.address, from_block=first)
         wanted = None if round_id is None else round_id.to_bytes(32, "big")
         return [
             (event_of(*found), log)

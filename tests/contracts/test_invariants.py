@@ -96,7 +96,11 @@ class Histories(RuleBasedStateMachine):
         round_id = data.draw(st.sampled_from(self.rounds))
         inside = st.integers(0, self.found(round_id).terms.n_parties - 1)
         party = data.draw(inside | st.integers(0, 8))
-        return round_id, party, arena.parties[data.draw(st.just(party) | st.just(party) | st.integers(0, 8))]
+        return (
+            round_id,
+            party,
+            arena.parties[data.draw(st.just(party) | st.just(party) | st.integers(0, 8))],
+        )
 
     def payout(self, data: Any, account: Any) -> str:
         places = [NOBODY, account.address, self.arena.outsider.address]
@@ -120,9 +124,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def close(self, data: Any) -> None:
         round_id, party, account = self.draw(data)
-        self.attempt(
-            self.arena.close, round_id, party, self.payout(data, account), account=account
-        )
+        self.attempt(self.arena.close, round_id, party, self.payout(data, account), account=account)
 
     @precondition(lambda self: self.rounds)
     @rule(data=st.data(), own=st.booleans())

@@ -164,7 +164,9 @@ def test_plan_of_a_large_round_tells_its_signer_its_own_position():
     ],
 )
 def test_what_is_signed_depends_on_the_size(n_parties, n_transfers, kind):
-    plan = SettlementPlan(replace(PLAN.round, n_parties=n_parties), (PLAN.transfers[0],) * n_transfers)
+    plan = SettlementPlan(
+        replace(PLAN.round, n_parties=n_parties), (PLAN.transfers[0],) * n_transfers
+    )
     consent = replace(CONSENT, plan=plan, parties=("0x" + "Aa" * 20,) * n_parties)
     data = consent.typed_data(1)
     assert data["primaryType"] == kind
@@ -217,9 +219,7 @@ def test_malleable_twin_of_a_signature_is_refused(signer):
     signature = sign_typed_data(signer, DATA)
     s = ORDER - int.from_bytes(signature[32:64], "big")
     twin = signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
-    recovered = Account.recover_message(
-        encode_typed_data(full_message=DATA), signature=twin
-    )
+    recovered = Account.recover_message(encode_typed_data(full_message=DATA), signature=twin)
     assert recovered == signer.address  # it is of the same account, for those who do not look
     with pytest.raises(SignatureError, match="s above half the order"):
         signer_of(DATA, twin)
