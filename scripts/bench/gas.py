@@ -5,7 +5,8 @@
 
 The figures are whole ways, a party: what a round needs from locked deposit to money in a wallet.
 For the escrow that is the transaction that settles, by proof or by signatures (budgets enforced,
-every transfer carried out and logged), and a pay-out to everybody. ``--snapshot`` measures the escrow alone and prints what tests/contracts/gas.json keeps.
+every transfer carried out and logged), and a pay-out to everybody. ``--snapshot`` measures the
+escrow alone and prints what tests/contracts/gas.json keeps.
 """
 
 from __future__ import annotations

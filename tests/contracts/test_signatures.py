@@ -79,8 +79,8 @@ def odd_signatures(digest, account, generator):
 def accepts(contract, account, digest, signature):
     try:
         contract.ask("check", account, digest, 0, signature)
-    except Reverted as error:
-        if error.reason != "escrow: not signed by party":
+    except Reverted as refusal:
+        if refusal.reason != "escrow: not signed by party":
             raise
         return False
     return True
