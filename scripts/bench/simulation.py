@@ -27,13 +27,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from settlement.chain.quick import has_revm
 from settlement.escrow.twin import EscrowTwin
-from settlement.simulation import plans, playing, replicates, world
+from settlement.simulation.arena import world
+from settlement.simulation.arena.world import World
 from settlement.simulation.games import sources
-from settlement.simulation.reading import scenario_of
-from settlement.simulation.replicates import Cell, replicate_rows
+from settlement.simulation.play import plans, playing, replicates
+from settlement.simulation.play.replicates import Cell, replicate_rows
 from settlement.simulation.results.database import Database
 from settlement.simulation.simulating import simulate
-from settlement.simulation.world import World
+from settlement.simulation.tables.reading import scenario_of
 
 FIVE = {
     "scenario": {"name": "five parties"},

@@ -10,8 +10,8 @@ from typing import Any
 
 from settlement.config.reading import ConfigError
 from settlement.errors import SettlementError
-from settlement.simulation.reading import SCENARIO, ScenarioFile, scenario_of
-from settlement.simulation.replicates import Cell, replicate_rows
+from settlement.simulation.arena.world import World
+from settlement.simulation.play.replicates import Cell, replicate_rows
 from settlement.simulation.results.database import Database, Rows
 from settlement.simulation.results.expectations import (
     ALWAYS,
@@ -19,9 +19,9 @@ from settlement.simulation.results.expectations import (
     check_expectation,
     parse_expectation,
 )
-from settlement.simulation.scenario import Claim
-from settlement.simulation.sweeps import RoundKey
-from settlement.simulation.world import World
+from settlement.simulation.tables.reading import SCENARIO, ScenarioFile, scenario_of
+from settlement.simulation.tables.scenario import Claim
+from settlement.simulation.tables.sweeps import RoundKey
 
 __all__ = ["keep_counterexamples", "play_counterexamples", "rows_of_round"]
 

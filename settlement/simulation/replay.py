@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from settlement.errors import SettlementError
-from settlement.simulation.playing import RoundResult
-from settlement.simulation.reading import SCENARIO, ScenarioFile, read_scenario
-from settlement.simulation.replicates import Cell, Replicate
+from settlement.simulation.arena.world import Tier, World
+from settlement.simulation.play.playing import RoundResult
+from settlement.simulation.play.replicates import Cell, Replicate
 from settlement.simulation.simulating import Results
-from settlement.simulation.sweeps import RoundKey
-from settlement.simulation.world import Tier, World
+from settlement.simulation.tables.reading import SCENARIO, ScenarioFile, read_scenario
+from settlement.simulation.tables.sweeps import RoundKey
 
 __all__ = ["ReplayError", "Replayed", "replay_round", "replay_sample"]
 

@@ -11,7 +11,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.access import ChainAccess
 from settlement.round.round import Round
-from settlement.simulation.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundTable
 from settlement.store.documents import AllocationDocument, SettlementDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 

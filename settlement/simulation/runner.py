@@ -9,11 +9,11 @@ from typing import Any
 
 from ml.engines.engine import Engine, LocalEngine
 from ml.engines.spec import engine_spec, make_engine
-from settlement.simulation.reading import ScenarioFile
-from settlement.simulation.replicates import Cell, replicate_rows
+from settlement.simulation.arena.world import Tier, World, tier_name
+from settlement.simulation.play.replicates import Cell, replicate_rows
 from settlement.simulation.results.database import Database, Rows
-from settlement.simulation.scenario import ShardsGame
-from settlement.simulation.world import Tier, World, tier_name
+from settlement.simulation.tables.reading import ScenarioFile
+from settlement.simulation.tables.scenario import ShardsGame
 
 __all__ = ["BATCH_ROUNDS", "Progress", "run_all"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from settlement.errors import SettlementError
+from settlement.simulation.arena.world import Tier, World
 from settlement.simulation.counterexamples import (
     always_expected,
     keep_counterexamples,
     play_counterexamples,
 )
-from settlement.simulation.reading import SCENARIO, ScenarioFile, read_scenario, scenario_of
 from settlement.simulation.results.database import DATABASE, Database
 from settlement.simulation.results.expectations import (
     Verdict,
@@ -23,7 +23,7 @@ from settlement.simulation.results.expectations import (
 )
 from settlement.simulation.results.summary import Summary, summarise
 from settlement.simulation.runner import Progress, run_all
-from settlement.simulation.world import Tier, World
+from settlement.simulation.tables.reading import SCENARIO, ScenarioFile, read_scenario, scenario_of
 
 __all__ = ["MANY_ROUNDS", "GasUnknown", "Results", "TooManyRounds", "simulate"]
 

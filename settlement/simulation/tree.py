@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from settlement.simulation.arena.world import Tier, World
 from settlement.simulation.behaviours.behaviour import (
     OperatorBehaviour,
     OutsiderBehaviour,
@@ -18,9 +19,8 @@ from settlement.simulation.behaviours.others.honest_operator import HonestOperat
 from settlement.simulation.behaviours.parties.honest import Honest
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.games.pieces import ExactPieces
-from settlement.simulation.playing import Cast, Member, RoundResult, play
-from settlement.simulation.scenario import RoundTable
-from settlement.simulation.world import Tier, World
+from settlement.simulation.play.playing import Cast, Member, RoundResult, play
+from settlement.simulation.tables.scenario import RoundTable
 
 __all__ = ["GameTree", "Line", "attack", "tree_of"]
 

@@ -31,7 +31,7 @@ BREACHES = {
     "the game knows no training": ("ml/game/allocation.py", "import torch"),
     "web3, eth-tester": ("settlement/escrow/reader.py", "import web3"),
     "vyper only": ("settlement/chain/evm.py", "import vyper"),
-    "pyrevm only": ("settlement/simulation/world.py", "import pyrevm"),
+    "pyrevm only": ("settlement/simulation/arena/world.py", "import pyrevm"),
     "click and rich": ("settlement/round/round.py", "import click"),
     "torch only": ("settlement/audit/audit.py", "import torch"),
     "Ray only": ("ml/engines/processes.py", "import ray"),

@@ -20,7 +20,7 @@ from settlement.simulation.games.pieces import (
     SampledPieces,
 )
 from settlement.simulation.games.shards import shard_values
-from settlement.simulation.scenario import (
+from settlement.simulation.tables.scenario import (
     FamilyGame,
     FlowsGame,
     RoundGame,

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from settlement.errors import SettlementError
-from settlement.simulation.scenario import Claim
-from settlement.simulation.sweeps import RoundKey
+from settlement.simulation.tables.scenario import Claim
+from settlement.simulation.tables.sweeps import RoundKey
 
 __all__ = [
     "ALWAYS",

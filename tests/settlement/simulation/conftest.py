@@ -3,7 +3,7 @@
 import pytest
 
 from settlement.simulation import runner
-from settlement.simulation.world import World
+from settlement.simulation.arena.world import World
 
 THREE = [0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0]
 

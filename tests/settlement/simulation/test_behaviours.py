@@ -20,8 +20,8 @@ from settlement.simulation.behaviours.registry import (
     known_behaviours,
 )
 from settlement.simulation.games.pieces import ExactPieces
-from settlement.simulation.playing import Cast, Member, play
-from settlement.simulation.scenario import RoundTable
+from settlement.simulation.play.playing import Cast, Member, play
+from settlement.simulation.tables.scenario import RoundTable
 from tests.settlement.simulation.conftest import THREE
 
 WALLETS = (200_000, 1_000_000, 1_000_000)

@@ -10,8 +10,8 @@ from settlement.simulation.results.expectations import (
     check_expectation,
     parse_expectation,
 )
-from settlement.simulation.scenario import Claim
-from settlement.simulation.sweeps import RoundKey
+from settlement.simulation.tables.scenario import Claim
+from settlement.simulation.tables.sweeps import RoundKey
 
 COLUMNS = {
     table: [part.split()[0] for part in text.partition(", PRIMARY")[0].split(", ")]

@@ -9,7 +9,7 @@ from ml.game import ValueTable, conditional_shapley, family, replicate_party
 from settlement.simulation.games.pieces import ExactPieces, GameError, GivenFlows, SampledPieces
 from settlement.simulation.games.shards import shard_values
 from settlement.simulation.games.sources import game_source
-from settlement.simulation.reading import scenario_of
+from settlement.simulation.tables.reading import scenario_of
 from tests.settlement.simulation.conftest import THREE
 
 PIECES = family("coverage", 4, 3).table().values

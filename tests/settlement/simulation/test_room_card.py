@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import settlement.simulation
-from settlement.simulation import scenario
 from settlement.simulation.behaviours.behaviour import Entry
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.results.database import OTHERS, TABLES
 from settlement.simulation.results.expectations import FILTERS, METRICS, PROPERTIES
 from settlement.simulation.simulating import simulate
+from settlement.simulation.tables import scenario
 
 ROOM = Path(settlement.simulation.__file__).parent
 CARD = (ROOM / "README.md").read_text("utf-8")
@@ -33,8 +33,8 @@ def test_every_file_and_room_is_on_the_card():
 def test_the_package_itself_has_the_function_and_its_type():
     assert settlement.simulation.simulate is simulate
     assert settlement.simulation.Results.__name__ == "Results"
-    with pytest.raises(AttributeError, match="has no attribute 'play'"):
-        _ = settlement.simulation.play
+    with pytest.raises(AttributeError, match="has no attribute 'perform'"):
+        _ = settlement.simulation.perform
 
 
 def test_every_behaviour_metric_filter_and_property_is_on_the_card():

@@ -4,9 +4,9 @@ import pytest
 
 from settlement.config.reading import ConfigError
 from settlement.config.templates import template_names, write_template
-from settlement.simulation.reading import read_scenario, scenario_of
 from settlement.simulation.simulating import MANY_ROUNDS, TooManyRounds, simulate
-from settlement.simulation.sweeps import RoundKey, round_rng
+from settlement.simulation.tables.reading import read_scenario, scenario_of
+from settlement.simulation.tables.sweeps import RoundKey, round_rng
 
 BAD = """
 [scenario]

@@ -13,12 +13,13 @@ import pytest
 
 from ml.engines.engine import LocalEngine
 from settlement.errors import SettlementError
-from settlement.simulation import replicates, runner
+from settlement.simulation import runner
 from settlement.simulation.counterexamples import FOLDER
+from settlement.simulation.play import replicates
 from settlement.simulation.results.database import DATABASE, OtherScenario, all_rows
 from settlement.simulation.results.summary import NOT_MODELLED
 from settlement.simulation.simulating import simulate
-from settlement.simulation.sweeps import RoundKey
+from settlement.simulation.tables.sweeps import RoundKey
 from tests.settlement.simulation.test_world import off_by_one_twin  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -121,9 +122,9 @@ def test_a_second_run_plays_nothing_and_more_replicates_only_add(tables, tmp_pat
 
 
 def test_one_replicate_is_the_same_alone_and_among_others(mixed, tmp_path):
+    from settlement.simulation.arena.world import World
     from settlement.simulation.counterexamples import rows_of_round
-    from settlement.simulation.reading import scenario_of
-    from settlement.simulation.world import World
+    from settlement.simulation.tables.reading import scenario_of
 
     mixed["scenario"] |= {"replicates": 3, "rounds": 3}
     results = simulate(mixed, folder=tmp_path)

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from settlement.simulation import playing
 from settlement.simulation.behaviours.registry import known_behaviours
-from settlement.simulation.scenario import RoundTable
+from settlement.simulation.play import playing
+from settlement.simulation.tables.scenario import RoundTable
 from settlement.simulation.tree import NOT_ALONE, tree_of
 from tests.settlement.simulation.conftest import THREE
 

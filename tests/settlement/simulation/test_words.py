@@ -12,9 +12,9 @@ from settlement.escrow.events import Deposited, PartiesRegistered, RoundOpened, 
 from settlement.escrow.interface import Interface
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import RoundReference, SettlementPlan, Transfer
-from settlement.simulation.accounts import simulated
-from settlement.simulation.digests import digests_of
-from settlement.simulation.words import Calls, Events, WordError, encoder_of
+from settlement.simulation.arena.accounts import simulated
+from settlement.simulation.arena.digests import digests_of
+from settlement.simulation.arena.words import Calls, Events, WordError, encoder_of
 
 ABI = artifact().abi
 PARTIES = tuple(simulated(f"account {k}").address for k in range(5))

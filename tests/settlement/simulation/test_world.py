@@ -10,12 +10,12 @@ import pytest
 from settlement.chain.quick import has_revm
 from settlement.escrow import artifacts, twin_ledger
 from settlement.escrow.events import Deposited
-from settlement.simulation import playing
-from settlement.simulation import world as world_module
-from settlement.simulation.scenario import ChainTroubles
+from settlement.simulation.arena import world as world_module
+from settlement.simulation.arena.troubles import Troubles
+from settlement.simulation.arena.world import World
+from settlement.simulation.play import playing
 from settlement.simulation.simulating import GasUnknown, simulate
-from settlement.simulation.troubles import Troubles
-from settlement.simulation.world import World
+from settlement.simulation.tables.scenario import ChainTroubles
 from tests.settlement.simulation.test_behaviours import round_of
 
 EVMS = ["py-evm", *(["pyrevm"] if has_revm() else [])]

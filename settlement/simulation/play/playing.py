@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from settlement.escrow.events import RoundState
-from settlement.simulation.accounts import Account, simulated
+from settlement.simulation.arena.accounts import Account, simulated
+from settlement.simulation.arena.troubles import Troubles
+from settlement.simulation.arena.words import packed
+from settlement.simulation.arena.world import START, World
 from settlement.simulation.behaviours.behaviour import (
     Draft,
     Entry,
@@ -21,12 +24,9 @@ from settlement.simulation.behaviours.behaviour import (
     Seat,
 )
 from settlement.simulation.games.pieces import PieceGame
-from settlement.simulation.plans import AgreedGame
-from settlement.simulation.rewards import Cleared, Prospects, clear
-from settlement.simulation.scenario import RoundTable
-from settlement.simulation.troubles import Troubles
-from settlement.simulation.words import packed
-from settlement.simulation.world import START, World
+from settlement.simulation.play.plans import AgreedGame
+from settlement.simulation.play.rewards import Cleared, Prospects, clear
+from settlement.simulation.tables.scenario import RoundTable
 
 __all__ = ["Cast", "Member", "PartyResult", "RoundResult", "Seated", "people_of", "play"]
 

@@ -18,7 +18,7 @@ from settlement.config.templates import SCENARIO
 from settlement.simulation.games.shards import check_shards
 from settlement.simulation.games.sources import shard_parties
 from settlement.simulation.results.expectations import ExpectationError, parse_expectation
-from settlement.simulation.scenario import (
+from settlement.simulation.tables.scenario import (
     Claim,
     FlowsGame,
     PartyTable,
@@ -27,7 +27,7 @@ from settlement.simulation.scenario import (
     ShardsGame,
     TableGame,
 )
-from settlement.simulation.sweeps import (
+from settlement.simulation.tables.sweeps import (
     Axis,
     axes_of,
     cell_values,

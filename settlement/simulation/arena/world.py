@@ -17,10 +17,10 @@ from settlement.escrow.events import RoundState
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import RoundReference, SettlementPlan, Transfer
-from settlement.simulation.accounts import Account, simulated
-from settlement.simulation.digests import digests_of
-from settlement.simulation.troubles import Troubles
-from settlement.simulation.words import Calls, Events, packed
+from settlement.simulation.arena.accounts import Account, simulated
+from settlement.simulation.arena.digests import digests_of
+from settlement.simulation.arena.troubles import Troubles
+from settlement.simulation.arena.words import Calls, Events, packed
 
 __all__ = ["Disagreement", "Notes", "Tier", "World", "tier_name"]
 

@@ -9,7 +9,7 @@ from eth_utils.crypto import keccak
 
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import net_positions_of
-from settlement.simulation.words import encoder_of
+from settlement.simulation.arena.words import encoder_of
 
 __all__ = ["digest_of", "digests_of"]
 

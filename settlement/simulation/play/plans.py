@@ -21,8 +21,8 @@ from settlement.posting.format import (
     game_of_values,
 )
 from settlement.simulation.behaviours.behaviour import Draft, Figures
-from settlement.simulation.rewards import Cleared
-from settlement.simulation.scenario import RoundTable
+from settlement.simulation.play.rewards import Cleared
+from settlement.simulation.tables.scenario import RoundTable
 
 __all__ = ["AgreedGame"]
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from settlement.simulation.scenario import ChainTroubles
+from settlement.simulation.tables.scenario import ChainTroubles
 
 __all__ = ["Troubles"]
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from settlement.money.bridge import deposit_units
+from settlement.simulation.arena.troubles import Troubles
+from settlement.simulation.arena.world import Notes, World
 from settlement.simulation.behaviours.behaviour import Entry, PartyBehaviour
 from settlement.simulation.behaviours.parties.honest import Honest
 from settlement.simulation.games.pieces import PieceGame
 from settlement.simulation.games.sources import GameSource, game_source
-from settlement.simulation.playing import Cast, Member, RoundResult, play
+from settlement.simulation.play.playing import Cast, Member, RoundResult, play
 from settlement.simulation.results.database import TABLES, Rows
-from settlement.simulation.scenario import PartyTable, Scenario, drawn
-from settlement.simulation.sweeps import RoundKey, round_rng
-from settlement.simulation.troubles import Troubles
-from settlement.simulation.world import Notes, World
+from settlement.simulation.tables.scenario import PartyTable, Scenario, drawn
+from settlement.simulation.tables.sweeps import RoundKey, round_rng
 
 __all__ = ["Cell", "Replicate", "replicate_rows"]
 
