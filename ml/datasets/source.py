@@ -30,7 +30,7 @@ class Source:
     rows of each named party, if the source splits its samples among parties itself. ``ids`` are the
     names of the training rows; empty means that a row's number is its name. If the source has
     separate validation and holdout sets, the first ``n_validation`` test samples are for validation
-    and the others are the holdout.
+    and the others are the holdout. ``columns`` names the columns of a table.
     """
 
     features: NDArray[Any]
@@ -43,6 +43,7 @@ class Source:
     party_rows: dict[str, NDArray[Any]] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
     n_validation: int | None = None
+    columns: tuple[str, ...] = ()
 
 
 def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,8 @@ from ml.engines.engine import EngineError
 __all__ = ["RayEngine"]
 
 CONNECT_TIMEOUT_S = 10
+OWN_CODE = ("FAIRROUND_ALLOWED_MODULES", "FAIRROUND_MODULE_FOLDER")
+"""Variables that say which modules a recipe may import, and where from."""
 
 Work = Callable[[Any, Any], Iterator[Any]]
 
@@ -105,6 +107,8 @@ class RayEngine:
         options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
         # A task that asked for no device must not see those of its machine.
         variables = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+        # What this user lets recipes import holds there too.
+        variables |= {name: os.environ[name] for name in OWN_CODE if name in os.environ}
         options["runtime_env"] = {"env_vars": variables}
         if self.address:
             _require_listener(self.address)

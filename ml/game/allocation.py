@@ -224,7 +224,8 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
         party = int(np.argmax(over))
         raise BrokenInvariant(
             f"Party {party} pays {-allocation.payoffs[party]} net of budget "
-            f"{allocation.budgets[party]}; expected no more than its budget."
+            f"{allocation.budgets[party]}; expected no more than its budget.",
+            party=party,
         )
     unmet = (limits - factors) * (grand_value - own)
     if unmet.min() > slack:
@@ -249,7 +250,8 @@ def _solver_gap(costs: FloatArray, factors: FloatArray, others: FloatArray) -> f
         raise SolverDisagreement(
             f"Cost of party {party} differs by {gaps[party]:.3g} between clearing and linear "
             f"programme; expected at most {_AGREEMENT * largest:.3g}. Keep the value table and "
-            "report it. Flows more than 8 orders of magnitude apart are beyond HiGHS."
+            "report it. Flows more than 8 orders of magnitude apart are beyond HiGHS.",
+            party=party,
         )
     return float(gaps[party])
 

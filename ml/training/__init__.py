@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ml.training.checks import check_training
     from ml.training.coalitions import TrainedScores, train_coalitions
     from ml.training.models.cards import LoadedModel, Predictions, load_reward
+    from ml.training.models.own_code import allow_modules
     from ml.training.models.predict import predict_file
     from ml.training.rewards.rewards import RewardModel, train_rewards
 
@@ -25,6 +26,7 @@ _LATER = {
     "Predictions": "models.cards",
     "RewardModel": "rewards.rewards",
     "TrainedScores": "coalitions",
+    "allow_modules": "models.own_code",
     "check_training": "checks",
     "load_reward": "models.cards",
     "predict_file": "models.predict",
@@ -42,6 +44,7 @@ __all__ = [
     "Recipe",
     "RewardModel",
     "TrainedScores",
+    "allow_modules",
     "check_training",
     "load_reward",
     "predict_file",

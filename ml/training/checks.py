@@ -11,7 +11,7 @@ from ml.datasets.collaboration import Collaboration
 from ml.training.models.modules import ModuleNetwork, NetworkError, build_network
 from ml.training.models.networks import Network, stack_weights
 from ml.training.recipe import Recipe
-from ml.training.scores import Evaluator, ScoreError, score_function
+from ml.training.scores import Evaluator, ScoreError, ScoreFunction, score_function
 
 __all__ = ["check_training", "network_for"]
 
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 CHECKED_SAMPLES = 3
 """How many samples a network is run on before it is trained."""
+
+SURE = 20.0
+"""Output of the right class, all others 0, where a classifier is sure."""
 
 
 def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
@@ -40,7 +43,22 @@ def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
                 f"{recipe.score} gave {first!r} and then {again!r} for the same outputs; expected "
                 "one score. Leave chance out of it."
             )
+        _check_direction(recipe.score, score_of, evaluator.targets, collaboration.n_classes)
     return network
+
+
+def _check_direction(name: str, score_of: ScoreFunction, targets: Tensor, n_classes: int) -> None:
+    """Compare the score of outputs that are right with that of outputs that say nothing."""
+    right = targets.unsqueeze(1).float()
+    if n_classes:
+        right = SURE * torch.nn.functional.one_hot(targets, n_classes).float()
+    best, nothing = score_of(right, targets), score_of(torch.zeros_like(right), targets)
+    if best <= nothing:
+        raise ScoreError(
+            f"{name} gives {best:g} where every output is right and {nothing:g} where all outputs "
+            "are 0; expected more for what is right. If less is better, return 1 - error, or "
+            "1 / (1 + error)."
+        )
 
 
 def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:

@@ -14,8 +14,8 @@ from torch import Tensor
 from ml.datasets.collaboration import Collaboration, Samples
 from ml.errors import MlError
 from ml.training.devices import to_device
-from ml.training.models.modules import import_name
 from ml.training.models.networks import Network, Weights
+from ml.training.models.own_code import score_of_own
 from ml.training.recipe import Recipe
 
 __all__ = ["Evaluator", "ScoreError", "accuracy", "r2", "score_function"]
@@ -58,9 +58,7 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
             kind = "classes" if collaboration.n_classes else "figures"
             raise ScoreError(f'Score "{name}" does not fit targets that are {kind}.')
         return accuracy if name == "accuracy" else r2
-    function: Callable[[NDArray[Any], NDArray[Any]], Any] = import_name(name, "Score")
-    if not callable(function):
-        raise ScoreError(f"{name} is a {type(function).__name__}; expected a function.")
+    function: Callable[[NDArray[Any], NDArray[Any]], Any] = score_of_own(name)
 
     def checked(outputs: Tensor, targets: Tensor) -> float:
         try:

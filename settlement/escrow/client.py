@@ -253,9 +253,7 @@ class EscrowClient(EscrowReader):
                 raise
         return self.settlement(round_id)
 
-    def settle(
-        self, consent: Consent, account: LocalAccount, signatures: Sequence[bytes]
-    ) -> Log:
+    def settle(self, consent: Consent, account: LocalAccount, signatures: Sequence[bytes]) -> Log:
         """Carry out a plan that all parties have signed; any account may bring it.
 
         One transaction for up to 1,024 parties and transfers; beyond, signatures come in batches

@@ -345,9 +345,7 @@ class EscrowTwin:
                 raise signer
             refuse_if(signer != found.parties[party], "not signed by party")
 
-    def _settle(
-        self, found: _Round, round_id: int, transfers: bytes, claims: list[int]
-    ) -> None:
+    def _settle(self, found: _Round, round_id: int, transfers: bytes, claims: list[int]) -> None:
         found.claims = claims
         found.state = RoundState.SETTLED
         plan_id = hashlib.sha256(found.key + transfers).digest()

@@ -64,8 +64,10 @@ def proving_factors(
             break
         for i in found:
             short.append(i)
-            elimination.add([costs[k] if k == i else -flows[k][i] for k in short],
-                            [-flows[i][k] for k in short[:-1]])
+            elimination.add(
+                [costs[k] if k == i else -flows[k][i] for k in short],
+                [-flows[i][k] for k in short[:-1]],
+            )
         marked = set(short)
         solution, denominator = elimination.solve(
             [
@@ -90,7 +92,9 @@ class _Elimination:
     """
 
     def __init__(self) -> None:
-        self._rows: list[list[int]] = []  # row i: multipliers left of the diagonal, then what is left
+        self._rows: list[
+            list[int]
+        ] = []  # row i: multipliers left of the diagonal, then what is left
         self._minors = [1]  # leading minors; the last one is the determinant
 
     def add(self, row: Sequence[int], column: Sequence[int]) -> None:

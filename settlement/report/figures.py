@@ -34,15 +34,11 @@ class FigureError(SettlementError):
     """Figures are asked for, and what draws them is not installed."""
 
 
-def draw_figures(
-    stored: StoredRound, wanted: Sequence[float | None], folder: Path
-) -> tuple[Path, ...]:
+def draw_figures(stored: StoredRound, folder: Path) -> tuple[Path, ...]:
     """Draw every figure that the round has figures for, each in three formats.
 
     Parameters
     ----------
-    wanted
-        Value of the best model that each party wants; None for no cap.
     folder
         Where the files go; made if it is not there.
 
@@ -72,7 +68,7 @@ def draw_figures(
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         for name, draw in FIGURES.items():
             figure = Figure(figsize=SIZE_INCHES, layout="constrained")
-            if not draw(stored, wanted, figure):
+            if not draw(stored, figure):
                 continue
             for kind, metadata in KINDS.items():
                 path = folder / f"{name}.{kind}"
@@ -81,9 +77,9 @@ def draw_figures(
     return tuple(written)
 
 
-def _table(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) -> bool:
+def _table(stored: StoredRound, figure: Figure) -> bool:
     """Values of the coalitions by their size."""
-    values, n_parties = stored.values, len(stored.opened.parties)
+    values, n_parties = stored.values, len(stored.terms.parties)
     if values.coalitions is not None or n_parties > MAX_TABLE_PARTIES:
         return False
     axes = figure.subplots()
@@ -94,7 +90,7 @@ def _table(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) 
     return True
 
 
-def _flows(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) -> bool:
+def _flows(stored: StoredRound, figure: Figure) -> bool:
     """Payoff flows before budgets, payers down, payees across."""
     allocation = stored.allocation
     axes = figure.subplots()
@@ -108,7 +104,7 @@ def _flows(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) 
     return True
 
 
-def _sweep(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) -> bool:
+def _sweep(stored: StoredRound, figure: Figure) -> bool:
     """Payoffs and model values over the budget of the party that is most short of money."""
     import numpy as np
 
@@ -116,7 +112,7 @@ def _sweep(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) 
     flows = np.array(allocation.flows)
     own, budgets = np.array(allocation.own_values), np.array(allocation.budgets)
     grand = stored.values.grand_value
-    limits = [np.inf if value is None else value for value in wanted]
+    limits = [np.inf if value is None else value for value in stored.terms.caps]
     caps = factor_caps(own, grand, np.array(limits))
     costs = flows.sum(axis=1)
     party = int(np.argmax(costs * (caps - np.array(allocation.adjustment_factors))))
@@ -138,7 +134,7 @@ def _sweep(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) 
     return True
 
 
-def _payoffs(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) -> bool:
+def _payoffs(stored: StoredRound, figure: Figure) -> bool:
     """Payoffs, with two standard errors where there are any."""
     allocation = stored.allocation
     axes = _bars(figure, allocation.parties, allocation.payoffs, allocation.payoff_errors)
@@ -147,7 +143,7 @@ def _payoffs(stored: StoredRound, wanted: Sequence[float | None], figure: Figure
     return True
 
 
-def _models(stored: StoredRound, wanted: Sequence[float | None], figure: Figure) -> bool:
+def _models(stored: StoredRound, figure: Figure) -> bool:
     """Own value and the value of the model that each party receives."""
     allocation = stored.allocation
     errors = allocation.model_value_errors
@@ -173,7 +169,7 @@ def _literal(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-FIGURES: dict[str, Callable[[StoredRound, Sequence[float | None], Any], bool]] = {
+FIGURES: dict[str, Callable[[StoredRound, Any], bool]] = {
     "values": _table,
     "flows": _flows,
     "budget-sweep": _sweep,

@@ -205,9 +205,7 @@ class Arena:
 
     def close(self, round_id: int, party: int, payout: str = NOBODY, *, account: Any = None) -> Any:
         named = self.agreement(round_id)
-        return self.act(
-            account or self.parties[party], "close", round_id, party, named, payout
-        )
+        return self.act(account or self.parties[party], "close", round_id, party, named, payout)
 
     def fund(self, round_id: int, units: Sequence[int], payouts: bool = False) -> None:
         """Everybody deposits and closes: funding has ended."""
@@ -296,7 +294,9 @@ class Arena:
             twin=(*common, list(twin)),
         )
 
-    def settled(self, *units: int, transfers: Sequence[tuple[int, int, int]], **changes: Any) -> int:
+    def settled(
+        self, *units: int, transfers: Sequence[tuple[int, int, int]], **changes: Any
+    ) -> int:
         round_id = self.funded(*units, **changes)
         self.settle(self.plan(round_id, *transfers))
         return round_id

@@ -37,7 +37,6 @@ BREACHES = {
     "Ray only": ("ml/engines/processes.py", "import ray"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
-    "matplotlib only": ("settlement/audit/findings.py", "import matplotlib"),
     "pydantic only": ("settlement/store/folder.py", "import pydantic"),
 }
 """For each rule a file and a line in it that breaks the rule."""
@@ -65,7 +64,7 @@ def broken_house(tmp_path_factory):
 @pytest.mark.parametrize("rule", list(BREACHES))
 def test_a_file_that_breaks_a_rule_is_noticed(broken_house, rule):
     told = [line for line in broken_house.splitlines() if line.startswith(rule)]
-    assert any(line.endswith("BROKEN") for line in told), told
+    assert any(" BROKEN" in line for line in told), told
 
 
 def test_every_rule_is_broken_once_by_a_test(broken_house):

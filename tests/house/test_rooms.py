@@ -160,7 +160,7 @@ def test_the_glossary_has_every_word_of_the_game_and_of_the_settlement():
         "net position",
         "transfer",
         "plan",
-        "posting",
+        "posted game",
         "certificate",
         "escrow",
         "receipt",

@@ -133,7 +133,8 @@ def factor_caps(
     for party in np.flatnonzero(~(wanted >= own)):
         raise CapError(
             f"Party {party} caps its model at {wanted[party]:g} but its own model is worth "
-            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it."
+            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it.",
+            party=int(party),
         )
     caps = np.ones(len(own))
     capped = wanted < grand_value

@@ -75,7 +75,8 @@ def allocate_many(
         row, party = (int(index[0]) for index in np.nonzero(~(batch >= 0)))
         raise BudgetError(
             f"Budget of party {party} in row {row} is {batch[row, party]}; "
-            "expected a number from 0 on, or infinity for no limit."
+            "expected a number from 0 on, or infinity for no limit.",
+            party=party,
         )
     parts = [_solve(problem, batch[i : i + _CHUNK]) for i in range(0, len(batch), _CHUNK)]
     if not parts:

@@ -18,6 +18,9 @@ class TemplateError(SettlementError):
     """No such template, or a configuration is there already."""
 
 
+SCHEMA = "round.schema.json"
+
+
 def template_names() -> list[str]:
     """Names of all templates, sorted."""
     names = (item.name for item in files(__name__).iterdir())
@@ -28,6 +31,8 @@ def write_template(folder: Path, template: str) -> Path:
     """Write a template into a folder, made if need be; never overwrite one.
 
     A round is written as ``round.toml``, a scenario of the simulator as ``scenario.toml``.
+
+    The JSON schema that its first line names is put beside it, for editors.
 
     Raises
     ------
@@ -42,6 +47,7 @@ def write_template(folder: Path, template: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
+        (folder / SCHEMA).write_bytes(files(__name__).joinpath(SCHEMA).read_bytes())
     except FileExistsError:
         raise TemplateError(f"{path} is there already; choose another folder.") from None
     except OSError as error:

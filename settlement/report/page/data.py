@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from settlement.chain.journal import Entry
-from settlement.posting.format import FACTOR_ONE, VALUE_SCALE, Posting, flow_scale
+from settlement.posting.check import Proof
+from settlement.posting.format import FACTOR_ONE, VALUE_SCALE
 from settlement.report.summary import StoredRound
 from settlement.store.documents import ValueDocument
 
@@ -23,24 +23,28 @@ MAX_FLOW_PARTIES = 64
 """Up to this many parties the page holds the flows, and lets budgets be moved."""
 
 TRANSACTIONS = {
-    "deploy": "contract deployed",
-    "open": "round opened",
+    "open_round": "round opened",
     "register": "further parties registered",
     "deposit": "deposit of {party}",
+    "deposit_with_permit": "deposit of {party}",
+    "close": "{party} is done depositing",
+    "revoke": "{party} revoked its signature",
     "endorse": "signatures of the plan",
-    "settle": "plan carried out",
+    "settle_by_proof": "settled by proof",
+    "settle": "settled by signatures",
+    "settle_large": "settled by signatures",
+    "settle_chunk": "part of the plan carried out",
     "withdraw": "withdrawal of {party}",
+    "pay_out": "parties paid out",
 }
-"""What transactions do, by the first part of their label."""
+"""What transactions do, by the function of the escrow that they call."""
 
 
 def page_data(
     stored: StoredRound,
     *,
     seals: Mapping[str, str],
-    wanted: Sequence[float | None],
-    journal: Sequence[Entry],
-    posting: Posting | None,
+    proof: Proof | None,
 ) -> dict[str, Any]:
     """Everything that the page of a settled round shows and recomputes.
 
@@ -48,11 +52,7 @@ def page_data(
     ----------
     seals
         SHA-256 of the seal of every stage that the page is made from: they name the folder.
-    wanted
-        Value of the best model that each party wants; None for no cap.
-    journal
-        What the round's journal held when the round was settled.
-    posting
+    proof
         The whole numbers that the net positions follow from; None if they follow from payoffs.
 
     Returns
@@ -61,18 +61,18 @@ def page_data(
         JSON without NaN; amounts as text, because JavaScript's numbers hold 53 bits. Matrices are
         lists of rows, ``[payer][payee]``.
     """
-    opened, values, allocation = stored.opened, stored.values, stored.allocation
-    settlement, n_parties = stored.settlement, len(stored.opened.parties)
+    terms, values, allocation = stored.terms, stored.values, stored.allocation
+    settlement, n_parties = stored.settlement, len(terms.parties)
     table = values.coalitions is None and n_parties <= MAX_TABLE_PARTIES
     measured, errors = _measured(values) if table else (None, None)
     return {
         "format": FORMAT,
-        "name": opened.name,
-        "parties": opened.parties,
+        "name": terms.round,
+        "parties": list(terms.party_names),
         "trained": _how_trained(values, n_parties),
-        "rate": str(opened.exchange_rate),
-        "unitScale": str(opened.unit_scale),
-        "deposits": _texts(opened.deposits_units),
+        "rate": str(terms.exchange_rate),
+        "unitScale": str(terms.unit_scale),
+        "deposits": _texts(allocation.deposits_units),
         "values": values.values if table else None,
         "measured": measured,
         "valueErrors": errors,
@@ -80,14 +80,14 @@ def page_data(
         "grandValue": values.grand_value,
         "flows": allocation.flows if n_parties <= MAX_FLOW_PARTIES else None,
         "budgets": allocation.budgets,
-        "wanted": None if all(cap is None for cap in wanted) else list(wanted),
+        "wanted": None if all(cap is None for cap in terms.caps) else list(terms.caps),
         "factors": allocation.adjustment_factors,
         "factorErrors": allocation.factor_errors,
         "payoffs": allocation.payoffs,
         "payoffErrors": allocation.payoff_errors,
         "modelValues": allocation.model_values,
         "modelValueErrors": allocation.model_value_errors,
-        "posting": posting and _posting(posting),
+        "posting": proof and _posting(proof),
         "nets": _texts(settlement.net_positions_units),
         "transfers": [
             [t["debtor"], t["creditor"], str(t["amount_units"])] for t in settlement.transfers
@@ -103,22 +103,22 @@ def page_data(
         ],
         "nValidation": stored.rewards.n_validation,
         "reference": {
-            "chainId": opened.chain_id,
-            "escrow": opened.escrow,
-            "roundId": opened.round_id,
-            "termsHash": opened.terms_hash,
+            "chainId": terms.chain_id,
+            "escrow": terms.escrow,
+            "roundId": stored.opened.round_id,
+            "termsHash": stored.opened.terms_hash,
+            "nParties": n_parties,
         },
         "planId": settlement.plan_id,
         "settlementBlock": settlement.settlement_block,
         "transactions": [
             {
-                "told": _told(entry["label"], opened.parties),
-                "block": entry["block"],
-                "gas": entry["gas_used"],
-                "hash": entry["hash"],
+                "told": _told(sent, terms.party_names),
+                "block": sent["block"],
+                "gas": sent["gas_used"],
+                "hash": sent["transaction"].removeprefix("0x"),
             }
-            for entry in journal
-            if entry.kind == "receipt"
+            for sent in settlement.transactions
         ],
         "seals": dict(seals),
     }
@@ -152,19 +152,18 @@ def _how_trained(values: ValueDocument, n_parties: int) -> str | None:
     return f"flows are estimated from {trained:,} of {all_:,} coalitions{mean}"
 
 
-def _posting(posting: Posting) -> dict[str, Any]:
+def _posting(proof: Proof) -> dict[str, Any]:
     """Flows and factors as whole numbers, and the unit of their products in value units."""
-    unit = flow_scale(posting.n_parties) * VALUE_SCALE * FACTOR_ONE
     return {
-        "flows": [_texts(row) for row in posting.flows],
-        "factors": _texts(posting.factors),
-        "unit": str(unit),
+        "flows": [_texts(row) for row in proof.game.flows],
+        "factors": _texts(proof.factors),
+        "unit": str(proof.game.scale * VALUE_SCALE * FACTOR_ONE),
     }
 
 
-def _told(label: str, names: Sequence[str]) -> str:
-    """What a transaction did, in words; its label if it is of no kind that is known here."""
-    kind, *parts = label.split("/")
-    party = int(parts[-1]) if parts and parts[-1].isdecimal() else -1
-    name = names[party] if 0 <= party < len(names) else "a party"
-    return TRANSACTIONS.get(kind, label.replace("{", "{{").replace("}", "}}")).format(party=name)
+def _told(sent: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What a transaction did, in words; the name of its call if it is not known here."""
+    party = sent["party"]
+    known = isinstance(party, int) and 0 <= party < len(names)
+    told = TRANSACTIONS.get(sent["call"])
+    return sent["call"] if told is None else told.format(party=names[party] if known else "a party")

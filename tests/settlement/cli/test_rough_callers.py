@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 VERBS = ("run", "open", "train", "allocate", "reward", "settle", "report", "show", "verify")
-PARTY_VERBS = ("sign", "withdraw", "challenge")
+PARTY_VERBS = ("sign", "withdraw", "revoke", "close")
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *PARTY_VERBS])

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from settlement.money.terms import (
     net_positions_of,
 )
 
-REFERENCE = RoundReference(61, "0x" + "Ab" * 20, 7, bytes(range(32)))
+REFERENCE = RoundReference(61, "0x" + "Ab" * 20, 7, bytes(range(32)), 3)
 
 parties = st.integers(0, 2**16 - 1)
 transfers = st.builds(
@@ -61,20 +62,19 @@ def test_a_party_index_beyond_two_bytes_is_refused(party):
 def test_a_plan_id_is_the_hash_of_where_and_what():
     plan = SettlementPlan(REFERENCE, (Transfer(0, 1, 5), Transfer(2, 1, 9)))
     where = (61).to_bytes(32, "big") + bytes(12) + b"\xab" * 20 + (7).to_bytes(32, "big")
-    key = hashlib.sha256(where + bytes(range(32))).digest()
+    key = hashlib.sha256(where).digest()
     assert plan.plan_id == hashlib.sha256(key + plan.encode()).digest()
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        RoundReference(62, REFERENCE.escrow, 7, REFERENCE.terms_hash),
-        RoundReference(61, "0x" + "Ac" * 20, 7, REFERENCE.terms_hash),
-        RoundReference(61, REFERENCE.escrow, 8, REFERENCE.terms_hash),
-        RoundReference(61, REFERENCE.escrow, 7, bytes(32)),
+        replace(REFERENCE, chain_id=62),
+        replace(REFERENCE, escrow="0x" + "Ac" * 20),
+        replace(REFERENCE, round_id=8),
     ],
 )
-def test_a_plan_of_another_round_chain_escrow_or_terms_has_another_id(other):
+def test_a_plan_of_another_round_chain_or_escrow_has_another_id(other):
     same_transfers = (Transfer(0, 1, 5),)
     assert SettlementPlan(other, same_transfers).plan_id != (
         SettlementPlan(REFERENCE, same_transfers).plan_id

@@ -54,9 +54,7 @@ def random_game(
     if capped:
         most = 2 * VALUE_SCALE
         choices = (NO_CAP, 0, 1, most)
-        wanted = tuple(
-            generator.choice([*choices, generator.randrange(most)]) for _ in range(n)
-        )
+        wanted = tuple(generator.choice([*choices, generator.randrange(most)]) for _ in range(n))
     return game_of_rows(rows, spare, wanted)
 
 

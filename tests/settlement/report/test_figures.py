@@ -10,12 +10,11 @@ from settlement.report import figures
 from tests.settlement.report.page.rounds import flows_of_many, stored_round, three_parties
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: fairround[plots]")
-NO_CAPS = [None] * 3
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return figures.draw_figures(three_parties(), NO_CAPS, tmp_path_factory.mktemp("once") / "out")
+    return figures.draw_figures(three_parties(), tmp_path_factory.mktemp("once") / "out")
 
 
 def only(monkeypatch, *names):
@@ -34,7 +33,7 @@ def test_a_round_has_five_figures_in_three_formats(written):
 def test_the_same_round_gives_the_same_bytes(written, monkeypatch, tmp_path):
     only(monkeypatch, "flows", "payoffs")
     before = {path.name: path for path in written}
-    for one in figures.draw_figures(three_parties(), NO_CAPS, tmp_path):
+    for one in figures.draw_figures(three_parties(), tmp_path):
         other = before[one.name]
         assert one.read_bytes() == other.read_bytes(), one.name
 
@@ -44,7 +43,7 @@ def test_an_estimated_round_has_no_table_to_draw_and_shows_its_errors(monkeypatc
     flows, own = flows_of_many(14)
     names = ["$x_1$", "医院"] + [f"clinic {k}" for k in range(12)]
     stored = stored_round(names, [10_000] * 14, flows=flows, own=own, errors=[0.05] * 14)
-    written = figures.draw_figures(stored, [None] * 14, tmp_path)
+    written = figures.draw_figures(stored, tmp_path)
     assert "values.svg" not in {path.name for path in written}
     assert "$x_1$" in (tmp_path / "payoffs.svg").read_text("utf-8")
 
@@ -61,7 +60,7 @@ def test_the_sweep_is_of_the_party_that_is_short_and_ends_at_its_whole_payoff(
 
     monkeypatch.setattr(figures, "allocate_many", watched)
     only(monkeypatch, "budget-sweep")
-    figures.draw_figures(three_parties(), NO_CAPS, tmp_path)
+    figures.draw_figures(three_parties(), tmp_path)
     assert np.ptp(drawn["batch"], axis=0).tolist() == pytest.approx([0.8, 0, 0])
     assert drawn["found"].payoffs[-1] == pytest.approx([-0.4, 0.2, 0.2])
     assert drawn["found"].payoffs[0, 0] == pytest.approx(0)
@@ -70,7 +69,7 @@ def test_the_sweep_is_of_the_party_that_is_short_and_ends_at_its_whole_payoff(
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(figures, "find_spec", lambda name: None)
     with pytest.raises(SettlementError, match=re.escape("fairround[plots]")):
-        figures.draw_figures(three_parties(), NO_CAPS, tmp_path)
+        figures.draw_figures(three_parties(), tmp_path)
 
 
 def test_the_verb_writes_beside_the_round_and_leaves_its_seals_alone(fairround, tmp_path):

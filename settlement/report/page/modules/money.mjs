@@ -156,15 +156,13 @@ export async function planId(reference, transfers) {
     new Uint8Array(12),
     fromHex(reference.escrow.slice(2)),
     bigEndian(BigInt(reference.roundId), 32),
-    fromHex(reference.termsHash),
   ]);
   const packed = transfers.map(({ debtor, creditor, amount }) => [
     bigEndian(BigInt(debtor), 2),
     bigEndian(BigInt(creditor), 2),
     bigEndian(amount, 8),
   ]);
-  const lastParty = transfers.reduce((last, t) => Math.max(last, t.debtor, t.creditor), 0);
-  const whole = Math.max(transfers.length, lastParty + 1) <= WHOLE_TRANSFERS;
+  const whole = Math.max(transfers.length, reference.nParties) <= WHOLE_TRANSFERS;
   const size = whole ? Math.max(1, packed.length) : CHUNK_TRANSFERS;
   const chunks = [];
   for (let at = 0; at < Math.max(1, packed.length); at += size) {

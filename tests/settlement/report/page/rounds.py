@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from ml.game import ValueTable, adjustment_factors, allocate, conditional_shapley
-from settlement.chain.journal import Entry
+from settlement.config.terms import AgreedParty, AgreedTerms
+from settlement.escrow.events import ETHER
 from settlement.money.bridge import budgets_of_deposits, net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import RoundReference, SettlementPlan
@@ -20,7 +21,14 @@ from settlement.store.documents import (
 )
 
 RATE = 10**6
-SEALS = {stage: f"{k:064x}" for k, stage in enumerate(("open", "train", "allocate"))}
+SETTLED = {
+    "call": "settle",
+    "party": None,
+    "block": 8,
+    "gas_used": 50_000,
+    "transaction": "0x" + "00" * 32,
+}
+SEALS = {stage: f"{k:064x}" for k, stage in enumerate(("train", "open", "allocate"))}
 
 
 def additive_values(n_parties, seed=0):
@@ -57,27 +65,44 @@ def stored_round(names, deposits, *, values=None, flows=None, own=None, **others
     costs = flows.sum(axis=1)
     payoffs = factors @ flows - factors * costs
     nets = net_positions(payoffs.tolist(), deposits, RATE)
-    reference = RoundReference(1337, "0x" + "ab" * 20, 1, bytes(range(32)))
+    reference = RoundReference(1337, "0x" + "ab" * 20, 1, bytes(range(32)), n_parties)
     plan = SettlementPlan(reference, net_transfers(nets))
     amounts = [position.amount_units for position in nets]
     grand = float(own[0] + costs[0])
     given = values is not None
+    caps = wanted or [None] * n_parties
+    # Not checked: the page must stand names that no configuration lets through.
+    terms = AgreedTerms.model_construct(
+        round="a round",
+        chain_id=1337,
+        escrow=reference.escrow,
+        operator="0x" + "cd" * 20,
+        parties=tuple(
+            AgreedParty.model_construct(name=name, address="0x" + f"{k:040x}")
+            for k, name in enumerate(names)
+        ),
+        asset=ETHER,
+        unit_scale=10**12,
+        exchange_rate=RATE,
+        quorum_units=0,
+        funding_deadline=1,
+        settlement_deadline=2,
+        settlement="signatures",
+        game_sha256="00" * 32,
+        caps=tuple(caps),
+        values_sha256="00" * 32,
+        monotone="refuse",
+        sampling=None,
+        basis=None,
+    )
     return StoredRound(
+        terms,
         OpenedRound(
-            name="a round",
-            parties=list(names),
-            exchange_rate=RATE,
-            unit_scale=10**12,
             chain_id=1337,
             escrow=reference.escrow,
             round_id=1,
-            terms_hash=reference.terms_hash.hex(),
-            operator="0x" + "cd" * 20,
-            addresses=["0x" + f"{k:040x}" for k in range(n_parties)],
-            deposits_units=list(deposits),
-            settlement="unanimous",
-            funding_deadline=0,
-            settlement_deadline=1,
+            terms_hash=terms.hash.hex(),
+            agreement="00" * 32,
         ),
         ValueDocument(
             parties=list(names),
@@ -90,9 +115,11 @@ def stored_round(names, deposits, *, values=None, flows=None, own=None, **others
             monotone="refuse",
             monotone_violations=None,
             best_coalitions=None,
+            basis=None,
         ),
         AllocationDocument(
             parties=list(names),
+            deposits_units=list(deposits),
             own_values=[float(v) for v in own],
             budgets=budgets,
             flows=flows.tolist(),
@@ -111,30 +138,23 @@ def stored_round(names, deposits, *, values=None, flows=None, own=None, **others
         RewardDocument(0, 0, []),
         SettlementDocument(
             plan_id=plan.plan_id.hex(),
-            not_posted=None,
             net_positions_units=amounts,
             transfers=[dataclasses.asdict(t) for t in plan.transfers],
             settlement_transaction="00" * 32,
             settlement_block=8,
             withdrawn_units=[d + a for d, a in zip(deposits, amounts, strict=True)],
-            escrow_balance_wei=0,
-            gas={"settle/1": 50_000},
+            claims_units=[0] * n_parties,
+            transactions=[SETTLED],
+            journal_start="00" * 32,
             journal_lines=1,
             journal_digest="00" * 32,
         ),
     )
 
 
-def data_of(stored, wanted=None):
+def data_of(stored):
     """What the page of such a round embeds."""
-    fields = {"label": "settle/1", "block": 8, "gas_used": 50_000, "hash": "00" * 32}
-    return page_data(
-        stored,
-        seals=SEALS,
-        wanted=wanted or [None] * len(stored.opened.parties),
-        journal=[Entry(1, "receipt", fields, "00" * 32)],
-        posting=None,
-    )
+    return page_data(stored, seals=SEALS, proof=None)
 
 
 def three_parties():

@@ -17,7 +17,8 @@ from ml.game import (
 from settlement.money.bridge import net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementPlan, Transfer
-from settlement.posting.check import net_amounts, post_allocation
+from settlement.posting.check import prove
+from settlement.posting.format import game_of_values
 from settlement.report.page import data
 from tests.settlement.report.page.rounds import (
     additive_values,
@@ -149,9 +150,9 @@ def test_net_positions_of_a_posting_are_the_contracts(javascript):
     for _ in range(20):
         n = int(generator.integers(2, 7))
         deposits = [int(d) for d in generator.integers(0, 10**6, n)]
-        posting = post_allocation(deposits, 10**6, values=additive_values(n, n).tolist())
-        stored = data._posting(posting)
-        cases.append(({"posting": stored, "rate": "1000000"}, net_amounts(posting, 10**6)))
+        proof = prove(game_of_values(additive_values(n, n).tolist()), deposits, 10**6)
+        stored = data._posting(proof)
+        cases.append(({"posting": stored, "rate": "1000000"}, list(proof.net_amounts)))
     found = javascript("posted", [case for case, _ in cases])
     assert [[int(net) for net in nets] for nets in found] == [nets for _, nets in cases]
 
@@ -163,14 +164,15 @@ def test_the_hash_of_a_plan_is_the_settlements_to_the_byte(javascript, n_transfe
         Transfer(2 * k, 2 * k + 1, int(amount))
         for k, amount in enumerate(generator.integers(1, MAX_AMOUNT_UNITS, n_transfers))
     )
-    reference = RoundReference(2**63 + 11, "0x" + "9f" * 20, 2**70 + 1, bytes(range(32)))
+    n_parties = max(2, 2 * n_transfers)
+    reference = RoundReference(2**63 + 11, "0x" + "9f" * 20, 2**70 + 1, bytes(range(32)), n_parties)
     plan = SettlementPlan(reference, transfers)
     given = {
         "reference": {
             "chainId": str(reference.chain_id),
             "escrow": reference.escrow,
             "roundId": str(reference.round_id),
-            "termsHash": reference.terms_hash.hex(),
+            "nParties": n_parties,
         },
         "transfers": [[t.debtor, t.creditor, str(t.amount_units)] for t in transfers],
     }
@@ -194,7 +196,7 @@ CHANGES = {
     "a withdrawal": (lambda d: d["withdrawn"].__setitem__(0, "1"), "withdrawal of a"),
     "the plan's hash": (lambda d: d.update(planId="00" * 32), "plan is 0000"),
     "the escrow": (lambda d: d["reference"].update(escrow="0x" + "ac" * 20), "plan is"),
-    "the terms": (lambda d: d["reference"].update(termsHash="11" * 32), "plan is"),
+    "the round": (lambda d: d["reference"].update(roundId=2), "plan is"),
     "the exchange rate": (lambda d: d.update(rate="999999"), "budget of a"),
     "nonsense": (lambda d: d.update(payoffs=None), "cannot be read"),
 }
@@ -222,7 +224,7 @@ def test_caps_bound_the_models_that_are_bought(javascript):
     deposits = [200_000, 1_000_000, 1_000_000]
     stored = stored_round(["a", "b", "c"], deposits, values=values, wanted=wanted)
     assert stored.allocation.model_values[1] == pytest.approx(0.6)
-    with_caps, without = javascript("check", [data_of(stored, wanted), data_of(stored)])
+    with_caps, without = javascript("check", [data_of(stored), data_of(stored) | {"wanted": None}])
     assert not [check for check in with_caps if check["trouble"]]
     assert any("lambda of" in (check["trouble"] or "") for check in without)
 
