@@ -242,7 +242,7 @@ def _train_sample(
     def evaluate(coalitions: np.ndarray) -> np.ndarray:
         batches.append(train(coalitions.astype(np.int64)))
         context.progress("train", sum(len(batch.coalitions) for batch in batches), asked)
-        return batches[-1].means
+        return batches[-1].scores
 
     context.progress("train", 0, asked)
     estimate = estimate_of(context.config.values, collaboration.n_parties, evaluate)
