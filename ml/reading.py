@@ -28,8 +28,8 @@ PLAIN_BYTES = 2**20
 CARD_BYTES = 16 * 2**20
 """Most that a model card may hold: a vocabulary of 10**6 words stands in it."""
 
-VALUES_BYTES = 64 * 2**20
-"""Most that a file of values or flows may hold."""
+VALUES_BYTES = 128 * 2**20
+"""Most that a file of values or flows may hold: 2**20 values, as scores and covered."""
 
 MAX_DEPTH = 64
 """Lists and objects inside each other. Ours need six; a parser goes down the stack with each."""
@@ -66,24 +66,39 @@ def parse_json(content: bytes | str, name: str) -> Any:
             f"{name} is nested deeper than {MAX_DEPTH} lists and objects; nothing of ours is."
         )
     try:
-        return json.loads(raw)
+        return json.loads(raw, object_pairs_hook=_each_key_once)
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(f"{name} is no JSON: {error}.") from None
 
 
-def read_toml(path: Path, parse_float: Callable[[str], Any] = float) -> tuple[str, dict[str, Any]]:
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r:.80} is there twice")
+    return found
+
+
+def read_toml(
+    path: Path,
+    parse_float: Callable[[str], Any] = float,
+    limit_bytes: int = PLAIN_BYTES,
+) -> tuple[str, dict[str, Any]]:
     """Text and tables of a TOML file.
 
     Raises
     ------
     UnreadableFile
-        If it is missing, larger than `PLAIN_BYTES`, or no TOML.
+        If it is missing, larger than the limit, nested deeper than `MAX_DEPTH`, or no TOML.
     """
-    raw = _content(path, PLAIN_BYTES)
+    raw = _content(path, limit_bytes)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"{path} cannot be read: {error}.") from None
+    if _is_deep(raw):
+        raise UnreadableFile(f"{path} is not TOML of ours: nested deeper than {MAX_DEPTH} lists.")
     try:
         return text, tomllib.loads(text, parse_float=parse_float)
     except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers out of all range

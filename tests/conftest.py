@@ -28,6 +28,7 @@ class Fairround:
             [sys.executable, "-m", "settlement", *map(str, arguments)],
             cwd=ROOT,
             env=self.environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -113,7 +113,12 @@ class Collaboration:
     @cached_property
     def party_digests(self) -> tuple[str, ...]:
         """SHA-256 of each party's samples, as they are trained on."""
-        return tuple(
+        names = json.dumps(self.preparation.columns).encode() if self.preparation.columns else b""
+        held = [
             array_digest(self.train.features[rows], self.train.targets[rows])
             for rows in self.party_indices
+        ]
+        return tuple(
+            hashlib.sha256(digest.encode() + names).hexdigest() if names else digest
+            for digest in held
         )

@@ -21,7 +21,7 @@ from ml.datasets.readers.tables import read_table
 from ml.datasets.readers.text import imdb
 from ml.datasets.source import DataError, Source
 from ml.datasets.spec import DataSpec
-from ml.datasets.splits import add_label_noise, party_rows, stratified_split
+from ml.datasets.splits import add_label_noise, listed_ids, party_rows, stratified_split
 
 __all__ = ["load"]
 
@@ -124,6 +124,20 @@ def load(spec: DataSpec) -> Collaboration:
     )
 
 
+def _listed_and_not(
+    spec: DataSpec, ids: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that some party lists, to train on, and all others, to test."""
+    listed = {name for party in spec.parties if party.ids for name in listed_ids(party)}
+    is_listed = np.array([name in listed for name in ids])
+    if is_listed.all():
+        raise DataError(
+            f"The parties list all {len(ids)} samples, so none is left to test on. Leave some out "
+            "of every list: they validate, and are the holdout."
+        )
+    return np.flatnonzero(is_listed), np.flatnonzero(~is_listed)
+
+
 def _three_sets(
     spec: DataSpec, source: Source
 ) -> tuple[Samples, tuple[str, ...], Samples, Samples]:
@@ -133,7 +147,10 @@ def _three_sets(
     )
     ids = source.ids
     if source.test_features is None or source.test_targets is None:
-        train_rows, test_rows = stratified_split(source.targets, spec.test_share, test_stream)
+        if spec.split == "ids" and ids:
+            train_rows, test_rows = _listed_and_not(spec, ids)
+        else:
+            train_rows, test_rows = stratified_split(source.targets, spec.test_share, test_stream)
         train = Samples(source.features[train_rows], source.targets[train_rows])
         test = Samples(source.features[test_rows], source.targets[test_rows])
         if ids:

@@ -109,7 +109,9 @@ class DataTable(Table):
         "as it is held",
     )
     test_share: Annotated[float, Field(ge=0.05, le=0.9), FROM_DECIMAL] = Field(
-        0.4, description="of a source without test samples of its own: so much is kept to test"
+        0.4,
+        description="of a source without test samples of its own: so much is kept to test; with "
+        "`ids` of named samples it is what no party lists",
     )
     holdout_share: Annotated[float, Field(ge=0, le=0.9), FROM_DECIMAL] = Field(
         0.5, description="so much of the test samples is only reported; the rest validates"

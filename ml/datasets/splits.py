@@ -121,14 +121,25 @@ def _dirichlet(
     return [np.concatenate(part) for part in parts]
 
 
-def _rows_by_id(party: PartyData, ids: tuple[str, ...], n_rows: int) -> Rows:
-    """Rows that a file names, one id a line; without ids of the data they are row numbers."""
+def listed_ids(party: PartyData) -> list[str]:
+    """The ids in a party's file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
     try:
-        lines = Path(party.ids or "").read_text(encoding="utf-8").split()
+        return Path(party.ids or "").read_text(encoding="utf-8").split()
     except (OSError, ValueError) as trouble:
         raise DataError(
             f"{party.ids} cannot be read: {trouble}; expected ids as text."
         ) from trouble
+
+
+def _rows_by_id(party: PartyData, ids: tuple[str, ...], n_rows: int) -> Rows:
+    """Rows that a file names, one id a line; without ids of the data they are row numbers."""
+    lines = listed_ids(party)
     numbers = {name: row for row, name in enumerate(ids)} if ids else {}
     known = numbers or {str(row): row for row in range(n_rows)}
     strangers = [line for line in lines if line not in known]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["choose_device", "reproducible", "to_device"]
+__all__ = ["choose_device", "describe_devices", "reproducible", "to_device"]
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,16 @@ def choose_device(wanted: str) -> torch.device:
     if wanted != "cpu":
         log.warning("No CUDA device was found; training goes on with the CPU.")
     return torch.device("cpu")
+
+
+def describe_devices() -> str:
+    """Names of the CUDA devices that torch can use, for people."""
+    with warnings.catch_warnings():  # of a driver that does not fit: then there is no device
+        warnings.simplefilter("ignore")
+        if not torch.cuda.is_available():
+            return "no CUDA device"
+    names = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    return ", ".join(names)
 
 
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ml.reading import CARD_BYTES, read_json
 from ml.training.models.card_format import card_of
 from ml.training.recipe import Recipe
 from settlement.audit.comparing import close, disagreement, same, same_entries
@@ -131,7 +132,7 @@ def _check_card(path: Path, facts: dict[str, Any], recipe: Recipe) -> None:
 
     How the data were prepared only they can tell, so that part is taken as it stands.
     """
-    card = json.loads(path.read_bytes())
+    card = read_json(path, CARD_BYTES)
     expected = json.loads(dump_json(card_of(facts, recipe, card.get("preparation"))))
     same_entries(f"reward/{path.name}", card, expected)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
 
 __all__ = ["ValuesFileError", "limits_of", "read_values"]
@@ -18,39 +16,26 @@ __all__ = ["ValuesFileError", "limits_of", "read_values"]
 MAX_PARTIES = 26
 MAX_VALUE = 1e30
 """Largest value that is read: sums stay far from overflow and figures readable."""
-MAX_RECURSION = 2_000
 
 
 class ValuesFileError(SettlementError):
     """A file of values, a budget or a cap that cannot be read."""
 
 
-def _parsed(raw: bytes) -> Any:
-    """JSON of moderate depth; py-evm raises the recursion limit, and deep JSON would then crash."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(min(limit, MAX_RECURSION))
-    try:
-        return json.loads(raw)
-    finally:
-        sys.setrecursionlimit(limit)
-
-
 def read_values(path: Path) -> tuple[list[str], np.ndarray]:
     """Names of the parties and their values, float64 (2**n,).
 
     The file holds ``{"parties": [n names], "values": [2**n numbers]}``; bit i of an index is party
-    i. Other keys are ignored.
+    i. Other keys, such as those of a round's ``train/values.json``, are ignored.
 
     Raises
     ------
     ValuesFileError
     """
     try:
-        document = _parsed(path.read_bytes())
-    except OSError as error:
-        raise ValuesFileError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise ValuesFileError(f"{path} is not JSON: {error}.") from None
+        document = read_json(path, VALUES_BYTES)
+    except UnreadableFile as error:
+        raise ValuesFileError(str(error)) from None
     if not isinstance(document, dict) or not {"parties", "values"} <= document.keys():
         raise ValuesFileError(f'{path} must be an object with "parties" and "values".')
     parties, values = document["parties"], document["values"]

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ml.reading import UnreadableFile, parse_json
 from settlement.chain.errors import JournalFault, JournalLocked, ReadOnlyChain
 
 __all__ = ["JOURNAL_NAME", "Entry", "Journal", "JournalRecord", "read_journal"]
@@ -90,9 +91,9 @@ def _parse(path: Path | None, content: bytes) -> JournalRecord:
 
 def _parse_line(path: Path | None, number: int, line: bytes, before: bytes) -> tuple[Entry, bytes]:
     try:
-        content = json.loads(line)
-    except ValueError as error:  # UnicodeDecodeError is one
-        raise JournalFault(path, number, f"not JSON ({error}); restore the file.") from error
+        content = parse_json(line, "the line")
+    except UnreadableFile as error:
+        raise JournalFault(path, number, f"{error} Restore the file.") from None
     if not isinstance(content, dict):
         raise JournalFault(path, number, "not a JSON object; restore the file.")
     written = content.pop("digest", None)

@@ -37,6 +37,7 @@ __all__ = [
     "account_of_key",
     "addresses_in_environment",
     "list_keys",
+    "open_key_file",
     "simulated_account",
     "write_keystore",
 ]
@@ -114,7 +115,7 @@ class KeyRing:
         files = list_keys(self._keystore) if self._keystore else []
         for file in files:
             if file.address == address:
-                return _decrypt(file, self._password(file))
+                return open_key_file(file.path, self._password(file))
         for variable, key in os.environ.items():
             if variable == KEY_VARIABLE or variable.startswith(f"{KEY_VARIABLE}_"):
                 account = account_of_key(key, variable)
@@ -141,18 +142,24 @@ class KeyRing:
 
 def list_keys(folder: Path) -> list[KeyFile]:
     """The key files of a folder, by name; what is no key file is left out."""
-    from eth_utils.address import is_hex_address, to_checksum_address
-
     found = []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         try:
-            content = read_json(path, MAX_FILE_BYTES)
+            address = _written_address(read_json(path, MAX_FILE_BYTES))
         except UnreadableFile:
             continue
-        address = content.get("address") if isinstance(content, dict) else None
-        if isinstance(address, str) and is_hex_address(address):
-            found.append(KeyFile(path.stem, str(to_checksum_address(address)), path))
+        if address is not None:
+            found.append(KeyFile(path.stem, address, path))
     return found
+
+
+def _written_address(content: object) -> str | None:
+    """The address that a key file says it is of."""
+    from eth_utils.address import is_hex_address, to_checksum_address
+
+    address = content.get("address") if isinstance(content, dict) else None
+    good = isinstance(address, str) and is_hex_address(address)
+    return str(to_checksum_address(address)) if good else None
 
 
 def addresses_in_environment() -> list[str]:
@@ -212,24 +219,27 @@ def account_of_key(key: str, what: str) -> LocalAccount:
     return account
 
 
-def _decrypt(file: KeyFile, password: str) -> LocalAccount:
+def open_key_file(path: Path, password: str) -> LocalAccount:
+    """The account of an encrypted key file.
+
+    Raises
+    ------
+    KeystoreError, UnreadableFile
+        If the file is none, says another address than its key's, or the password is wrong.
+    """
     from eth_account import Account
 
-    content: Any = read_json(file.path, MAX_FILE_BYTES)
+    content: Any = read_json(path, MAX_FILE_BYTES)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(content, password))
-    except ValueError as error:
-        if "MAC" in str(error):
-            raise KeystoreError(
-                f"{file.path}: the password is wrong; nothing was signed."
-            ) from None
-        raise KeystoreError(f"{file.path}: cannot be decrypted ({error}).") from None
     except Exception as error:  # whatever a damaged file makes the library stumble over
-        raise KeystoreError(f"{file.path}: not a keystore file ({error!r}).") from None
-    if account.address != file.address:
+        if "MAC" in str(error):
+            raise KeystoreError(f"{path}: the password is wrong; nothing was signed.") from None
+        raise KeystoreError(f"{path}: cannot be decrypted ({error!r}).") from None
+    written = _written_address(content)
+    if written not in (None, account.address):
         raise KeystoreError(
-            f"{file.path}: says address {file.address}, holds the key of {account.address}; "
-            "restore the file."
+            f"{path}: says address {written}, holds the key of {account.address}; restore the file."
         )
     return account
 

@@ -10,6 +10,9 @@ import click
 
 from ml.errors import MlError
 from settlement.cli.calculators import calculate, estimate
+from settlement.cli.data import check, data
+from settlement.cli.keys import keys
+from settlement.cli.machine import config, doctor
 from settlement.cli.models import cache, predict
 from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
@@ -42,6 +45,8 @@ def fairround() -> None:
 
 for verb in (
     init,
+    check,
+    data,
     run,
     train,
     open_,
@@ -69,6 +74,9 @@ for verb in (
     simulate,
     replay,
     attack,
+    keys,
+    config,
+    doctor,
 ):
     fairround.add_command(verb)
 

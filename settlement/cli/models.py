@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from settlement.cli.own import own_code
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import as_json, print_json, print_result, round_folder
 
 __all__ = ["cache", "predict"]
@@ -37,9 +37,9 @@ def cache(most_mib: int | None, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_module
 @click.option("--party", "name", required=True, metavar="NAME", help="Whose model reward.")
 @click.argument("samples", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-@own_code
 @as_json
 def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
     """Let a party's model reward predict the samples in FILE.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import ask_password, print_json
 
 if TYPE_CHECKING:
     from settlement.party.desk import Action, PartyDesk
     from settlement.round.access import ChainAccess
 
-__all__ = ["act", "agree", "as_call", "own_code", "own_settings", "unasked"]
+__all__ = ["act", "agree", "as_call", "own_settings", "unasked"]
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -31,26 +31,6 @@ _NAMES = ("endpoint", "keystore", "max_fee_gwei", "priority_fee_gwei", "confirma
 unasked = click.option("--yes", is_flag=True, help="Do it without being asked.")
 
 
-def _allow(context: click.Context, option: click.Parameter, modules: tuple[str, ...]) -> None:
-    """Allow modules in this process and those that it starts, beside what the environment says."""
-    from settlement.config.settings import environment_name
-
-    variable = environment_name("allowed_modules")
-    if modules:
-        named = [name for name in os.environ.get(variable, "").split(",") if name]
-        os.environ[variable] = ",".join([*named, *modules])
-
-
-own_code = click.option(
-    "--allow-module",
-    multiple=True,
-    metavar="NAME",
-    expose_value=False,
-    callback=_allow,
-    help="Module of Python that may be loaded as a network or a score; else none is.",
-)
-
-
 def own_settings(verb: Verb) -> Verb:
     """Give a verb the user's own way to a chain, as ``access``.
 
@@ -63,7 +43,7 @@ def own_settings(verb: Verb) -> Verb:
         flags = {name: options.pop(name) for name in _NAMES}
         return verb(*arguments, access=_access(flags), **options)
 
-    wrapped: Any = own_code(with_access)
+    wrapped: Any = allow_module(with_access)
     for option in reversed(_FLAGS):
         wrapped = option(wrapped)
     found: Verb = wrapped

@@ -42,9 +42,14 @@ __all__ = [
 def init(folder: Path, template: str) -> None:
     """Write a commented round.toml into DIR, or a scenario.toml.
 
-    Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
-    mnist (the experiment of the paper). For the simulator: scenario, and scenario-budget-sweep,
-    scenario-replication and others that `fairround init DIR --template ?` lists.
+    To try: three-parties (a given value table, ends in seconds), digits (trains in seconds), mnist
+    (the experiment of the paper), estimate (ten parties, a sample of the coalitions).
+
+    For data of your own: csv (tables of each party), ids (one table, a list of ids a party), folder
+    (csv, parquet or npz, a regression), images.
+
+    For the simulator: scenario, and scenario-budget-sweep, scenario-replication and others that
+    `fairround init DIR --template ?` lists.
     """
     from settlement.config.templates import SCENARIO, write_template
 

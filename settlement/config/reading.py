@@ -10,7 +10,7 @@ from pathlib import Path
 from ml.datasets.spec import DataSpec
 from ml.engines.spec import EngineSpec
 from ml.errors import Fault
-from ml.reading import UnreadableFile, read_toml
+from ml.reading import VALUES_BYTES, UnreadableFile, read_toml
 from ml.schema import read_repaired, untold
 from ml.training.recipe import Recipe
 from settlement.chain.spec import GWEI, ChainSpec
@@ -130,7 +130,7 @@ def read_config(path: Path) -> RoundConfig:
         occur twice, and what only shows when several tables are seen together.
     """
     try:
-        text, tables = read_toml(path, Decimal)
+        text, tables = read_toml(path, Decimal, VALUES_BYTES)
     except UnreadableFile as error:
         raise ConfigError(path, "", [Fault("", str(error))]) from None
     faults: list[Fault] = []

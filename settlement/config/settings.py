@@ -7,7 +7,9 @@ first, then the environment, then ``config.toml`` in the user's own folder, then
 from __future__ import annotations
 
 import functools
+import json
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,16 @@ __all__ = [
     "environment_name",
     "read_settings",
     "settings_path",
+    "settings_template",
     "user_folder",
+    "where_from",
 ]
 
 PREFIX = "FAIRROUND_"
 MAX_GWEI = 10**6
+
+EXAMPLES = {"endpoint": "http://127.0.0.1:8545", "allowed_modules": ["package.module"]}
+"""What a file of settings shows for keys without a default."""
 
 
 class SettingsError(SettlementError):
@@ -147,6 +154,28 @@ def read_settings(**flags: Any) -> Settings:
     if troubles:
         raise SettingsError("\n".join(troubles))
     return settings
+
+
+def where_from(**flags: Any) -> dict[str, str]:
+    """Where each setting comes from: its flag, its variable, the user's file, or the default."""
+    path = settings_path()
+    tables = read_toml(path)[1] if path.exists() else {}
+    found = dict.fromkeys(Settings.model_fields, "default")
+    found |= dict.fromkeys(tables, str(path))
+    found |= {key: variable for key in found if (variable := environment_name(key)) in os.environ}
+    return found | {key: _flag_name(key) for key, value in flags.items() if value is not None}
+
+
+def settings_template() -> str:
+    """A commented file of settings that sets nothing."""
+    lines = ["# Your own settings; a round's folder never sets any of them.\n"]
+    for key, field in Settings.model_fields.items():
+        lines += textwrap.wrap(
+            f"{field.description}", 90, initial_indent="# ", subsequent_indent="# "
+        )
+        example = EXAMPLES.get(key, field.default)
+        lines.append(f"# {key} = {json.dumps(example)}\n")
+    return "\n".join(lines)
 
 
 def _from_text(key: str, text: str) -> object:

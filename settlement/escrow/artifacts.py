@@ -16,6 +16,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from ml.reading import UnreadableFile, read_json
 from settlement.cache import cache_folder
 from settlement.errors import SettlementError
 
@@ -109,12 +110,12 @@ def _compile(folder: Path, source: Path, name: str) -> Artifact:
 def _read(cached: Path, name: str) -> Artifact | None:
     """The kept artefact; None if there is none or it is not whole."""
     try:
-        kept = json.loads(cached.read_text())
+        kept = read_json(cached)
         bytecode, runtime = bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime"])
         if hashlib.sha256(bytecode + runtime).hexdigest() != kept["codes_sha256"]:
             return None
         return Artifact(name, tuple(kept["abi"]), bytecode, runtime)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UnreadableFile, ValueError, KeyError, TypeError):
         return None
 
 

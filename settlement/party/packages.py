@@ -7,7 +7,6 @@ stages whose seals hold, and never replaces a file by another.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ml.files import write_atomically
+from ml.reading import read_json
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.store.documents import RewardDocument
@@ -93,7 +93,7 @@ def _party(folder: RoundFolder, name: str) -> int:
 
 def _own_reward(folder: RoundFolder, party: int) -> Iterator[tuple[str, bytes]]:
     root = folder.stage("reward")
-    document = json.loads((root / RewardDocument.FILE).read_bytes())
+    document = read_json(root / RewardDocument.FILE)
     for entry in document["rewards"]:
         if entry["party"] == party:
             yield f"{RECEIVED}/{REWARD_FILE}", dump_json(entry)
@@ -114,7 +114,7 @@ def received_reward(folder: RoundFolder, party: int) -> Path | None:
     root = folder.path / RECEIVED
     if not (root / REWARD_FILE).is_file():
         return None
-    entry = json.loads((root / REWARD_FILE).read_bytes())
+    entry = read_json(root / REWARD_FILE)
     if entry["party"] != party:
         return None
     path = root / PurePosixPath(entry["file"]).name

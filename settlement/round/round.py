@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from ml.reading import VALUES_BYTES, UnreadableFile, read_toml
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.naming import parties_named
 from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
@@ -128,8 +128,8 @@ def round_status(folder: Path) -> dict[str, Any]:
     store = RoundFolder(folder)
     store.require_config()
     try:
-        name = tomllib.loads(store.config_path.read_text("utf-8"))["round"]["name"]
-    except (OSError, ValueError, KeyError, TypeError):
+        name = read_toml(store.config_path, limit_bytes=VALUES_BYTES)[1]["round"]["name"]
+    except (UnreadableFile, KeyError, TypeError):
         name = "(unreadable round.toml)"
     summary = None
     if store.has("report"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from ml.files import write_atomically
+from ml.reading import UnreadableFile, read_json
 from settlement.chain.errors import Reverted, SignatureError, UnknownAccount
 from settlement.config.reading import party_account
 from settlement.escrow.client import EscrowClient
@@ -96,13 +96,12 @@ def _read_signature(
         If the file is not a signature of this plan, as it is now, by this party.
     """
     name = signature_path(party)
-    try:
-        raw = (folder.path / name).read_bytes()
-    except FileNotFoundError:
+    path = folder.path / name
+    if not path.exists():
         return None
     try:
-        return checked_signature(escrow, consent, party, json.loads(raw)["signature"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return checked_signature(escrow, consent, party, read_json(path)["signature"])
+    except (UnreadableFile, ValueError, KeyError, TypeError, AttributeError):
         raise SignatureError(f"{name} is not a signature file; sign again.") from None
     except SignatureError as error:
         raise SignatureError(f"{name}: {error} Sign again.") from None

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ml.reading import VALUES_BYTES, read_json
 from settlement.chain.errors import JournalFault
 from settlement.chain.journal import JOURNAL_NAME, Entry, read_journal
-from settlement.store.folder import RoundFolder, dump_json
+from settlement.store.folder import RoundFolder, TamperedFile, dump_json
 
 __all__ = [
     "AllocationDocument",
@@ -31,6 +34,8 @@ __all__ = [
 class Document:
     """One file of one stage."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     STAGE: ClassVar[str]
     FILE: ClassVar[str]
 
@@ -44,8 +49,23 @@ class Document:
 
     @classmethod
     def read(cls, folder: RoundFolder) -> Self:
-        """Read back from a complete stage, after checking its seal."""
-        return cls(**json.loads((folder.stage(cls.STAGE) / cls.FILE).read_bytes()))
+        """Read back from a complete stage, after checking its seal.
+
+        Raises
+        ------
+        TamperedFile
+            If a field is missing, unknown, or of another type: a seal can be made anew.
+        """
+        content = read_json(folder.stage(cls.STAGE) / cls.FILE, VALUES_BYTES)
+        try:
+            # As JSON again: there strict validation takes an object for a dataclass.
+            return TypeAdapter(cls).validate_json(json.dumps(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the document"
+            raise TamperedFile(
+                f"{cls.STAGE}/{cls.FILE}: {place}: {first['msg']}. Restore the file."
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from ml.files import flush_to_disk
+from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
 
 __all__ = [
@@ -158,7 +159,7 @@ class RoundFolder:
 
     def read_json(self, stage: str, name: str) -> Any:
         """One JSON document of a complete stage, after checking its seal."""
-        return json.loads((self.stage(stage) / name).read_bytes())
+        return read_json(self.stage(stage) / name, VALUES_BYTES)
 
     @contextlib.contextmanager
     def write_stage(self, stage: str, *, inputs: Sequence[str]) -> Iterator[Path]:
@@ -219,11 +220,11 @@ class RoundFolder:
     def _read_seal(self, stage: str) -> dict[str, Any]:
         name = f"{stage}/{SEAL}"
         try:
-            seal: dict[str, Any] = json.loads((self.path / name).read_bytes())
+            seal: dict[str, Any] = read_json(self.path / name)
             claimed = seal.pop("seal")
             intact = claimed == _digest(seal) and seal["stage"] == stage
             intact &= all(_stays_inside(name) for name in (*seal["files"], *seal["inputs"]))
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (UnreadableFile, KeyError, AttributeError, TypeError):
             intact = False
         if not intact:
             raise TamperedFile(f"{name} does not agree with its own hash; restore the file.")

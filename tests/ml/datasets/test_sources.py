@@ -376,3 +376,17 @@ def test_huggingface_reads_columns_and_texts_from_a_saved_data_set(tmp_path):
     found = load(data_spec(texts | {"text": "text", "max_words": 4}, SHARES))
     assert found.preparation.vocabulary == ("film", "bad", "good")
     assert set(map(tuple, found.train.features)) == {(2, 1, 0, 0), (3, 1, 0, 0)}
+
+
+def test_samples_that_no_party_lists_are_for_tests(tmp_path):
+    path = write_csv(tmp_path / "all.csv")
+    names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
+    (tmp_path / "a").write_text("\n".join(names[:30]))
+    (tmp_path / "b").write_text("\n".join(names[20:40]))
+    table = {"source": "csv", "path": str(path), "id": "id"}
+    found = load(data_spec(table, [{"ids": "a"}, {"ids": "b"}], base=tmp_path))
+    assert [len(rows) for rows in found.party_indices] == [30, 20]
+    assert len(found.validation) + len(found.holdout) == len(names) - 40
+    (tmp_path / "b").write_text("\n".join(names))
+    with pytest.raises(DataError, match="none is left to test on"):
+        load(data_spec(table, [{"ids": "a"}, {"ids": "b"}], base=tmp_path))

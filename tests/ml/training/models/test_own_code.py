@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[4]
 @pytest.fixture(autouse=True)
 def nothing_allowed(own_code, monkeypatch):
     monkeypatch.delenv("FAIRROUND_ALLOWED_MODULES")
-    monkeypatch.delenv("FAIRROUND_MODULE_FOLDER", raising=False)
+    monkeypatch.setenv("FAIRROUND_MODULE_FOLDER", "")
     modules = dict(sys.modules)
     yield
     for name in set(sys.modules) - set(modules):

@@ -1,0 +1,84 @@
+"""Verbs that look before anything is trained or locked: check, data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from settlement.cli.own_code import allow_module
+from settlement.cli.printing import as_json, print_json, print_result, round_folder
+
+if TYPE_CHECKING:
+    from ml.datasets.overview import Holding, Overview
+
+__all__ = ["check", "data"]
+
+SHOWN = 10
+"""How many classes of a party are shown."""
+
+
+@click.command()
+@round_folder
+@allow_module
+@as_json
+def check(folder: Path, json_: bool) -> None:
+    """Find all that is wrong with the configuration and the data of DIR, without a chain.
+
+    Reads the configuration, loads the data, runs the network on a few samples, and a score of your
+    own on outputs that are right and on outputs that say nothing. Nothing is trained or sent.
+
+    Example: fairround check my-round
+    """
+    from settlement.config.looking import check_round
+
+    found = check_round(folder)
+    lines = [f"ok  {line}\n" for line in found]
+    print_result({"ok": found}, lambda _: "".join(lines), json_)
+
+
+@click.command()
+@round_folder
+@as_json
+def data(folder: Path, json_: bool) -> None:
+    """Show what each party of the round in DIR brings: samples, classes, overlaps, columns.
+
+    Example: fairround data my-round
+    """
+    from dataclasses import asdict
+
+    from settlement.config.looking import look_at_data
+
+    found = look_at_data(folder)
+    if json_:
+        print_json(asdict(found))
+    else:
+        click.echo(_as_text(found), nl=False)
+
+
+def _as_text(found: Overview) -> str:
+    holdings = [*found.parties, found.validation, found.holdout]
+    width = max(len(holding.name) for holding in holdings)
+    what = "class: samples" if found.classes else "target"
+    lines = [f"{'':<{width}}  {'samples':>8}  {'shared':>7}  {what}"]
+    lines += [
+        f"{holding.name:<{width}}  {holding.samples:>8,}  {holding.shared:>7,}  {_targets(holding)}"
+        for holding in holdings
+    ]
+    lines.append(f"{found.distinct_samples:,} different training samples")
+    if found.columns:
+        lines.append(f"{len(found.columns)} columns: {', '.join(found.columns)}")
+    elif found.words:
+        lines.append(f"texts of at most {found.shape[0]} words, {found.words:,} words known")
+    else:
+        lines.append(f"each of shape {' x '.join(map(str, found.shape))}")
+    if found.constant_columns:
+        lines.append(f"the same in every sample: {', '.join(found.constant_columns)}")
+    return "\n".join(lines) + "\n"
+
+
+def _targets(holding: Holding) -> str:
+    shown = [f"{name}: {count:,.6g}" for name, count in list(holding.targets.items())[:SHOWN]]
+    more = len(holding.targets) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")

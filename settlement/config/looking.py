@@ -1,0 +1,77 @@
+"""Look at a round's configuration and data before anything is trained, opened or locked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from settlement.config.reading import RoundConfig, read_config
+from settlement.errors import SettlementError
+from settlement.store.folder import RoundFolder
+
+if TYPE_CHECKING:
+    from ml.datasets.overview import Overview
+
+__all__ = ["NothingTrained", "check_round", "look_at_data"]
+
+
+class NothingTrained(SettlementError):
+    """The values of the round are given: it has no data."""
+
+
+def check_round(path: Path) -> list[str]:
+    """What is right about a round's configuration and data, a line each.
+
+    Raises
+    ------
+    ConfigError, DataError, NetworkError, ScoreError, OwnCodeError
+        If something is wrong with them.
+    """
+    config = _config(path)
+    found = [f"configuration: {len(config.parties)} parties, {_way(config)}"]
+    if config.data is None or config.recipe is None:
+        return [*found, f"values: {len(config.given_values or ())} given"]
+    from ml.datasets.loading import load
+    from ml.training.checks import check_training
+
+    collaboration = load(config.data)
+    found.append(
+        f"data: {len(collaboration.train):,} training, {len(collaboration.validation):,} "
+        f"validation and {len(collaboration.holdout):,} holdout samples"
+    )
+    check_training(collaboration, config.recipe)
+    score = config.recipe.score or ("accuracy" if collaboration.n_classes else "r2")
+    found.append(f"training: network {config.recipe.network} and score {score} fit the data")
+    n_models = config.values.evaluations if config.estimates else 2 ** len(config.parties) - 1
+    n_models *= len(config.recipe.seeds)
+    found.append(f"models to train: {n_models:,}")
+    return found
+
+
+def look_at_data(path: Path) -> Overview:
+    """What each party of a round brings.
+
+    Raises
+    ------
+    NothingTrained
+        If the round has no data.
+    ConfigError, DataError
+    """
+    config = _config(path)
+    if config.data is None:
+        raise NothingTrained(f"The values of {path} are given; there are no data to look at.")
+    from ml.datasets.loading import load
+    from ml.datasets.overview import overview
+
+    return overview(load(config.data))
+
+
+def _config(path: Path) -> RoundConfig:
+    folder = RoundFolder(path)
+    folder.require_config()
+    return read_config(folder.config_path)
+
+
+def _way(config: RoundConfig) -> str:
+    chain = config.chain
+    return "a simulated chain" if chain.simulated else f"chain {chain.chain_id}"
