@@ -22,7 +22,18 @@ __all__ = [
 
 
 class MlError(Exception):
-    """Expected trouble in `ml`: the message says what was found, expected and what to do."""
+    """Expected trouble in `ml`: the message says what was found, expected and what to do.
+
+    ``party`` is the party that the message is about, ``coalition`` the bitmask of others that it
+    names; here they have numbers only, and whoever knows their names adds them.
+    """
+
+    def __init__(
+        self, message: str, *, party: int | None = None, coalition: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.party = party
+        self.coalition = coalition
 
 
 class BrokenInvariant(MlError):

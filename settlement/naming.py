@@ -1,49 +1,39 @@
-"""Parties by name in errors that only know their numbers."""
+"""Names of the parties behind errors that only know their numbers."""
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Sequence
 
 from ml.errors import MlError
-from settlement.errors import BrokenInvariant, PlanError
-from settlement.money.bridge import BridgeError
-from settlement.posting.format import PostingError
+from settlement.errors import SettlementError
 
 __all__ = ["parties_named", "with_names"]
-
-NUMBERING = (MlError, BridgeError, BrokenInvariant, PlanError, PostingError)
-"""Errors of code that is given figures alone, no names."""
-
-_PARTY = re.compile(r'(?<!")\b[Pp]arty (\d+)\b(?! \(")')
-_COALITION = re.compile(r"\{(\d+(?:, \d+)*)\}")
 
 
 @contextlib.contextmanager
 def parties_named(names: Sequence[str]) -> Iterator[None]:
-    """Let errors that number parties name them as well."""
+    """Let errors about parties say who they are."""
     try:
         yield
-    except NUMBERING as error:
-        error.args = (with_names(str(error), names), *error.args[1:])
+    except (MlError, SettlementError) as error:
+        error.args = (with_names(error, names), *error.args[1:])
         raise
 
 
-def with_names(message: str, names: Sequence[str]) -> str:
-    """A message with the names of parties and of members of coalitions behind their numbers.
+def with_names(error: MlError | SettlementError, names: Sequence[str]) -> str:
+    """An error's message, and who the parties are that it is about.
 
     Examples
     --------
-    >>> with_names("worst where party 2 joins {0, 1}", ["a", "b", "c"])
-    'worst where party 2 ("c") joins {0, 1} ("a", "b")'
+    >>> error = SettlementError("Party 2 makes {0, 1} worse.", party=2, coalition=0b11)
+    >>> with_names(error, ["a", "b", "c"])
+    'Party 2 makes {0, 1} worse. Party 2 is "c", 0 is "a", 1 is "b".'
     """
-
-    def named(match: re.Match[str]) -> str:
-        parties = [int(number) for number in match[1].split(", ")]
-        if max(parties) >= len(names):
-            return match[0]
-        listed = ", ".join(f'"{names[party]}"' for party in parties)
-        return f"{match[0]} ({listed})"
-
-    return _COALITION.sub(named, _PARTY.sub(named, message))
+    others = error.coalition or 0
+    numbers = [] if error.party is None else [error.party]
+    numbers += [party for party in range(others.bit_length()) if others >> party & 1]
+    if not numbers or max(numbers) >= len(names):
+        return str(error)
+    listed = ", ".join(f'{number} is "{names[number]}"' for number in numbers)
+    return f"{error} Party {listed}."

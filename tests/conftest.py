@@ -48,13 +48,16 @@ def compiled_contracts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FAIRROUND_CACHE", str(folder))
-        artifact("Escrow")
+        artifact()
     return folder
 
 
 @pytest.fixture
 def fairround(tmp_path, compiled_contracts):
-    """The command line with an empty cache of finished trainings."""
+    """The command line with an empty cache of finished trainings, and settings of nobody."""
     cache = tmp_path / "cache"
     shutil.copytree(compiled_contracts, cache)
-    return Fairround(os.environ | {"FAIRROUND_CACHE": str(cache), "COLUMNS": "100"})
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith("FAIRROUND_")
+    } | {"FAIRROUND_CACHE": str(cache), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return Fairround(own | {"COLUMNS": "100"})

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from ml.datasets.loading import load
     from ml.datasets.source import DataError
 
-#: What needs numpy is imported on first use: a check of a configuration does not need it.
 _LATER = {"Collaboration": "collaboration", "DataError": "source", "load": "loading"}
+"""Modules of the names that need numpy. They are imported on first use: checking a configuration
+must not load numpy."""
 
 __all__ = [
     "PARTY_KEYS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -105,4 +106,14 @@ class Collaboration:
         names = "\0".join((self.overlap, str(self.n_classes), *self.party_names))
         parts = [self.train.digest, self.validation.digest, self.holdout.digest]
         parts.append(array_digest(*self.party_indices))
+        if self.preparation.columns:
+            parts.append(json.dumps(self.preparation.columns))
         return hashlib.sha256("\0".join([names, *parts]).encode()).hexdigest()
+
+    @cached_property
+    def party_digests(self) -> tuple[str, ...]:
+        """SHA-256 of each party's samples, as they are trained on."""
+        return tuple(
+            array_digest(self.train.features[rows], self.train.targets[rows])
+            for rows in self.party_indices
+        )

@@ -1,4 +1,4 @@
-"""Target columns as classes or figures."""
+"""Target columns as classes, or as numbers for a regression."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_targets(
     Raises
     ------
     DataError
-        If a figure is no finite number, or the test set has a class that training has not.
+        If a number is not finite, or the test set has a class that training has not.
     """
     if task == "regression":
         return _figures(train), None if test is None else _figures(test), ()
@@ -47,7 +47,7 @@ def as_targets(
 
 
 def _name(value: object) -> str:
-    """A label as text; a whole number that a file keeps as a float loses its point."""
+    """A label as text; a float that is a whole number is written without its decimal point."""
     if isinstance(value, float):
         if not np.isfinite(value):
             raise DataError(f"Found label {value}; expected a label in every row.")

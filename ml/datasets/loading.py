@@ -49,7 +49,14 @@ def table_file(spec: DataSpec) -> Source:
             "id."
         )
     targets, _, classes = as_targets(table.targets, None, spec.task)
-    return Source(table.features, targets, len(classes), classes=classes, ids=table.ids)
+    return Source(
+        table.features,
+        targets,
+        len(classes),
+        classes=classes,
+        ids=table.ids,
+        columns=table.columns,
+    )
 
 
 def folder(spec: DataSpec) -> Source:
@@ -96,9 +103,11 @@ def load(spec: DataSpec) -> Collaboration:
         features = np.concatenate([features, features[copied]])
     targets = np.concatenate([train.targets, wrong])
     classes = source.classes or tuple(map(str, range(source.n_classes)))
-    # Of all parties' samples, not of rows that nobody holds.
+    # Scales follow from the samples that parties hold, not from other rows of the source.
     used = np.unique(np.concatenate(held))
-    preparation = Preparation.of(features[used], targets[used], classes, source.vocabulary)
+    preparation = Preparation.of(
+        features[used], targets[used], classes, source.vocabulary, source.columns
+    )
 
     def prepared(features: NDArray[Any], targets: NDArray[Any]) -> Samples:
         return Samples(preparation.features(features), preparation.targets(targets))

@@ -27,10 +27,10 @@ class Source:
     ``(rows, columns)`` or int32 words ``(rows, length)`` with 0 for no word. ``targets`` is int64
     classes or float32 figures (then ``n_classes`` is 0). A source without a test set has None
     there. ``classes`` and ``vocabulary`` (from word number 1) are names. ``party_rows`` are the
-    rows of each named party if the source itself says so; ``ids`` name the training rows if they
-    have names, otherwise the row number does.
-    If the source itself keeps validation from holdout, the first ``n_validation`` test samples are
-    for validation and the others are the holdout.
+    rows of each named party, if the source splits its samples among parties itself. ``ids`` are the
+    names of the training rows; empty means that a row's number is its name. If the source has
+    separate validation and holdout sets, the first ``n_validation`` test samples are for validation
+    and the others are the holdout. ``columns`` names the columns of a table.
     """
 
     features: NDArray[Any]
@@ -43,6 +43,7 @@ class Source:
     party_rows: dict[str, NDArray[Any]] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
     n_validation: int | None = None
+    columns: tuple[str, ...] = ()
 
 
 def require_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

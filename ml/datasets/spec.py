@@ -1,101 +1,146 @@
-"""What data a round uses and who holds which part of it: checked, hashed, without loading any."""
+"""What data a round uses and who holds which part of it: checked, without loading any."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-from ml.datasets.checks import Checker
-from ml.errors import Fault
+from pydantic import ConfigDict, Field
 
-__all__ = ["DATA_KEYS", "OVERLAPS", "PARTY_KEYS", "SOURCES", "DataSpec", "PartyData", "data_spec"]
+from ml.errors import Fault, SpecError
+from ml.schema import FROM_DECIMAL, Filled, Seed, Table, joined, read_repaired, untold
 
-#: Sources and the number of their classes, where it is known before the data is.
-SOURCES: dict[str, int | None] = {
-    "mnist": 10,
-    "digits": 10,
-    "imdb": 2,
-    "fashion-mnist": 10,
-    "cifar10": 10,
-    "folder": None,
-    "csv": None,
-    "parquet": None,
-    "huggingface": None,
-}
-#: Sources that read files of the user's.
+__all__ = [
+    "PARTY_KEYS",
+    "SOURCES",
+    "DataSpec",
+    "DataTable",
+    "PartyData",
+    "data_faults",
+    "data_spec",
+]
+
+Source = Literal[
+    "mnist",
+    "digits",
+    "imdb",
+    "fashion-mnist",
+    "cifar10",
+    "folder",
+    "csv",
+    "parquet",
+    "huggingface",
+]
+
+SOURCES: tuple[str, ...] = get_args(Source)
+
+N_CLASSES = {"mnist": 10, "digits": 10, "imdb": 2, "fashion-mnist": 10, "cifar10": 10}
+"""How many classes a source has, where that is known before the data is."""
+
 WITH_PATH = frozenset({"fashion-mnist", "cifar10", "folder", "csv", "parquet"})
-WITH_TARGET = frozenset({"folder", "csv", "parquet", "huggingface"})
-OVERLAPS = ("union", "concat")
-SPLITS = ("labels", "shares", "dirichlet", "ids", "source")
-TASKS = ("classification", "regression")
-
-DATA_KEYS = frozenset(
-    {"source", "path", "task", "target", "text", "id", "dataset", "subset", "split", "alpha"}
-    | {"overlap", "holdout_share", "test_share", "seed", "vocabulary_size", "max_words"}
-)
-#: Keys of a ``[[party]]`` table that this room reads; the others belong to the caller.
-PARTY_KEYS = frozenset({"labels", "share", "ids", "replicate", "size", "label_noise"})
+"""Sources that read files of the user's."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartyData:
-    """What one party holds.
+class PartyData(Table):
+    """What one party holds; other keys of a party belong to the caller."""
 
-    Depending on the split: the samples of ``labels``, a ``share`` of all, or those listed in the
-    file ``ids``; or the same samples as the party named by ``replicate``. Then ``size`` of them
-    are drawn (a share up to 1 or a count above; None for all), and ``label_noise`` of those
-    get another label.
-    """
+    model_config = ConfigDict(extra="ignore")
 
-    name: str
-    labels: tuple[int, ...] = ()
-    share: float | None = None
-    ids: str | None = None
-    replicate: str | None = None
-    size: float | None = None
-    label_noise: float = 0.0
+    name: str = Field(description="of the party; each its own")
+    labels: Filled[Annotated[int, Field(ge=0)]] = Field(
+        (), description='split "labels": holds all samples with these labels'
+    )
+    share: Annotated[float, Field(gt=0, le=1), FROM_DECIMAL] | None = Field(
+        None, description='split "shares": the part of all samples that it holds'
+    )
+    ids: str | None = Field(
+        None, description='split "ids": a file that lists the samples that it holds, an id a line'
+    )
+    replicate: str | None = Field(
+        None, description="holds the samples of the party of this name (an experiment)"
+    )
+    size: Annotated[float, Field(gt=0, le=1e9), FROM_DECIMAL] | None = Field(
+        None, description="draws so many of its samples, or up to 1 such a share (an experiment)"
+    )
+    label_noise: Annotated[float, Field(ge=0, le=1), FROM_DECIMAL] = Field(
+        0.0, description="so large a share of its samples gets a wrong label (an experiment)"
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class DataSpec:
+PARTY_KEYS = frozenset(PartyData.model_fields) - {"name"}
+"""Keys of a ``[[party]]`` table that say what the party holds."""
+
+
+class DataTable(Table):
+    """The table ``[data]``. All draws are seeded, and stratified by label if there are labels."""
+
+    source: Source = Field(
+        description="mnist ships, digits comes with scikit-learn; imdb, huggingface need an extra; "
+        "the others read files of yours in `path`"
+    )
+    path: str = Field(
+        "", description="file (csv, parquet) or folder of the source, from the round's"
+    )
+    task: Literal["classification", "regression"] = Field(
+        "classification", description="regression predicts the figures of the column `target`"
+    )
+    target: str = Field("target", description="column to predict")
+    text: str = Field("", description="column of texts, of a data set of huggingface")
+    id: str = Field(
+        "",
+        description="column that names samples: those of one id are one sample, unions are exact",
+    )
+    dataset: str = Field("", description="of huggingface: a name there, or a folder saved by it")
+    subset: str = Field(
+        "", description="of huggingface: the data set's configuration, if it has several"
+    )
+    split: Literal["labels", "shares", "dirichlet", "ids", "source"] | None = Field(
+        None,
+        description="how parties share the samples; else what their keys say: by `labels`, "
+        'by `ids`, in `shares`; "dirichlet" draws shares of each label, "source" is for folders',
+    )
+    alpha: Annotated[float, Field(gt=0, le=1e6), FROM_DECIMAL] = Field(
+        0.5, description='of "dirichlet": the smaller, the more unlike the parties'
+    )
+    overlap: Literal["union", "concat"] = Field(
+        "union",
+        description="a sample that several members of a coalition hold is trained once or as often "
+        "as it is held",
+    )
+    test_share: Annotated[float, Field(ge=0.05, le=0.9), FROM_DECIMAL] = Field(
+        0.4, description="of a source without test samples of its own: so much is kept to test"
+    )
+    holdout_share: Annotated[float, Field(ge=0, le=0.9), FROM_DECIMAL] = Field(
+        0.5, description="so much of the test samples is only reported; the rest validates"
+    )
+    seed: Seed = Field(0, description="of all draws")
+    vocabulary_size: int = Field(
+        5000, ge=2, le=10**6, description="of texts: so many of the commonest words are known"
+    )
+    max_words: int = Field(256, ge=1, le=10**5, description="of texts: words that are read of each")
+
+
+class DataSpec(DataTable):
     """A checked description of the data; ``load`` turns it into a collaboration.
 
-    ``overlap`` says what a coalition of parties with common samples trains on: each sample once
-    ("union") or as often as it is held ("concat"). ``test_share`` of a source without a test set
-    of its own is taken from it; ``holdout_share`` of the test set is the holdout, the rest is the
-    common validation set. All draws are seeded, and stratified by label where there are labels.
-    ``alpha`` is the concentration of the Dirichlet split: the smaller, the more unlike the parties.
-    ``target``, ``text`` and ``id`` name columns; ``vocabulary_size`` and ``max_words`` are for
-    texts.
+    Paths are whole, and ``split`` is chosen.
     """
 
-    source: str
     parties: tuple[PartyData, ...]
-    overlap: str = "union"
-    holdout_share: float = 0.5
-    test_share: float = 0.4
-    seed: int = 0
-    split: str = "labels"
-    alpha: float = 0.5
-    task: str = "classification"
-    path: str = ""
-    target: str = "target"
-    text: str = ""
-    id: str = ""
-    dataset: str = ""
-    subset: str = ""
-    vocabulary_size: int = 5000
-    max_words: int = 256
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all fields, in hexadecimal."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    @staticmethod
+    def of(table: DataTable, parties: Sequence[PartyData], base: Path) -> DataSpec:
+        """The description that checked tables give; relative paths start at ``base``."""
+        return DataSpec(
+            **table.model_dump(exclude={"split", "path"}),
+            split=table.split or default_split(table.source, parties),  # type: ignore[arg-type]
+            path=str(base / table.path) if table.path else "",
+            parties=tuple(
+                party.model_copy(update={"ids": str(base / party.ids)}) if party.ids else party
+                for party in parties
+            ),
+        )
 
 
 def data_spec(
@@ -107,152 +152,113 @@ def data_spec(
     """The data of a round from the table ``[data]`` and the list of ``[[party]]`` tables.
 
     Relative paths are taken from ``base``, the folder of the configuration (default: the working
-    folder). Keys of a party that are not in `PARTY_KEYS` are left to the caller.
+    folder). A party without a name is called by its number; keys that are not in `PARTY_KEYS` are
+    left to the caller.
 
     Raises
     ------
     SpecError
         With every fault and its place: ``data.source``, ``party[2].labels`` and so on.
     """
+    base = base or Path.cwd()
     faults: list[Fault] = []
-    data = Checker(mapping, "data", faults)
-    data.refuse_unknown(DATA_KEYS)
-    if "source" not in data.table:
-        data.fault("source", f"missing; expected one of {', '.join(sorted(SOURCES))}.")
-    source = data.choice("source", SOURCES, "mnist")
-    task = data.choice("task", TASKS, "classification")
-    split = data.choice("split", SPLITS, default_split(source, parties))
-    if task == "regression" and SOURCES[source] is not None:
-        data.fault("task", f"regression does not fit {source}, whose targets are labels.")
-    if task == "regression" and split in ("labels", "dirichlet"):
-        data.fault("split", f'"{split}" needs labels; with regression use shares, ids or source.')
-    if (split == "source") != (source == "folder") and source in SOURCES:
-        data.fault("split", 'the source "folder" names its parties itself: use "source" with it.')
-    spec = DataSpec(
-        source,
-        (),
-        overlap=data.choice("overlap", OVERLAPS, "union"),
-        holdout_share=data.number("holdout_share", 0.5, 0.0, 0.9),
-        test_share=data.number("test_share", 0.4, 0.05, 0.9),
-        seed=data.integer("seed", 0, 0),
-        split=split,
-        alpha=data.number("alpha", 0.5, 0.0, 1e6, low_open=True),
-        task=task,
-        path=_path(data, source, base),
-        target=data.text("target", "target"),
-        text=data.text("text"),
-        id=data.text("id"),
-        dataset=data.text("dataset"),
-        subset=data.text("subset"),
-        vocabulary_size=data.integer("vocabulary_size", 5000, 2, 10**6),
-        max_words=data.integer("max_words", 256, 1, 10**5),
-    )
-    if source == "huggingface" and not spec.dataset:
-        data.fault("dataset", "missing; expected the name of a data set for source huggingface.")
-    spec = replace(spec, parties=_parties(parties, source, split, base, faults))
-    data.finish()
-    return spec
+    table = read_repaired(DataTable, mapping, "data", faults)
+    held = [
+        read_repaired(PartyData, {"name": str(k), **party}, f"party[{k}]", faults)
+        for k, party in enumerate(parties)
+    ]
+    if len(held) < 2:
+        faults.append(Fault("party", f"found {len(held)} parties; a round needs at least 2"))
+    checked = [party for party in held if party is not None]
+    if table is not None and len(checked) == len(held):
+        faults += untold(data_faults(table, checked, base), faults)
+    if table is None or faults:
+        raise SpecError(faults)
+    return DataSpec.of(table, checked, base)
 
 
-def default_split(source: str, parties: object) -> str:
+def default_split(source: str, parties: Sequence[PartyData]) -> str:
     """How parties share the samples if nothing is said: as the source or the parties' keys say."""
     if source == "folder":
         return "source"
-    tables = parties if isinstance(parties, Sequence) else ()
-    keys = {key for party in tables if isinstance(party, Mapping) for key in party}
+    keys = {key for party in parties for key in party.model_fields_set}
     if "ids" in keys:
         return "ids"
-    if "labels" in keys or (source != "imdb" and SOURCES.get(source) and "share" not in keys):
+    if "labels" in keys or (source != "imdb" and source in N_CLASSES and "share" not in keys):
         return "labels"
     return "shares"
 
 
-def _path(data: Checker, source: str, base: Path | None) -> str:
-    """The source's file or folder, which must exist; empty for a source that has none."""
-    given = data.text("path")
-    if source not in WITH_PATH:
-        if given:
-            data.fault("path", f"{source} reads no file of yours; leave it out.")
-        return ""
-    if not given:
-        data.fault("path", f"missing; expected the file or folder of source {source}.")
-        return ""
-    path = (base or Path.cwd()) / given
-    if not path.exists():
-        data.fault("path", f"{path} does not exist.")
-    return str(path)
-
-
-def _parties(
-    parties: object, source: str, split: str, base: Path | None, faults: list[Fault]
-) -> tuple[PartyData, ...]:
-    """All parties' shares, and what only shows when they are seen together."""
-    if not isinstance(parties, Sequence) or isinstance(parties, str | bytes):
-        faults.append(Fault("party", f"found {parties!r}; expected a list of tables."))
-        return ()
-    if len(parties) < 2:
-        faults.append(Fault("party", f"found {len(parties)} parties; a round needs at least 2."))
-    checkers = [Checker(party, f"party[{k}]", faults) for k, party in enumerate(parties)]
-    held = tuple(_party(checker, k, source, split, base) for k, checker in enumerate(checkers))
-    originals = {party.name for party in held if party.replicate is None}
-    for checker, party in zip(checkers, held, strict=True):
+def data_faults(table: DataTable, parties: Sequence[PartyData], base: Path) -> list[Fault]:
+    """What is wrong with tables that are right one by one."""
+    source, split = table.source, table.split or default_split(table.source, parties)
+    faults = _source_faults(table, split, base)
+    for index, party in enumerate(parties):
+        faults += [
+            Fault(f"party[{index}].{key}", message)
+            for key, message in _party_faults(party, source, split, base)
+        ]
+    originals = {party.name for party in parties if party.replicate is None}
+    for index, party in enumerate(parties):
         if party.replicate is not None and party.replicate not in originals:
-            checker.fault(
-                "replicate",
+            message = (
                 f'"{party.replicate}" is no party with samples of its own; expected one of '
-                f"{', '.join(sorted(originals))}.",
+                f"{joined(originals)}"
             )
-    given = [party.share for party in held if party.replicate is None]
+            faults.append(Fault(f"party[{index}].replicate", message))
+    given = [party.share for party in parties if party.replicate is None]
     shares = [share for share in given if share is not None]
     if split == "shares" and shares and len(shares) < len(given):
-        faults.append(Fault("party", "some parties have a share and some not; give all or none."))
+        faults.append(Fault("party", "some parties have a share and some not; give all or none"))
     elif split == "shares" and sum(shares) > 1 + 1e-9:
-        faults.append(Fault("party", f"shares sum to {sum(shares):g}; expected at most 1."))
-    return held
+        faults.append(Fault("party", f"shares sum to {sum(shares):g}; expected at most 1"))
+    return faults
 
 
-def _party(checker: Checker, index: int, source: str, split: str, base: Path | None) -> PartyData:
-    """One party's share."""
-    table = checker.table
-    replicate = checker.text("replicate") if "replicate" in table else None
+def _source_faults(table: DataTable, split: str, base: Path) -> list[Fault]:
+    source = table.source
+    faults = []
+    if table.task == "regression" and source in N_CLASSES:
+        message = f"regression does not fit {source}, whose targets are labels"
+        faults.append(Fault("data.task", message))
+    if table.task == "regression" and split in ("labels", "dirichlet"):
+        message = f'"{split}" needs labels; with regression use shares, ids or source'
+        faults.append(Fault("data.split", message))
+    if (split == "source") != (source == "folder"):
+        message = 'the source "folder" names its parties itself: use "source" with it'
+        faults.append(Fault("data.split", message))
+    if source not in WITH_PATH and table.path:
+        message = f"{source} reads no file of yours; leave it out"
+        faults.append(Fault("data.path", message))
+    elif source in WITH_PATH and not table.path:
+        message = f"missing; expected the file or folder of source {source}"
+        faults.append(Fault("data.path", message))
+    elif not (base / table.path).exists():
+        faults.append(Fault("data.path", f"{base / table.path} does not exist"))
+    if source == "huggingface" and not table.dataset:
+        message = "missing; expected the name of a data set for source huggingface"
+        faults.append(Fault("data.dataset", message))
+    return faults
+
+
+def _party_faults(party: PartyData, source: str, split: str, base: Path) -> list[tuple[str, str]]:
+    """Key and message of what does not go with the split, or with the source's labels."""
+    faults: list[tuple[str, str]] = []
     wanted = {"labels": "labels", "ids": "ids", "shares": "share"}.get(split)
+    replicated = party.replicate is not None
     for key in ("labels", "ids", "share"):
-        if key in table and (key != wanted or replicate is not None):
-            why = "a replicated party" if replicate is not None else f'split "{split}"'
-            checker.fault(key, f"does not go with {why}; leave it out.")
-    return PartyData(
-        name=str(table.get("name", index)),
-        labels=_labels(checker, source) if wanted == "labels" and replicate is None else (),
-        share=checker.number("share", 0.5, 0.0, 1.0, low_open=True) if "share" in table else None,
-        ids=_ids(checker, base) if wanted == "ids" and replicate is None else None,
-        replicate=replicate,
-        size=checker.number("size", 1.0, 0.0, 1e9, low_open=True) if "size" in table else None,
-        label_noise=checker.number("label_noise", 0.0, 0.0, 1.0),
-    )
-
-
-def _labels(checker: Checker, source: str) -> tuple[int, ...]:
-    """The labels that a party holds, each once and within the data."""
-    if "labels" not in checker.table:
-        checker.fault("labels", "missing; expected the list of labels that the party holds.")
-        return ()
-    labels = checker.integers("labels", (0,), 0, distinct=True)
-    n_classes = SOURCES[source]
-    outside = sorted({label for label in labels if n_classes is not None and label >= n_classes})
-    if outside:
-        checker.fault(
-            "labels",
-            f"{', '.join(map(str, outside))} is outside the data; {source} has labels "
-            f"0 to {(n_classes or 0) - 1}.",
-        )
-    return labels
-
-
-def _ids(checker: Checker, base: Path | None) -> str | None:
-    """The file that lists a party's samples, one id a line."""
-    given = checker.text("ids")
-    path = (base or Path.cwd()) / given
-    if not given or not path.is_file():
-        checker.fault("ids", f"found {given!r}; expected a file with one sample id a line.")
-        return None
-    return str(path)
+        if key in party.model_fields_set and (key != wanted or replicated):
+            why = "a replicated party" if replicated else f'split "{split}"'
+            faults.append((key, f"does not go with {why}; leave it out"))
+    if wanted == "labels" and not replicated:
+        n_classes = N_CLASSES.get(source)
+        outside = [label for label in party.labels if n_classes and label >= n_classes]
+        if not party.labels:
+            faults.append(("labels", "missing; expected the list of labels that the party holds"))
+        elif outside and n_classes:
+            message = f"{joined(map(str, outside))} is outside the data; {source} has labels 0 to"
+            faults.append(("labels", f"{message} {n_classes - 1}"))
+    if wanted == "ids" and not replicated and not (party.ids and (base / party.ids).is_file()):
+        message = f"found {party.ids!r}; expected a file with one sample id a line"
+        faults.append(("ids", message))
+    return faults

@@ -21,7 +21,7 @@ def stratified_split(
 ) -> tuple[Rows, Rows]:
     """Rows of a first and a second part, label by label in the given share; both sorted.
 
-    Figures that are no labels (floating point) are split without strata. Within a label the second
+    Targets of a regression (floating point) are split without strata. Within a label the second
     part gets ``round(share * count)`` rows, but never the last row of a label.
     """
     if not len(targets):
@@ -43,7 +43,9 @@ def stratified_split(
 def rows_with_labels(
     targets: NDArray[Any], labels: tuple[int, ...], classes: tuple[str, ...] = ()
 ) -> Rows:
-    """Rows whose target is one of the labels, sorted; labels are names of classes if those are.
+    """Rows whose target is one of the labels, sorted.
+
+    If the data name their classes, a label is the name of a class, else its number.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def party_rows(
 ) -> tuple[Rows, ...]:
     """Training rows of every party, sorted, before label noise.
 
-    Each kind of draw has a stream of its own, so that a change of one leaves the others alone.
+    Each kind of draw has its own random stream, so changing one does not change the others.
     """
     own = [party for party in spec.parties if party.replicate is None]
     stream = np.random.default_rng([spec.seed, 2])
@@ -143,9 +145,10 @@ def add_label_noise(
 ) -> tuple[Rows, NDArray[Any], tuple[Rows, ...]]:
     """Wrong labels for the parties that have noise.
 
-    A noisy sample is a row of its own, because another party may hold the same one with its true
-    label. Returns the rows of the data that are to be appended, their targets, and who holds what.
-    Labels change to another one, each equally likely; figures are exchanged among the noisy ones.
+    A noisy sample becomes a new row, because another party may hold the same sample with its true
+    label. A label changes to any other label with equal probability; targets of a regression are
+    exchanged among the noisy samples. Returns the rows to append, their targets, and each party's
+    rows.
     """
     copies: list[Rows] = []
     wrong: list[NDArray[Any]] = []

@@ -13,6 +13,8 @@ from ml.engines.engine import EngineError
 __all__ = ["RayEngine"]
 
 CONNECT_TIMEOUT_S = 10
+OWN_CODE = ("FAIRROUND_ALLOWED_MODULES", "FAIRROUND_MODULE_FOLDER")
+"""Variables that say which modules a recipe may import, and where from."""
 
 Work = Callable[[Any, Any], Iterator[Any]]
 
@@ -28,9 +30,9 @@ def _carry_out(work: Work, shared: Any, number: int, task: Any, n_threads: int) 
 class RayEngine:
     """Runs tasks on a Ray cluster: a local one, or that of ``address``; needs ``fairround[ray]``.
 
-    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices, and sees no others. One whose
-    worker dies is carried out again, at most ``retries`` times; results that were handed back live
-    in this process, so a lost cluster costs only the tasks under way.
+    Every task asks for ``num_cpus`` cores and ``num_gpus`` devices, and sees no others. A task
+    whose worker dies is carried out again, at most ``retries`` times. Results that were yielded
+    are in this process, so losing the cluster costs only the tasks under way.
     """
 
     name = "ray"
@@ -81,7 +83,7 @@ class RayEngine:
                 _, results = ray.get(done[0])
                 yield from results
         except ray.exceptions.RayTaskError as trouble:
-            # What the work itself raised is the caller's business: hand it on as it was.
+            # An error of the work itself reaches the caller unchanged.
             raise trouble.cause if isinstance(trouble.cause, Exception) else trouble from None
         except ray.exceptions.RayError as trouble:
             raise EngineError(
@@ -105,6 +107,8 @@ class RayEngine:
         options: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
         # A task that asked for no device must not see those of its machine.
         variables = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
+        # What this user lets recipes import holds there too.
+        variables |= {name: os.environ[name] for name in OWN_CODE if name in os.environ}
         options["runtime_env"] = {"env_vars": variables}
         if self.address:
             _require_listener(self.address)
@@ -124,7 +128,7 @@ class RayEngine:
 
 
 def _require_listener(address: str) -> None:
-    """Ray itself waits for minutes for a cluster that is not there: look first."""
+    """Check the address first, because Ray waits minutes for a cluster that is not there."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # "auto" and the like: Ray knows how to find those

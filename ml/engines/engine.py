@@ -1,4 +1,4 @@
-"""What every engine does: carry out tasks and hand results back as they come."""
+"""What every engine does: carry out tasks and yield their results as they come."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["Engine", "EngineError", "LocalEngine"]
 
 
 class EngineError(MlError):
-    """An engine cannot run, or lost its workers; what it had handed back is kept."""
+    """An engine cannot run, or lost its workers; results that it returned before are kept."""
 
 
 class Engine(Protocol):
     """Runs ``work(shared, task)`` for every task.
 
-    ``work`` yields any number of results for a task; an engine yields them in whatever order they
-    come, the results of one task in their own order. What the caller has received is finished for
-    good: an engine may lose work under way, never a result that it yielded. Closing the iterator
-    cancels what is left. ``device_type`` is "cpu" or "cuda" if the engine decides where tasks
-    run, and None if they run on what this machine has.
+    ``work`` yields any number of results for a task. An engine yields results of different tasks in
+    any order, those of one task in their order. An engine may lose work under way, never a result
+    that it has yielded. Closing the iterator cancels what is left.
+    ``device_type`` is "cpu" or "cuda" if the engine decides where tasks run, and None if they run
+    on what this machine has.
     """
 
     name: str

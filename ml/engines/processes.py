@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,15 +16,16 @@ __all__ = ["ProcessEngine"]
 
 Work = Callable[[Any, Any], Iterator[Any]]
 
-#: Work and shared data of this worker process, set once when it starts.
 _assigned: tuple[Work, Any] | None = None
+"""Work and shared data of this worker process, set once when it starts."""
 
 
 def _start(work: Work, shared: Any, n_threads: int) -> None:
     global _assigned
-    import torch
-
-    torch.set_num_threads(n_threads)
+    # Loaded with the work, if that trains anything; other work need not wait for it.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(n_threads)
     _assigned = (work, shared)
 
 
@@ -89,11 +91,11 @@ class ProcessEngine:
             }
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
-                # What is finished counts, also when another worker died in the meantime.
+                # Yield finished results first, even if another worker has died meanwhile.
                 for future in sorted(done, key=lambda f: isinstance(f.exception(), Exception)):
                     yield running.pop(future), future.result()
         except BaseException:
-            # Cancelled or broken: what is under way is not wanted any more.
+            # Cancelled or broken: nobody waits for the work under way.
             for process in list((getattr(pool, "_processes", None) or {}).values()):
                 process.terminate()
             raise

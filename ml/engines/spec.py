@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from ml.datasets.checks import Checker
+from pydantic import Field, ValidationInfo, field_validator
+
 from ml.engines.engine import Engine, LocalEngine
+from ml.schema import FROM_DECIMAL, Table, read_table
 
-__all__ = ["ENGINES", "EngineSpec", "engine_spec", "make_engine"]
+__all__ = ["EngineSpec", "engine_spec", "make_engine"]
 
-ENGINES = ("auto", "local", "processes", "ray")
-KEYS = frozenset({"kind", "workers", "address", "num_cpus", "num_gpus", "retries"})
+Share = Annotated[float, Field(ge=0, le=4096), FROM_DECIMAL]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """A checked choice of engine; ``workers`` 0 means as many as there are cores.
+class EngineSpec(Table):
+    """A checked choice of engine."""
 
-    "auto" is this process, or a pool of processes for a network that gains nothing from stacking
-    on a CPU. ``address``, ``num_cpus`` and ``num_gpus`` (of a task) are for "ray".
-    """
+    kind: Literal["auto", "local", "processes", "ray"] = Field(
+        "auto",
+        description="where models are trained: in this process, in a pool of them, on Ray; "
+        '"auto" is this process, or a pool for a network that gains nothing from stacking on a CPU',
+    )
+    workers: int = Field(
+        0, ge=0, le=4096, description="how many work at once; 0 is as many as there are cores"
+    )
+    address: str = Field("", description='of the cluster, for "ray"; empty starts one here')
+    num_cpus: Share = Field(1.0, description='cores that one task takes, for "ray"')
+    num_gpus: Share = Field(0.0, description='devices that one task takes, for "ray"')
+    retries: int = Field(
+        3, ge=0, le=1000, description="how often a task is tried again whose worker is lost"
+    )
 
-    kind: str = "auto"
-    workers: int = 0
-    address: str = ""
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    retries: int = 3
+    @field_validator("address", "num_cpus", "num_gpus")
+    @classmethod
+    def _only_for_ray(cls, value: object, info: ValidationInfo) -> object:
+        kind = info.data.get("kind", "ray")  # a kind with a fault of its own is not in the data
+        if kind != "ray":
+            raise ValueError(f'is for kind "ray"; found kind "{kind}"')
+        return value
 
 
 def engine_spec(mapping: Mapping[str, Any]) -> EngineSpec:
@@ -39,22 +50,7 @@ def engine_spec(mapping: Mapping[str, Any]) -> EngineSpec:
     SpecError
         With every fault and its place, such as ``engine.kind``.
     """
-    table = Checker(mapping, "engine")
-    table.refuse_unknown(KEYS)
-    found = EngineSpec(
-        kind=table.choice("kind", ENGINES, "auto"),
-        workers=table.integer("workers", 0, 0, 4096),
-        address=table.text("address"),
-        num_cpus=table.number("num_cpus", 1.0, 0.0),
-        num_gpus=table.number("num_gpus", 0.0, 0.0),
-        retries=table.integer("retries", 3, 0, 1000),
-    )
-    if found.kind != "ray":
-        for key in ("address", "num_cpus", "num_gpus"):
-            if key in table.table:
-                table.fault(key, f'is for kind "ray"; found kind "{found.kind}".')
-    table.finish()
-    return found
+    return read_table(EngineSpec, mapping, "engine")
 
 
 def make_engine(spec: EngineSpec, *, stacks: bool = True) -> Engine:

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     )
     from ml.game.comparison.families import FAMILIES, Family, family
     from ml.game.estimation.accuracy import EstimateError, estimate_error
-    from ml.game.estimation.estimators import ESTIMATORS, FlowEstimate, estimate_flows
-    from ml.game.tables.coalitions import coalition_of, describe_coalition, members, subsets
-    from ml.game.tables.covers import Cover, best_coalitions, cover
+    from ml.game.estimation.estimators import FlowEstimate, estimate_flows
+    from ml.game.tables.coalitions import coalition_of, describe_coalition, members
+    from ml.game.tables.covers import Cover, best_coalitions, cover, made_monotone
     from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
     from ml.game.tables.values import BrokenEdge, MonotonicityReport, ValueTable
     from ml.game.uncertainty.estimated import EstimatedAllocation, allocate_estimate
     from ml.game.uncertainty.noise import NoisyAllocation, allocate_seeds
     from ml.game.uncertainty.uncertain import UncertainAllocation
+    from ml.game.words import COVER_KINDS, ESTIMATORS, MONOTONE, SOLVERS
 
 _HOMES = {
     "estimation.accuracy": ("EstimateError", "estimate_error"),
@@ -36,10 +37,10 @@ _HOMES = {
     "clearing.certificate": ("Certificate", "check_certificate"),
     "clearing.clearing": ("adjustment_factors", "factor_caps"),
     "clearing.solution": ("AdjustmentFactors",),
-    "tables.coalitions": ("coalition_of", "describe_coalition", "members", "subsets"),
-    "tables.covers": ("Cover", "best_coalitions", "cover"),
+    "tables.coalitions": ("coalition_of", "describe_coalition", "members"),
+    "tables.covers": ("Cover", "best_coalitions", "cover", "made_monotone"),
     "uncertainty.estimated": ("EstimatedAllocation", "allocate_estimate"),
-    "estimation.estimators": ("ESTIMATORS", "FlowEstimate", "estimate_flows"),
+    "estimation.estimators": ("FlowEstimate", "estimate_flows"),
     "comparison.families": ("FAMILIES", "Family", "family"),
     "tables.flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
     "uncertainty.noise": ("NoisyAllocation", "allocate_seeds"),
@@ -56,10 +57,9 @@ _HOMES = {
         "SchemeReport",
         "alpha_beta_scheme",
         "compare_schemes",
-        "largest_rational_rho",
-        "participation_fee_approximation",
         "rho_shapley_scheme",
     ),
+    "model_rewards": ("ModelRewardGame",),
     "uncertainty.seeded": ("SeededTables",),
     "uncertainty.uncertain": ("UncertainAllocation",),
     "clearing.sweeps": (
@@ -68,15 +68,19 @@ _HOMES = {
         "allocate_many",
         "budget_sensitivity",
     ),
+    "words": ("COVER_KINDS", "ESTIMATORS", "MONOTONE", "SOLVERS"),
     "tables.values": ("BrokenEdge", "MonotonicityReport", "ValueTable"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "COVER_KINDS",
     "ESTIMATORS",
     "FAMILIES",
+    "MONOTONE",
     "PROPERTIES",
     "SCHEMES",
+    "SOLVERS",
     "AdjustmentFactors",
     "Allocation",
     "BrokenEdge",
@@ -88,6 +92,7 @@ __all__ = [
     "Family",
     "FlowEstimate",
     "ManyAllocations",
+    "ModelRewardGame",
     "MonotonicityReport",
     "NoisyAllocation",
     "Outcome",
@@ -117,14 +122,12 @@ __all__ = [
     "estimate_flows",
     "factor_caps",
     "family",
-    "largest_rational_rho",
+    "made_monotone",
     "members",
-    "participation_fee_approximation",
     "payoffs",
     "replicate_party",
     "rho_shapley_scheme",
     "shapley_values",
-    "subsets",
     "with_dummy",
 ]
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.errors import BrokenInvariant, CapError, SolverDisagreement
 from ml.game.clearing.certificate import Certificate, check_certificate
-from ml.game.clearing.clearing import adjustment_factors, factor_caps
-from ml.game.clearing.problem import checked_budgets
+from ml.game.clearing.clearing import factor_caps, solve
+from ml.game.clearing.problem import checked_problem
 from ml.game.tables.coalitions import FloatArray
-from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
+from ml.game.tables.flows import decompose, flows_of_table, shapley_of_table
 from ml.game.tables.reading import as_floats
 from ml.game.tables.values import ValueTable
+from ml.game.words import SOLVERS
 
 __all__ = ["Allocation", "allocate", "allocate_flows", "check_allocation"]
 
@@ -31,7 +33,7 @@ class Allocation:
     shapley: FloatArray
     """Shapley values phi_i, shape (n,)."""
     payoffs_unlimited: FloatArray
-    """Payoffs if nobody had a budget, eq. (7)."""
+    """Payoffs if nobody had a budget, eqs. (1) and (7)."""
     budgets: FloatArray
     """b_i; infinite where there is no limit."""
     caps: FloatArray
@@ -53,15 +55,22 @@ class Allocation:
     rounds: int
     """Rounds that the solver took."""
 
-    @property
-    def costs(self) -> FloatArray:
-        """What each party pays, lambda_i (v(N) - v(i))."""
-        return np.asarray(self.adjusted_flows.sum(axis=1))
-
-    @property
-    def revenues(self) -> FloatArray:
-        """What each party receives."""
-        return np.asarray(self.adjusted_flows.sum(axis=0))
+    def as_dict(self) -> dict[str, Any]:
+        """Figures as plain numbers and lists, ready for JSON; no solver gap is None."""
+        arrays = (
+            "own_values",
+            "budgets",
+            "flows",
+            "shapley",
+            "payoffs_unlimited",
+            "adjustment_factors",
+            "adjusted_flows",
+            "payoffs",
+            "model_values",
+        )
+        plain = {name: getattr(self, name).tolist() for name in arrays}
+        gap = None if np.isnan(self.solver_gap) else float(self.solver_gap)
+        return plain | {"certificate_gap": float(self.certificate.gap), "solver_gap": gap}
 
 
 def allocate(
@@ -101,7 +110,7 @@ def allocate(
     SolverDisagreement
         If the two solvers' costs differ by more than 1e-7 of the largest cost.
     BrokenInvariant
-        If balance (1), row sums (4), the decomposition (6), the payoffs (7), the range of
+        If balance, row sums (4), the decomposition (6), the payoffs (1) and (7), the range of
         lambda, a budget, or Remark 4.2 (somebody receives v(N)) does not hold.
 
     Notes
@@ -118,12 +127,12 @@ def allocate(
     array([0.8, 1. , 1. ])
     """
     return allocate_flows(
-        conditional_shapley(table.values, threads=threads),
+        flows_of_table(table.values, threads),
         table.own_values,
         table.grand_value,
         budgets,
         caps,
-        shapley=shapley_values(table.values),
+        shapley=shapley_of_table(table.values),
         rounding=1e-13 * float(table.values.max()),
         method=method,
         cross_check=cross_check,
@@ -166,31 +175,32 @@ def allocate_flows(
     wanted = np.full(len(own_values), np.inf)
     if caps is not None:
         wanted = np.array(as_floats(caps, "Caps", CapError))
-    limits = factor_caps(own_values, grand_value, wanted)
-    solved = adjustment_factors(flows, budgets, limits, method, tolerance=rounding)
+    problem = checked_problem(
+        flows, budgets, factor_caps(own_values, grand_value, wanted), rounding
+    )
+    solved = solve(problem, method)
     factors = solved.factors
     solver_gap = float("nan")
     if cross_check:
-        other = "linear-programme" if method == "clearing" else "clearing"
-        second = adjustment_factors(flows, budgets, limits, other, tolerance=rounding)
-        solver_gap = _solver_gap(flows, factors, second.factors)
+        second = solve(problem, next(other for other in SOLVERS if other != method))
+        solver_gap = _solver_gap(problem.costs, factors, second.factors)
     adjusted = factors[:, None] * flows
     allocation = Allocation(
         flows=flows,
         shapley=decompose(flows, own_values).sum(axis=1) if shapley is None else shapley,
-        payoffs_unlimited=payoffs(flows),
-        budgets=checked_budgets(budgets, len(factors)),
+        payoffs_unlimited=flows.sum(axis=0) - flows.sum(axis=1),
+        budgets=problem.budgets,
         caps=wanted,
         adjustment_factors=factors,
         adjusted_flows=adjusted,
-        payoffs=payoffs(adjusted),
+        payoffs=adjusted.sum(axis=0) - adjusted.sum(axis=1),
         model_values=own_values + factors * (grand_value - own_values),
         own_values=own_values,
         certificate=solved.certificate,
         solver_gap=solver_gap,
         rounds=solved.rounds,
     )
-    check_allocation(allocation, grand_value, limits)
+    check_allocation(allocation, grand_value, problem.caps)
     return allocation
 
 
@@ -203,8 +213,8 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
     _close("row sums, eq. (4)", flows.sum(axis=1), grand_value - own, slack)
     _close("decomposition, eq. (6)", decompose(flows, own).sum(axis=1), allocation.shapley, slack)
     by_shapley = n_parties * allocation.shapley - grand_value
-    _close("payoffs, eq. (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
-    _close("balance, eq. (1)", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
+    _close("payoffs, eqs. (1) and (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
+    _close("balance", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
     if not ((factors >= 0) & (factors <= limits)).all():
         raise BrokenInvariant(
             f"Adjustment factors range from {factors.min()} to {factors.max()}; expected [0, cap]."
@@ -214,7 +224,8 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
         party = int(np.argmax(over))
         raise BrokenInvariant(
             f"Party {party} pays {-allocation.payoffs[party]} net of budget "
-            f"{allocation.budgets[party]}; expected no more than its budget."
+            f"{allocation.budgets[party]}; expected no more than its budget.",
+            party=party,
         )
     unmet = (limits - factors) * (grand_value - own)
     if unmet.min() > slack:
@@ -232,15 +243,15 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
         )
 
 
-def _solver_gap(flows: FloatArray, factors: FloatArray, others: FloatArray) -> float:
-    costs = flows.sum(axis=1)
+def _solver_gap(costs: FloatArray, factors: FloatArray, others: FloatArray) -> float:
     gaps = np.abs((factors - others) * costs)
     party, largest = int(np.argmax(gaps)), float(costs.max())
     if gaps[party] > _AGREEMENT * largest:
         raise SolverDisagreement(
             f"Cost of party {party} differs by {gaps[party]:.3g} between clearing and linear "
             f"programme; expected at most {_AGREEMENT * largest:.3g}. Keep the value table and "
-            "report it. Flows more than 8 orders of magnitude apart are beyond HiGHS."
+            "report it. Flows more than 8 orders of magnitude apart are beyond HiGHS.",
+            party=party,
         )
     return float(gaps[party])
 

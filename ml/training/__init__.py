@@ -12,13 +12,13 @@ from ml.training.recipe import Recipe, recipe
 
 if TYPE_CHECKING:
     from ml.training.cache import CacheReport, ModelCache
+    from ml.training.checks import check_training
     from ml.training.coalitions import TrainedScores, train_coalitions
     from ml.training.models.cards import LoadedModel, Predictions, load_reward
+    from ml.training.models.own_code import allow_modules
     from ml.training.models.predict import predict_file
     from ml.training.rewards.rewards import RewardModel, train_rewards
-    from ml.training.trials import check_training
 
-#: What needs torch is imported on first use: a check of a configuration does not need it.
 _LATER = {
     "CacheReport": "cache",
     "LoadedModel": "models.cards",
@@ -26,12 +26,15 @@ _LATER = {
     "Predictions": "models.cards",
     "RewardModel": "rewards.rewards",
     "TrainedScores": "coalitions",
-    "check_training": "trials",
+    "allow_modules": "models.own_code",
+    "check_training": "checks",
     "load_reward": "models.cards",
     "predict_file": "models.predict",
     "train_coalitions": "coalitions",
     "train_rewards": "rewards.rewards",
 }
+"""Modules of the names that need torch. They are imported on first use: checking a configuration
+must not load torch."""
 
 __all__ = [
     "CacheReport",
@@ -41,6 +44,7 @@ __all__ = [
     "Recipe",
     "RewardModel",
     "TrainedScores",
+    "allow_modules",
     "check_training",
     "load_reward",
     "predict_file",

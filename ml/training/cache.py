@@ -1,4 +1,4 @@
-"""Finished models by what they were made of: nothing is ever trained twice."""
+"""Finished models, found by a hash of everything they depend on, so that none is trained twice."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["CacheError", "CacheReport", "FinishedModel", "ModelCache"]
 
 log = logging.getLogger(__name__)
 
-#: A file that is still half written after so long is a killed process's.
 LEFTOVER_AGE_S = 3600
+"""A half-written file of this age was left by a killed process."""
 
 
 class CacheError(MlError):
-    """The cache's folder does not take what has to be kept."""
+    """The cache's folder cannot be written to, or loses what was written."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FinishedModel:
 
 @dataclass(frozen=True, slots=True)
 class CacheReport:
-    """How many models a cache folder holds, in how many bytes; what a pruning took out of it."""
+    """How many models and bytes a cache folder holds, and how many a pruning removed."""
 
     folder: str
     n_models: int
@@ -59,7 +59,7 @@ class ModelCache:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def put(self, model: FinishedModel) -> None:
-        """Keep a model; when this returns it outlives a kill.
+        """Keep a model; once this returns, it survives a kill of the process.
 
         A power cut may leave a damaged file, which `get` notices.
 
@@ -93,11 +93,11 @@ class ModelCache:
             path.unlink(missing_ok=True)
             return None
         with contextlib.suppress(FileNotFoundError):  # pruned by another process just now
-            os.utime(path)  # pruning takes what was not used for longest
+            os.utime(path)  # pruning removes the least recently used
         return model
 
     def _files(self) -> list[tuple[int, int, Path]]:
-        """Time of last use in ns, size in bytes and path of every model, longest ago first."""
+        """Time of last use in ns, size in bytes and path of every model, oldest use first."""
         found = []
         for path in self.folder.glob("??/*.safetensors"):
             with contextlib.suppress(FileNotFoundError):
@@ -111,7 +111,7 @@ class ModelCache:
         return CacheReport(str(self.folder), len(files), sum(size for _, size, _ in files))
 
     def prune(self, max_bytes: int) -> CacheReport:
-        """Delete the models used longest ago until the rest is at most ``max_bytes``.
+        """Delete the least recently used models until at most ``max_bytes`` are left.
 
         Files that a killed process left half written go too. A round that later needs a deleted
         model trains it again; one that is running now is not disturbed.

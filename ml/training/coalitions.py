@@ -1,4 +1,4 @@
-"""Scores of coalitions: train what the cache does not have, remember the rest."""
+"""Scores of coalitions: recalled from the cache, or trained and added to it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from ml.datasets.collaboration import Collaboration
 from ml.engines import Engine, LocalEngine
 from ml.training.cache import ModelCache
+from ml.training.checks import check_training
 from ml.training.devices import choose_device
 from ml.training.recipe import Recipe
 from ml.training.stack.chunks import assignments_of, train_chunk
 from ml.training.stack.footprint import layout_size
-from ml.training.trials import check_training
 
 __all__ = ["Progress", "TrainedScores", "model_keys", "train_coalitions"]
 
-#: Called with steps done and steps in all; a step is one batch of one model.
 Progress = Callable[[int, int], None]
+"""Called with steps done and steps in all; a step is one batch of one model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,8 @@ def train_coalitions(
 ) -> TrainedScores:
     """Scores of the coalitions' models, trained or recalled from the cache folder.
 
-    Every finished model is kept before the next report: a killed run that is started again trains
-    only what was not finished.
+    Every finished model is kept before the next report, so a run that is killed and started again
+    trains only the models that were not finished.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def train_coalitions(
     store = ModelCache(cache)
     per_coalition = [assignments_of(collaboration, recipe, int(c)) for c in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
-    # Longest first, so that finished models are the tail of a stack; ties by key, for one layout.
+    # Longest first, so that finished models are the tail of a stack; ties by key, so that the
+    # layout is always the same.
     ordered = sorted(distinct.values(), key=lambda a: (-a.trainee.n_steps, a.key))
     scores: dict[str, float] = {}
     for key in distinct:

@@ -1,4 +1,4 @@
-"""The device that a recipe runs on, and how it computes."""
+"""The device that a recipe runs on, and reproducible arithmetic on it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
 
 @contextmanager
 def reproducible(device: torch.device, seed: int) -> Iterator[None]:
-    """Within it, dropout and the like follow the seed, and convolutions are in full float32.
+    """A context in which dropout follows the seed and convolutions use full float32.
 
-    CPU and CUDA share cached models, so that the shorter floats that cuDNN takes by itself would
-    not do. Torch's own random numbers go on afterwards as if nothing had been drawn.
+    CPU and CUDA share cached models, so the shorter floats of cuDNN are turned off.
+    Torch's own random state is restored afterwards.
     """
     cards = [torch.cuda.current_device()] if device.type == "cuda" else []
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

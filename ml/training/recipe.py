@@ -6,65 +6,115 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from ml.datasets.checks import Checker
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
-__all__ = ["DEVICES", "NETWORKS", "SCORES", "Recipe", "recipe"]
+from ml.schema import FROM_DECIMAL, Filled, Seed, Table, read_table
+
+__all__ = ["NETWORKS", "Recipe", "recipe"]
 
 NETWORKS = ("mlp", "cnn", "text")
 SCORES = ("accuracy", "r2")
-DEVICES = ("auto", "cpu", "cuda")
-#: A change of the trainer's arithmetic must change this: finished models are found by it.
+
 ARITHMETIC = 2
+"""A change of the trainer's arithmetic must change this: finished models are found by it."""
 
-KEYS = frozenset(
-    {"network", "hidden", "channels", "embedding", "arguments", "score", "epochs", "batch_size"}
-    | {"learning_rate", "seeds", "device", "stack_size"}
-)
-#: ``package.module:name``
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+"""``package.module:name``"""
+
+MAX_WIDTH = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+def _as_text(arguments: object) -> str:
+    """A table of plain values as JSON, so that a recipe can be hashed and compared."""
+    if isinstance(arguments, Mapping):
+        try:
+            return json.dumps(arguments, sort_keys=True, allow_nan=False, default=float)
+        except (TypeError, ValueError):
+            pass
+    raise ValueError("expected a table of plain values")
+
+
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Widths = Annotated[tuple[Width, ...], Field(strict=False)]
+Arguments = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": "object"})]
+
+
+class Recipe(Table):
     """Everything that decides what a model becomes, given its data.
 
-    All coalitions of a seed start from the same weights. ``network`` is "mlp" (widths ``hidden``),
-    "cnn" (``channels``, then ``hidden``), "text" (average of word vectors of size ``embedding``,
-    then ``hidden``), or ``package.module:Class``, a `torch.nn.Module` of the user's that is made
-    with ``arguments``. ``score`` is "accuracy", "r2" or ``package.module:function``; empty means
-    what fits the data. ``stack_size`` models train as one computation; results depend on it by
-    rounding, so it belongs to the digests; 0 means what suits network and device.
+    All coalitions of a seed start from the same weights. ``stack_size`` models train as one
+    computation; results depend on it by rounding, so it belongs to the digests.
     """
 
-    network: str = "mlp"
-    hidden: tuple[int, ...] = (64, 64)
-    channels: tuple[int, ...] = (16, 32)
-    embedding: int = 16
-    arguments: str = "{}"
-    score: str = ""
-    epochs: int = 5
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    seeds: tuple[int, ...] = (0,)
-    device: str = "auto"
-    stack_size: int = 0
+    network: str = Field(
+        "mlp",
+        description='"mlp" (widths `hidden`), "cnn" (`channels`, then `hidden`), "text" (the mean '
+        "of word vectors of size `embedding`, then `hidden`), or `package.module:Class`, a "
+        "`torch.nn.Module` of your own, made with `arguments`",
+    )
+    hidden: Widths = Field(
+        (64, 64), description="widths of the hidden layers; [] is a linear model"
+    )
+    channels: Annotated[tuple[Width, ...], Field(strict=False, min_length=1)] = Field(
+        (16, 32), description="of the convolutions, each followed by halving the image"
+    )
+    embedding: Width = Field(16, description="size of a word's vector")
+    arguments: Arguments = Field("{}", description="what a module of your own is made with")
+    score: str = Field(
+        "",
+        description='"accuracy", "r2" (the default for figures) or `package.module:function` of '
+        "outputs and targets, giving a number in [0, 1], larger is better",
+    )
+    epochs: int = Field(5, ge=1, le=100_000, description="passes over the data")
+    batch_size: int = Field(64, ge=1, le=10**6, description="samples a step")
+    learning_rate: Annotated[float, Field(gt=0, le=10), FROM_DECIMAL] = Field(
+        1e-3, description="of Adam"
+    )
+    seeds: Filled[Seed] = Field(
+        (0,), description="one model a seed; the value of a coalition is the mean score"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description='"auto" is cuda where there is one, else cpu'
+    )
+    stack_size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="models that train as one computation; 0 is what suits network and device",
+    )
+
+    @field_validator("network", "score")
+    @classmethod
+    def _known_or_imported(cls, name: str, info: ValidationInfo) -> str:
+        known = NETWORKS if info.field_name == "network" else (*SCORES, "")
+        if name not in known and not IMPORT_PATH.fullmatch(name):
+            listed = ", ".join(word for word in known if word)
+            raise ValueError(f"expected {listed} or package.module:name")
+        return name
+
+    @field_validator("arguments")
+    @classmethod
+    def _for_own_modules(cls, arguments: str, info: ValidationInfo) -> str:
+        network = info.data.get("network")
+        if arguments != "{}" and network in NETWORKS:
+            raise ValueError(f"{network} takes none; they are for a module of your own")
+        return arguments
 
     @property
     def digest(self) -> str:
         """SHA-256 of all fields but the device, in hexadecimal."""
-        return _hash(asdict(self) | {"device": None})
+        return _hash(self.model_dump() | {"device": None})
 
     @property
     def model_digest(self) -> str:
         """SHA-256 of what one model depends on: all fields but the device and the list of seeds."""
-        return _hash(asdict(self) | {"device": None, "seeds": None})
+        return _hash(self.model_dump() | {"device": None, "seeds": None})
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, for JSON; ``recipe`` reads them back."""
-        return asdict(self) | {"arguments": json.loads(self.arguments)}
+        return self.model_dump() | {"arguments": json.loads(self.arguments)}
 
 
 def _hash(fields: dict[str, Any]) -> str:
@@ -80,43 +130,4 @@ def recipe(mapping: Mapping[str, Any]) -> Recipe:
     SpecError
         With every fault and its place, such as ``training.epochs``.
     """
-    table = Checker(mapping, "training")
-    table.refuse_unknown(KEYS)
-    network = _name(table, "network", NETWORKS, "mlp")
-    arguments = table.table.get("arguments", {})
-    try:
-        text = json.dumps(arguments, sort_keys=True)
-    except TypeError:
-        text = "[]"
-    if not isinstance(arguments, Mapping) or text == "[]":
-        table.fault("arguments", f"found {arguments!r}; expected a table of plain values.")
-    elif arguments and network in NETWORKS:
-        table.fault("arguments", f"{network} takes none; they are for a module of your own.")
-    hidden = table.table.get("hidden", [64, 64])
-    found = Recipe(
-        network=network,
-        # No hidden layer at all is a linear model.
-        hidden=() if hidden in ([], ()) else table.integers("hidden", (64, 64), 1),
-        channels=table.integers("channels", (16, 32), 1),
-        embedding=table.integer("embedding", 16, 1),
-        arguments=text,
-        score=_name(table, "score", (*SCORES, ""), ""),
-        epochs=table.integer("epochs", 5, 1),
-        batch_size=table.integer("batch_size", 64, 1),
-        learning_rate=table.number("learning_rate", 1e-3, 0.0, 10.0, low_open=True),
-        seeds=table.integers("seeds", (0,), 0, distinct=True),
-        device=table.choice("device", DEVICES, "auto"),
-        stack_size=table.integer("stack_size", 0, 0, 4096),
-    )
-    table.finish()
-    return found
-
-
-def _name(table: Checker, key: str, known: tuple[str, ...], default: str) -> str:
-    """One of the known names, or an import path."""
-    value = table.text(key, default)
-    if value not in known and not IMPORT_PATH.fullmatch(value):
-        listed = ", ".join(name for name in known if name)
-        table.fault(key, f"found {value!r}; expected {listed} or package.module:name.")
-        return default
-    return value
+    return read_table(Recipe, mapping, "training")

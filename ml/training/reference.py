@@ -1,7 +1,6 @@
-"""One model after the other, as anyone would write it: what the stacked trainer must equal.
+"""Training one model at a time in plain PyTorch; the stacked trainer must equal it.
 
-This is the readable definition of training. A test holds the two together after full training, and
-the benchmark compares their speed.
+A test compares the two after full training, and the benchmark compares their speed.
 """
 
 from __future__ import annotations

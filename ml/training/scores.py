@@ -14,20 +14,20 @@ from torch import Tensor
 from ml.datasets.collaboration import Collaboration, Samples
 from ml.errors import MlError
 from ml.training.devices import to_device
-from ml.training.models.modules import import_name
 from ml.training.models.networks import Network, Weights
+from ml.training.models.own_code import score_of_own
 from ml.training.recipe import Recipe
 
-__all__ = ["Judge", "ScoreError", "accuracy", "r2", "score_function"]
+__all__ = ["Evaluator", "ScoreError", "accuracy", "r2", "score_function"]
 
 ROWS_AT_A_TIME = 2048
 
-#: Outputs (samples, outputs) and targets (samples,) to a score in [0, 1].
 ScoreFunction = Callable[[Tensor, Tensor], float]
+"""From outputs (samples, outputs) and targets (samples,) to a score in [0, 1]."""
 
 
 class ScoreError(MlError):
-    """A score function does not fit the data or gives what is no score."""
+    """A score function does not fit the data, or returns no number in [0, 1]."""
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> float:
@@ -58,9 +58,7 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
             kind = "classes" if collaboration.n_classes else "figures"
             raise ScoreError(f'Score "{name}" does not fit targets that are {kind}.')
         return accuracy if name == "accuracy" else r2
-    function: Callable[[NDArray[Any], NDArray[Any]], Any] = import_name(name, "Score")
-    if not callable(function):
-        raise ScoreError(f"{name} is a {type(function).__name__}; expected a function.")
+    function: Callable[[NDArray[Any], NDArray[Any]], Any] = score_of_own(name)
 
     def checked(outputs: Tensor, targets: Tensor) -> float:
         try:
@@ -79,8 +77,8 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """Scores models of a network on one set of samples, kept on the device."""
+class Evaluator:
+    """Scores models of one network on one set of samples, which stay on the device."""
 
     network: Network
     score_of: ScoreFunction
@@ -90,10 +88,10 @@ class Judge:
     @staticmethod
     def on(
         network: Network, score_of: ScoreFunction, samples: Samples, device: torch.device
-    ) -> Judge:
-        """A judge with the samples on this device."""
+    ) -> Evaluator:
+        """An evaluator with its samples on the device."""
         features = to_device(samples.features, device)
-        return Judge(network, score_of, features, to_device(samples.targets, device))
+        return Evaluator(network, score_of, features, to_device(samples.targets, device))
 
     @torch.no_grad()
     def outputs(self, weights: Weights) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recompute a finished round from its value table and the chain's logs alone."""
+"""Recompute a round, as far as it is, from its value table and the chain's logs alone."""
 
 from __future__ import annotations
 
@@ -8,44 +8,97 @@ from pathlib import Path
 from typing import Any
 
 from ml.errors import MlError
-from settlement.audit.figures import FIGURE_CHECKS
+from settlement.audit.figures import (
+    check_allocation,
+    check_configuration,
+    check_journal,
+    check_report,
+    check_rewards,
+    check_terms,
+)
 from settlement.audit.findings import Finding
+from settlement.audit.game import check_game, check_values
+from settlement.audit.money import check_deposits, check_opened, check_settlement
+from settlement.config.reading import read_config
 from settlement.errors import SettlementError
-from settlement.store.documents import ValueDocument
+from settlement.round.access import ChainAccess
+from settlement.store.documents import SettlementDocument, ValueDocument
 from settlement.store.folder import STAGES, RoundFolder
 
-__all__ = ["audit_round", "not_measured"]
+__all__ = ["audit_round", "left_out"]
 
 
-def audit_round(path: Path) -> tuple[Finding, ...]:
-    """Check a finished round: files, terms, allocation, money, rewards and report.
+def audit_round(path: Path, access: ChainAccess) -> tuple[Finding, ...]:
+    """Check a round: files, values, game, terms, deposits, allocation, money, models, report.
 
-    Nothing is trusted that can be recomputed: the journal is executed again, deposits,
-    transfers and withdrawals are read from the contract's logs, the table is covered and
-    allocated again, and the report is written again. Only reads.
+    Nothing is trusted that can be recomputed: deposits, transfers and withdrawals are read from
+    the contract's logs, the table is covered and the game computed again, factors and net
+    positions follow from both, and the report is written again. A simulated chain is executed
+    again from its journal. Stages that are still to come are left out. Only reads.
     """
     folder = RoundFolder(path)
     folder.require_config()
-    for stage in STAGES:
-        if not folder.has(stage):
-            folder.stage(stage)  # says which verb is still to be run
-    findings = [
-        _finding(f"files of {stage}", partial(folder.check_seal, stage)) for stage in STAGES
-    ]
+    done = [stage for stage in STAGES if folder.has(stage)]
+    if not done:
+        folder.stage(STAGES[0])  # says which verb is to be run
+    findings = [_finding(f"files of {stage}", partial(folder.check_seal, stage)) for stage in done]
     if any(finding.trouble for finding in findings):
         return tuple(findings)  # figures of changed files prove nothing
-    findings += [_finding(name, partial(check, folder)) for name, check in FIGURE_CHECKS]
+    for stage in done:
+        findings += [_finding(name, check) for name, check in _checks(folder, stage, access)]
     return tuple(findings)
 
 
-def not_measured(path: Path) -> str | None:
-    """What an audit of a finished round leaves out; None where the values were given."""
-    if ValueDocument.read(RoundFolder(path)).source == "given":
-        return None
-    return (
-        "the data and what was measured on them, the scores of coalitions and of model rewards; "
-        "--retrain K measures again"
-    )
+def _checks(
+    folder: RoundFolder, stage: str, access: ChainAccess
+) -> list[tuple[str, Callable[[], None]]]:
+    """What can be checked once a stage is there."""
+    if stage == "train":
+        return [
+            ("configuration", partial(check_configuration, folder)),
+            ("value table", partial(check_values, folder)),
+            ("game", partial(_check_game, folder)),
+        ]
+    if stage == "open":
+        return [
+            ("terms", partial(check_terms, folder)),
+            ("round on the chain", partial(check_opened, folder, access)),
+        ]
+    if stage == "allocate":
+        return [
+            ("deposits", partial(check_deposits, folder, access)),
+            ("allocation", partial(check_allocation, folder)),
+        ]
+    if stage == "settle":
+        return [
+            ("journal", partial(check_journal, folder)),
+            ("settlement", partial(check_settlement, folder, access)),
+        ]
+    if stage == "reward":
+        return [("model rewards", partial(check_rewards, folder))]
+    return [("report", partial(check_report, folder))]
+
+
+def _check_game(folder: RoundFolder) -> None:
+    config = read_config(folder.config_path)
+    check_game(folder, config.caps, config.values if config.estimates else None)
+
+
+def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
+    """What an audit leaves out, and why; without training it takes scores as they stand."""
+    folder = RoundFolder(path)
+    told = []
+    if missing := [stage for stage in STAGES if not folder.has(stage)]:
+        told.append(f"what is still to come: {', '.join(missing)}")
+    if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
+        told.append("the journal of who sent what: it stays with the sender")
+    values = ValueDocument.read(folder)
+    if values.source != "given" and not retrained:
+        told.append(
+            "the data and what was measured on them, the scores of coalitions and of model "
+            "rewards; --retrain K measures again"
+        )
+    return tuple(told)
 
 
 def _finding(name: str, check: Callable[[], Any]) -> Finding:

@@ -1,8 +1,10 @@
 """Measure again what no chain can know: data, scores of coalitions, scores of model rewards.
 
 The logs prove the money, the table proves the allocation; whether the table came from honest
-training only training can tell. A forged share of the entries is missed by K independent draws
-with a probability that falls geometrically in K. Model rewards are few: all are scored again.
+training only training can tell. The grand coalition and every party alone are always trained
+again: payoffs hang on them most. Of the others K are drawn; a forged share of them is missed with a
+probability that falls geometrically in K. Model rewards are few: all are scored again. Nothing here
+needs a chain, so a party can measure again before it deposits.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ml.game import describe_coalition
 from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
 from settlement.errors import SettlementError
-from settlement.round.context import Progress, RoundContext
+from settlement.round.context import Progress
 from settlement.round.stages.train import DataChanged, agreed_data
 from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder
@@ -60,12 +62,13 @@ def measure_again(
     seed: int | None = None,
     progress: Progress = lambda stage, done, total: None,
 ) -> tuple[Finding, ...]:
-    """Compare a finished round with its data, with some trainings, and with its model rewards.
+    """Compare a trained round with its data, with some trainings, and with its model rewards.
 
     Parameters
     ----------
     n_coalitions
-        So many random ones are trained again, from nothing.
+        So many random ones are trained again from nothing, besides the grand coalition and every
+        party alone.
     seed
         Of the draw; None draws anew each time, so that a forger cannot know what will be drawn.
 
@@ -75,24 +78,34 @@ def measure_again(
         If the values were given, or there are fewer coalitions.
     """
     folder = RoundFolder(path)
-    stored, rewards = ValueDocument.read(folder), RewardDocument.read(folder)
+    stored = ValueDocument.read(folder)
     if stored.source != "trained":
         raise RetrainingError(f"The values of {path} were given; there is nothing to train again.")
-    n_trained = len(_columns(stored))
-    if not 1 <= n_coalitions <= n_trained:
-        raise RetrainingError(f"{n_coalitions} coalitions to retrain; expected 1 to {n_trained}.")
-    context = RoundContext(folder, read_config(folder.config_path), progress)
+    n_others = len(_columns(stored)) - len(_always(stored))
+    if not 0 <= n_coalitions <= n_others:
+        raise RetrainingError(
+            f"{n_coalitions} more coalitions to retrain; expected 0 to {n_others}, besides the "
+            f"grand coalition and every party alone."
+        )
     try:
-        collaboration, recipe = agreed_data(context)
+        collaboration, recipe = agreed_data(read_config(folder.config_path), stored)
     except (DataChanged, MlError, OSError) as error:
         return (Finding("data", str(error)),)
-    check = f"data: SHA-256 {collaboration.digest[:16]}... as in the terms"
-    scores = _scores_again(stored, collaboration, recipe, n_coalitions, seed, progress)
-    return (
+    check = f"data: SHA-256 {collaboration.digest[:16]}..., as the scores were measured on"
+    findings = [
         Finding(check, None),
-        scores,
-        _rewards_again(folder, rewards, collaboration, recipe),
-    )
+        _scores_again(stored, collaboration, recipe, n_coalitions, seed, progress),
+    ]
+    if folder.has("reward"):
+        rewards = RewardDocument.read(folder)
+        findings.append(_rewards_again(folder, rewards, collaboration, recipe))
+    return tuple(findings)
+
+
+def _always(stored: ValueDocument) -> list[int]:
+    """The coalitions that every check trains again: each party alone, and all together."""
+    n_parties = len(stored.parties)
+    return [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
 
 
 def _columns(stored: ValueDocument) -> dict[int, int]:
@@ -113,8 +126,9 @@ def _scores_again(
     from ml.training.coalitions import train_coalitions
 
     columns = _columns(stored)
-    picked = np.random.default_rng(seed).choice(len(columns), n_coalitions, replace=False)
-    drawn = [sorted(columns)[k] for k in sorted(picked.tolist())]
+    others = sorted(columns.keys() - set(_always(stored)))
+    picked = np.random.default_rng(seed).choice(len(others), n_coalitions, replace=False)
+    drawn = sorted([*_always(stored), *(others[k] for k in picked.tolist())])
     measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
     with tempfile.TemporaryDirectory() as cache:  # nothing may be recalled
         again = train_coalitions(
@@ -126,12 +140,13 @@ def _scores_again(
         ).scores
     differences = np.abs(again - measured).max(axis=0)
     chances = ", ".join(
-        f"{share:.0%} forged: {detection_probability(len(columns), share, n_coalitions):.3f}"
+        f"{share:.0%} forged: {detection_probability(len(others), share, n_coalitions):.3f}"
         for share in (0.05, 0.1, 0.25)
     )
     check = (
-        f"{n_coalitions} of {len(columns)} coalitions trained again, scores within "
-        f"{differences.max():.4f} (chance to find one if {chances})"
+        f"{len(drawn)} of {len(columns)} coalitions trained again (all parties together, each "
+        f"alone, {n_coalitions} of the {len(others)} others), scores within "
+        f"{differences.max():.4f} (chance to find a forged one of the others if {chances})"
     )
     forged = [
         f"{describe_coalition(drawn[k], stored.parties)} scores {again[:, k].mean():.4f}, "
@@ -165,7 +180,7 @@ def _score_again(
 ) -> None:
     from ml.training.devices import choose_device
     from ml.training.models.cards import load_reward
-    from ml.training.scores import Judge, score_function
+    from ml.training.scores import Evaluator, score_function
 
     model = load_reward(folder.stage("reward") / entry.file)
     agreed = {"recipe": recipe.as_dict(), "preparation": collaboration.preparation.as_dict()}
@@ -182,7 +197,7 @@ def _score_again(
         if not len(samples):
             continue
         try:
-            score = Judge.on(model.network, score_of, samples, device).score(weights)
+            score = Evaluator.on(model.network, score_of, samples, device).score(weights)
         except (RuntimeError, KeyError) as error:  # shapes and names are torch's to check
             raise RetrainingError(f"Its weights do not fit its network: {error!s:.100}.") from None
         # Another device may round one sample to the other side.

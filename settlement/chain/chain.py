@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from settlement.chain.errors import (
     TransactionRefused,
 )
 from settlement.chain.journal import Entry, Journal
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -68,6 +69,18 @@ class Chain(ABC):
     @abstractmethod
     def logs(self, address: str, from_block: int = 0) -> list[Log]:
         """Logs of one contract since a block, in the order in which they were written."""
+
+    @abstractmethod
+    def history(self, address: str, topic: bytes, is_first: Callable[[Log], bool]) -> list[Log]:
+        """Logs of one contract whose second topic is this, from the first of its kind on.
+
+        Read backwards in pages until ``is_first`` knows the one that began it, so that nobody has
+        to be believed where that is. All there are if it never comes.
+        """
+
+    @abstractmethod
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction of the chain, such as one that a log names."""
 
     @abstractmethod
     def balance(self, address: str) -> int:

@@ -27,14 +27,7 @@ __all__ = [
 
 
 class ChainSpecError(SettlementError):
-    """A chain specification has faults; all of them are reported at once.
-
-    ``faults`` holds pairs of a dotted place, such as ``"chain.gas_limit"``, and a sentence.
-    """
-
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(f"{place}: {message}" for place, message in faults))
+    """A chain is asked for that is not the one of the folder, or of no endpoint."""
 
 
 class ClockError(SettlementError):

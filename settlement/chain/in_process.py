@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from settlement.chain.chain import Chain
@@ -22,16 +23,13 @@ from settlement.chain.errors import (
 from settlement.chain.evm import FORK, Evm
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import simulated_account
-from settlement.chain.records import Log, TransactionReceipt
-from settlement.chain.spec import SEED_BYTES, ChainSpec
+from settlement.chain.records import Log, Transaction, TransactionReceipt
+from settlement.chain.spec import SEED_BYTES, SIMULATED_CHAIN_ID, ChainSpec
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = ["InProcessChain"]
-
-CHAIN_ID = 131277322940537
-"""eth-tester's, so that its own tools agree on it."""
 
 
 class InProcessChain(Chain):
@@ -164,6 +162,30 @@ class InProcessChain(Chain):
             if log.address.lower() == address.lower()
         ]
 
+    def history(self, address: str, topic: bytes, is_first: Callable[[Log], bool]) -> list[Log]:
+        """Logs of one contract whose second topic is this, from the first of its kind on."""
+        return [log for log in self.logs(address) if log.topics[1:2] == (topic,)]
+
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction out of the journal, which holds all of this chain's."""
+        receipt = next(
+            receipt
+            for receipt in self._receipts.values()
+            if receipt.transaction_hash == transaction_hash
+        )
+        send = self._sends[receipt.label]
+        signed = self.evm.decode(bytes.fromhex(send["raw"]))
+        return Transaction(
+            transaction_hash=transaction_hash,
+            sender=send["sender"],
+            to=send["to"],
+            data=bytes(signed.data),
+            value_wei=int(send["value_wei"]),
+            block_number=receipt.block_number,
+            gas_used=receipt.gas_used,
+            succeeded=receipt.succeeded,
+        )
+
     def balance(self, address: str) -> int:
         """Balance in wei."""
         return self.evm.balance(address)
@@ -201,7 +223,7 @@ class InProcessChain(Chain):
 def _genesis_fields(spec: ChainSpec) -> dict[str, Any]:
     chosen = spec.genesis_timestamp
     return {
-        "chain_id": CHAIN_ID,
+        "chain_id": SIMULATED_CHAIN_ID,
         "fork": FORK,
         "py_evm": importlib.metadata.version("py-evm"),
         "seed": (spec.seed or secrets.token_bytes(SEED_BYTES)).hex(),
@@ -221,8 +243,7 @@ def _codes(spec: ChainSpec) -> dict[str, str]:
 def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
     """Refuse a spec that asks for another chain than the one that the journal began."""
     if genesis.kind != "genesis":
-        place, words = "provider", "this folder's chain is behind a JSON-RPC endpoint; name that."
-        raise ChainSpecError([(f"chain.{place}", words)])
+        raise ChainSpecError("This folder's chain is behind a JSON-RPC endpoint; name that.")
     if spec is None:
         return
     wanted: dict[str, Any] = {
@@ -234,19 +255,13 @@ def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
         "accounts": sorted(spec.accounts),
     }
     faults = [
-        (
-            f"chain.{key}",
-            f"asked for {value}; this chain was started with {genesis[key]}. Keep the settings "
-            "that it was started with, or start another folder.",
-        )
+        f"{key}: asked for {value}; this chain was started with {genesis[key]}. Keep the settings "
+        "that it was started with, or start another folder."
         for key, value in wanted.items()
         if value is not None and genesis[key] != value
     ]
     if genesis["codes"] != _codes(spec):
         found = ", ".join(genesis["codes"]) or "none"
-        message = (
-            f"asked for other contracts than it was started with ({found}). Start another folder."
-        )
-        faults.append(("chain.codes", message))
+        faults.append(f"codes: asked for other contracts than it was started with, {found}.")
     if faults:
-        raise ChainSpecError(faults)
+        raise ChainSpecError("\n".join(faults))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from eth_utils.address import to_checksum_address
 
 from settlement.chain.chain import Chain
 from settlement.chain.delivery import Delivery, log_of, quantity
@@ -17,7 +20,7 @@ from settlement.chain.errors import (
 )
 from settlement.chain.journal import Entry, Journal
 from settlement.chain.keys import AskPassword, KeyRing
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt
 from settlement.chain.reverts import NO_REASON, OUT_OF_GAS, revert_reason
 from settlement.chain.rpc import RpcClient, endpoint_address
 from settlement.chain.spec import ChainSpec
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonRpcChain"]
 
+
+LOG_PAGE_BLOCKS = 10_000
+"""Blocks whose logs are asked for at once; fewer where an endpoint refuses so many."""
+
+SHORTEST_PAGE_BLOCKS = 100
 
 REPLIES_MISSED = 3
 """An endpoint is gone after this many reply timeouts without a reply."""
@@ -40,7 +48,7 @@ class JsonRpcChain(Chain):
     ) -> None:
         super().__init__(journal)
         self._spec = spec
-        self._keys = KeyRing(spec.accounts, spec.keystore, spec.addresses, ask_password)
+        self._keys = KeyRing(spec.addresses, spec.keystore, ask_password)
         self._rpc = RpcClient(
             endpoint_address(spec.provider),
             spec.reply_timeout_s,
@@ -81,9 +89,7 @@ class JsonRpcChain(Chain):
     def _check_endpoint(self, endpoint: Entry) -> None:
         """Test networks share chain ids; their first blocks differ."""
         if endpoint.kind != "endpoint":
-            raise ChainSpecError(
-                [("chain.provider", "this folder's chain is in-process; keep it or start another.")]
-            )
+            raise ChainSpecError("This folder's chain is in-process; keep it or start another.")
         found = {"chain_id": self.chain_id, "genesis_hash": self._block("0x0")["hash"]}
         for key, value in found.items():
             if endpoint[key] != value:
@@ -179,6 +185,54 @@ class JsonRpcChain(Chain):
         """
         wanted = {"address": address, "fromBlock": hex(from_block), "toBlock": "latest"}
         return [log_of(log) for log in self._rpc.ask("eth_getLogs", wanted)]
+
+    def history(self, address: str, topic: bytes, is_first: Callable[[Log], bool]) -> list[Log]:
+        """Logs of one contract whose second topic is this, from the first of its kind on.
+
+        Hosted endpoints refuse long ranges, each at a length of its own: a page that is refused is
+        asked for again at half its length.
+        """
+        found: list[Log] = []
+        last, page = self.block_number(), LOG_PAGE_BLOCKS
+        while last >= 0:
+            first = max(0, last - page + 1)
+            wanted = {
+                "address": address,
+                "topics": [None, f"0x{topic.hex()}"],
+                "fromBlock": hex(first),
+                "toBlock": hex(last),
+            }
+            try:
+                logs = [log_of(log) for log in self._rpc.ask("eth_getLogs", wanted)]
+            except RpcFailed:
+                if page <= SHORTEST_PAGE_BLOCKS:
+                    raise
+                page //= 2
+                continue
+            found = logs + found
+            if any(is_first(log) for log in logs):
+                break
+            last = first - 1
+        return found
+
+    def transaction(self, transaction_hash: bytes) -> Transaction:
+        """A transaction as the endpoint tells it."""
+        key = f"0x{transaction_hash.hex()}"
+        found = self._rpc.ask("eth_getTransactionByHash", key)
+        receipt = self._rpc.ask("eth_getTransactionReceipt", key)
+        if found is None or receipt is None:
+            raise RpcFailed("eth_getTransactionByHash", None, f"no transaction {key}")
+        to = found.get("to")
+        return Transaction(
+            transaction_hash=transaction_hash,
+            sender=str(to_checksum_address(found["from"])),
+            to=None if to is None else str(to_checksum_address(to)),
+            data=bytes.fromhex(found["input"].removeprefix("0x")),
+            value_wei=quantity(found["value"]),
+            block_number=quantity(receipt["blockNumber"]),
+            gas_used=quantity(receipt["gasUsed"]),
+            succeeded=quantity(receipt["status"]) == 1,
+        )
 
     def balance(self, address: str) -> int:
         """Balance in wei."""

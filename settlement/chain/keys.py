@@ -1,10 +1,10 @@
-"""Accounts that hold real keys: encrypted keystore files or the environment, never the config.
+"""Accounts that hold real keys: encrypted files or the environment, never a round's folder.
 
-The account of a name, say ``party/0``, is looked for in two places, in this order:
+The key of an account is found by the account's address, which the round's terms name:
 
-1. the file ``party-0.json`` in the keystore folder, encrypted as geth and eth_account do it, with
-   the password in ``FAIRROUND_PASSWORD_PARTY_0``, or else ``FAIRROUND_PASSWORD``, or typed in;
-2. the environment variable ``FAIRROUND_KEY_PARTY_0``: 32 bytes in hex.
+1. in a file ``NAME.json`` of the keystore folder, encrypted as geth and eth_account do it, with the
+   password in ``FAIRROUND_PASSWORD_NAME``, or else ``FAIRROUND_PASSWORD``, or typed in;
+2. in ``FAIRROUND_KEY``, or any variable whose name begins with ``FAIRROUND_KEY_``: 32 bytes in hex.
 
 A key is decrypted when somebody signs with it, and stays in memory only.
 
@@ -20,22 +20,45 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml.reading import UnreadableFile, read_json
 from settlement.chain.errors import KeystoreError, UnknownAccount
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["AskPassword", "KeyRing", "simulated_account", "write_keystore"]
+__all__ = [
+    "AskPassword",
+    "KeyFile",
+    "KeyRing",
+    "account_of_key",
+    "addresses_in_environment",
+    "list_keys",
+    "simulated_account",
+    "write_keystore",
+]
 
 AskPassword = Callable[[str], str]
-"""Given an account's name, its password; for a prompt of the command line."""
+"""Given what a key file is called, its password; for a prompt of the command line."""
 
-KEY_VARIABLE = "FAIRROUND_KEY_"
+KEY_VARIABLE = "FAIRROUND_KEY"
 PASSWORD_VARIABLE = "FAIRROUND_PASSWORD"
 SIMULATED = b"fairround simulated account"
+
+KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+MAX_FILE_BYTES = 64 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """One encrypted key: what it is called, whose it is, where it stands."""
+
+    name: str
+    address: str
+    path: Path
 
 
 class KeyRing:
@@ -43,31 +66,22 @@ class KeyRing:
 
     Parameters
     ----------
-    names : tuple of str
-        Who may sign.
-    keystore : Path or None
-        Folder of encrypted keystore files.
     addresses : mapping of str to str
-        Addresses that are known beforehand; a key for another address is refused.
+        Address of each account that may sign.
+    keystore : Path or None
+        Folder of encrypted key files.
     ask_password : callable or None
         Asked when no environment variable has the password.
     """
 
     def __init__(
         self,
-        names: tuple[str, ...],
+        addresses: Mapping[str, str],
         keystore: Path | None = None,
-        addresses: Mapping[str, str] | None = None,
         ask_password: AskPassword | None = None,
     ) -> None:
-        files = [_file_name(name) for name in names]
-        if len(set(files)) != len(files):
-            raise KeystoreError(
-                f"Two of the names {', '.join(names)} have the same file name; rename one."
-            )
-        self._names = names
+        self._addresses = dict(addresses)
         self._keystore = keystore
-        self._addresses = dict(addresses or {})
         self._ask_password = ask_password
         self._accounts: dict[str, LocalAccount] = {}
 
@@ -79,129 +93,145 @@ class KeyRing:
         UnknownAccount
             If no key is to be found for it.
         KeystoreError
-            If the file is not a keystore, the password is wrong or the address is another.
+            If the file is not a keystore, or the password is wrong.
         """
         if name not in self._accounts:
-            account = self._unlock(name)
-            expected = self._addresses.get(name)
-            if expected is not None and account.address.lower() != expected.lower():
-                raise KeystoreError(
-                    f'The key of "{name}" belongs to {account.address}; expected {expected}. '
-                    "Use that account's key or correct the address."
-                )
-            self._accounts[name] = account
+            self._accounts[name] = self._unlock(name, self.address(name))
         return self._accounts[name]
 
     def address(self, name: str) -> str:
-        """The address of a name, without its password where that is possible."""
+        """The address of a name; no key is asked for."""
         from eth_utils.address import to_checksum_address
 
-        path = self._path(name)
-        if name in self._accounts:
-            found = str(self._accounts[name].address)
-        elif name in self._addresses:
-            found = self._addresses[name]
-        elif path is not None and path.exists() and "address" in (content := _read(path)):
-            found = f"0x{content['address'].removeprefix('0x')}"
-        else:
-            found = str(self.account(name).address)
-        return str(to_checksum_address(found))
-
-    def _unlock(self, name: str) -> LocalAccount:
-        from eth_account import Account
-
-        path = self._path(name)
-        if path is not None and path.exists():
-            return _decrypt(path, self._password(name))
-        variable = KEY_VARIABLE + _shell_name(name)
-        key = os.environ.get(variable)
-        if key is None or name not in self._names:
-            file = "no keystore folder is set" if path is None else f"no file {path}"
+        if name not in self._addresses:
             raise UnknownAccount(
-                f'No key for "{name}": {file}, and {variable} is not set. '
-                f"Known names: {', '.join(self._names) or 'none'}."
+                f'No account "{name}" in the round; expected one of '
+                f"{', '.join(self._addresses) or 'none'}."
             )
-        try:
-            account: LocalAccount = Account.from_key(key)
-        except ValueError:  # its words would repeat the key
-            raise KeystoreError(
-                f"{variable} does not hold a key; expected 32 bytes in hex."
-            ) from None
-        return account
+        return str(to_checksum_address(self._addresses[name]))
 
-    def _path(self, name: str) -> Path | None:
-        return None if self._keystore is None else self._keystore / f"{_file_name(name)}.json"
+    def _unlock(self, name: str, address: str) -> LocalAccount:
+        files = list_keys(self._keystore) if self._keystore else []
+        for file in files:
+            if file.address == address:
+                return _decrypt(file, self._password(file))
+        for variable, key in os.environ.items():
+            if variable == KEY_VARIABLE or variable.startswith(f"{KEY_VARIABLE}_"):
+                account = account_of_key(key, variable)
+                if account.address == address:
+                    return account
+        held = ", ".join(f"{file.name} ({file.address})" for file in files) or "nothing"
+        raise UnknownAccount(
+            f"No key of {address}, the account of {name}: {self._keystore or 'no keystore'} holds "
+            f"{held}, and no variable {KEY_VARIABLE} has it. Make one with `fairround keys new`, "
+            "or bring it with `fairround keys import`."
+        )
 
-    def _password(self, name: str) -> str:
-        for variable in (f"{PASSWORD_VARIABLE}_{_shell_name(name)}", PASSWORD_VARIABLE):
+    def _password(self, file: KeyFile) -> str:
+        own = f"{PASSWORD_VARIABLE}_{re.sub(r'[^0-9A-Za-z]', '_', file.name).upper()}"
+        for variable in (own, PASSWORD_VARIABLE):
             if variable in os.environ:
                 return os.environ[variable]
         if self._ask_password is not None:
-            return self._ask_password(name)
+            return self._ask_password(f"key {file.name} ({file.address})")
         raise KeystoreError(
-            f'No password for the keystore of "{name}"; set '
-            f"{PASSWORD_VARIABLE}_{_shell_name(name)} or {PASSWORD_VARIABLE}."
+            f'No password for the key "{file.name}"; set {own} or {PASSWORD_VARIABLE}.'
         )
+
+
+def list_keys(folder: Path) -> list[KeyFile]:
+    """The key files of a folder, by name; what is no key file is left out."""
+    from eth_utils.address import is_hex_address, to_checksum_address
+
+    found = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        try:
+            content = read_json(path, MAX_FILE_BYTES)
+        except UnreadableFile:
+            continue
+        address = content.get("address") if isinstance(content, dict) else None
+        if isinstance(address, str) and is_hex_address(address):
+            found.append(KeyFile(path.stem, str(to_checksum_address(address)), path))
+    return found
+
+
+def addresses_in_environment() -> list[str]:
+    """Addresses of the keys that environment variables hold."""
+    return [
+        str(account_of_key(key, variable).address)
+        for variable, key in os.environ.items()
+        if variable == KEY_VARIABLE or variable.startswith(f"{KEY_VARIABLE}_")
+    ]
 
 
 def write_keystore(
     folder: Path, name: str, key: bytes, password: str, *, iterations: int | None = None
-) -> Path:
-    """Encrypt a key into the keystore file of a name; an existing file is never replaced."""
+) -> KeyFile:
+    """Encrypt a key into a file of its own, for its owner's eyes; no file is ever replaced.
+
+    Raises
+    ------
+    KeystoreError
+        If the name is no plain name, or a file has it already.
+    """
     from eth_account import Account
 
+    if not KEY_NAME.fullmatch(name):
+        raise KeystoreError(
+            f"{name!r:.80} is no name of a key; expected at most 64 letters, digits, '.', '_' and "
+            "'-', a letter or digit first."
+        )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{_file_name(name)}.json"
+    path = folder / f"{name}.json"
     content = json.dumps(Account.encrypt(key, password, iterations=iterations), indent=2)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise KeystoreError(f"{path} exists already; move it away first.") from None
+        raise KeystoreError(f"{path} exists already; choose another name.") from None
     with os.fdopen(descriptor, "w") as file:
         file.write(content + "\n")
         file.flush()
         os.fsync(file.fileno())
-    return path
+    return KeyFile(name, str(Account.from_key(key).address), path)
 
 
-def _decrypt(path: Path, password: str) -> LocalAccount:
+def account_of_key(key: str, what: str) -> LocalAccount:
+    """The account of a key in hex; errors say ``what`` should hold it, never what it holds.
+
+    Raises
+    ------
+    KeystoreError
+        If it is no key.
+    """
     from eth_account import Account
 
-    content = _read(path)
     try:
-        key = Account.decrypt(content, password)
-    except ValueError as error:
-        if "MAC" in str(error):
-            raise KeystoreError(f"{path}: the password is wrong; nothing was signed.") from None
-        raise KeystoreError(f"{path}: cannot be decrypted ({error}).") from None
-    except (KeyError, TypeError) as error:
-        raise KeystoreError(f"{path}: not a keystore file ({error!r}).") from None
-    account: LocalAccount = Account.from_key(key)
-    written = str(content.get("address", account.address)).removeprefix("0x")
-    if written.lower() != account.address[2:].lower():
-        raise KeystoreError(
-            f"{path}: says address 0x{written}, holds the key of {account.address}; restore the "
-            "file."
-        )
+        account: LocalAccount = Account.from_key(key.strip())
+    except ValueError:  # its words would repeat the key
+        raise KeystoreError(f"{what} does not hold a key; expected 32 bytes in hex.") from None
     return account
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _decrypt(file: KeyFile, password: str) -> LocalAccount:
+    from eth_account import Account
+
+    content: Any = read_json(file.path, MAX_FILE_BYTES)
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise KeystoreError(f"{path}: cannot be read ({error}).") from None
-    if not isinstance(content, dict):
-        raise KeystoreError(f"{path}: not a keystore file; expected a JSON object.")
-    return content
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z_.-]", "-", name)
-
-
-def _shell_name(name: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]", "_", name).upper()
+        account: LocalAccount = Account.from_key(Account.decrypt(content, password))
+    except ValueError as error:
+        if "MAC" in str(error):
+            raise KeystoreError(
+                f"{file.path}: the password is wrong; nothing was signed."
+            ) from None
+        raise KeystoreError(f"{file.path}: cannot be decrypted ({error}).") from None
+    except Exception as error:  # whatever a damaged file makes the library stumble over
+        raise KeystoreError(f"{file.path}: not a keystore file ({error!r}).") from None
+    if account.address != file.address:
+        raise KeystoreError(
+            f"{file.path}: says address {file.address}, holds the key of {account.address}; "
+            "restore the file."
+        )
+    return account
 
 
 def simulated_account(seed: bytes, name: str) -> LocalAccount:

@@ -7,7 +7,7 @@ from typing import Any
 
 from settlement.money.terms import Receipt
 
-__all__ = ["Log", "TransactionReceipt"]
+__all__ = ["Log", "Transaction", "TransactionReceipt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,20 @@ class Log:
             "data": self.data.hex(),
             "log_index": self.log_index,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction of the chain, whoever sent it, with what became of it."""
+
+    transaction_hash: bytes
+    sender: str  # checksummed, 0x...
+    to: str | None  # None: it created a contract
+    data: bytes
+    value_wei: int
+    block_number: int
+    gas_used: int
+    succeeded: bool
 
 
 @dataclass(frozen=True, slots=True)

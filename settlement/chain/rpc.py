@@ -36,9 +36,7 @@ def endpoint_address(provider: str) -> str:
     found = os.environ.get(name, "")
     if not is_endpoint(found):
         what = "no http:// or https:// address of a host" if found else "nothing"
-        raise ChainSpecError(
-            [("chain.provider", f"the environment variable {name} holds {what}; set it.")]
-        )
+        raise ChainSpecError(f"The environment variable {name} holds {what}; set it.")
     return found
 
 

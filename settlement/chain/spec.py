@@ -1,24 +1,40 @@
-"""What a chain is asked to be: the ``[chain]`` table of a round, checked."""
+"""What a chain is asked to be: checked when it is put together, from a round's terms and the
+settings of whoever runs it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from settlement.chain.errors import ChainSpecError
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-__all__ = ["IN_PROCESS", "ChainSpec", "is_endpoint"]
+__all__ = [
+    "ADDRESS",
+    "GWEI",
+    "IN_PROCESS",
+    "SIMULATED_CHAIN_ID",
+    "ChainId",
+    "ChainSpec",
+    "Confirmations",
+    "is_endpoint",
+    "names_endpoint",
+]
 
 IN_PROCESS = "in-process"
+SIMULATED_CHAIN_ID = 131277322940537
+"""Of every chain that is simulated in a process: eth-tester's, so that its own tools agree."""
+
 FROM_ENVIRONMENT = "env:"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 GWEI = 10**9
-MIN_BLOCK_GAS = 5_000
-MAX_BLOCK_GAS = 2**63 - 1
 SEED_BYTES = 32
+
+ChainId = Annotated[int, Field(ge=1, lt=2**64)]
+Confirmations = Annotated[int, Field(ge=1, le=1_000)]
 
 
 def is_endpoint(address: str) -> bool:
@@ -37,8 +53,12 @@ def is_endpoint(address: str) -> bool:
     return named and parts.scheme in ("http", "https") and not re.search(r"\s", address)
 
 
-@dataclass(frozen=True, slots=True)
-class ChainSpec:
+def names_endpoint(words: str) -> bool:
+    """Whether this is an endpoint, or says in which environment variable one stands."""
+    return is_endpoint(words) or bool(words.removeprefix(FROM_ENVIRONMENT) not in ("", words))
+
+
+class ChainSpec(BaseModel):
     """Which chain, and what it is started with.
 
     Parameters
@@ -71,85 +91,61 @@ class ChainSpec:
         Most that one unit of gas may cost (EIP-1559), and how much of that goes to the block's
         builder.
     keystore : Path or None
-        Folder of encrypted keystore files, one a name; see `settlement.chain.keys`.
+        Folder of encrypted keystore files; see `settlement.chain.keys`.
     addresses : mapping of str to str
-        Addresses by name; an account that signs must have the address that is given here.
+        On a real chain: the address of each account, by which its key is found.
     reply_timeout_s, patience_s : float
         How long to wait for one reply of the endpoint (an endpoint that gives none for three times
         as long counts as gone), and for a transaction to be confirmed.
 
     Raises
     ------
-    ChainSpecError
-        With all faults at once, each with its place.
+    pydantic.ValidationError
+        With all faults at once. A user's own tables were checked before: this is for callers.
     """
 
-    accounts: tuple[str, ...] = ()
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    accounts: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     provider: str = IN_PROCESS
-    block_gas_limit: int = 30_029_122
-    block_step_s: int = 1
-    genesis_timestamp: int | None = None
-    seed: bytes | None = None
-    balance_wei: int = 10**30
-    codes: Mapping[str, bytes] = field(default_factory=dict)
-    chain_id: int | None = None
-    confirmations: int = 1
-    max_fee_wei: int = 100 * GWEI
-    priority_fee_wei: int = GWEI
+    block_gas_limit: int = Field(30_029_122, ge=5_000, lt=2**63)
+    block_step_s: int = Field(1, ge=1, le=86_400)
+    genesis_timestamp: int | None = Field(None, ge=1, le=2**40)
+    seed: Annotated[bytes, Field(min_length=SEED_BYTES, max_length=SEED_BYTES)] | None = None
+    balance_wei: int = Field(10**30, ge=0, le=2**200)
+    codes: Mapping[Annotated[str, Field(pattern=f"^{ADDRESS.pattern}$")], bytes] = {}
+    chain_id: ChainId | None = Field(None, validate_default=True)
+    confirmations: Confirmations = 1
+    max_fee_wei: int = Field(100 * GWEI, ge=1)
+    priority_fee_wei: int = Field(GWEI, ge=0)
     keystore: Path | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    reply_timeout_s: float = 10.0
-    patience_s: float = 600.0
+    addresses: Mapping[str, Annotated[str, Field(pattern=f"^{ADDRESS.pattern}$")]] = {}
+    reply_timeout_s: float = Field(10.0, ge=0.01, le=3_600)
+    patience_s: float = Field(600.0, ge=0.01, le=86_400)
 
-    def __post_init__(self) -> None:
-        faults = [(f"chain.{place}", message) for place, message in self._faults()]
-        if faults:
-            raise ChainSpecError(faults)
+    @field_validator("accounts")
+    @classmethod
+    def _each_once(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in accounts if accounts.count(name) > 1}):
+            raise ValueError(f"named twice: {', '.join(twice)}; name each once")
+        return accounts
 
-    def _faults(self) -> list[tuple[str, str]]:
-        faults = []
-        if self.provider == IN_PROCESS:
-            if self.chain_id is not None:
-                faults.append(
-                    ("chain_id", f'the "{IN_PROCESS}" provider has its own; leave it out.')
-                )
-        elif not (self.provider.startswith(FROM_ENVIRONMENT) or is_endpoint(self.provider)):
-            faults.append(
-                (
-                    "provider",
-                    f'found "{self.provider}"; expected "{IN_PROCESS}", an address such as '
-                    f'http://127.0.0.1:8545 or https://host, or "{FROM_ENVIRONMENT}NAME".',
-                )
+    @field_validator("provider")
+    @classmethod
+    def _somewhere(cls, provider: str) -> str:
+        if provider != IN_PROCESS and not names_endpoint(provider):
+            raise ValueError(
+                f'found "{provider}"; expected "{IN_PROCESS}", an address such as '
+                f'http://127.0.0.1:8545 or https://host, or "{FROM_ENVIRONMENT}NAME"'
             )
-        elif self.chain_id is None:
-            faults.append(("chain_id", "a JSON-RPC provider needs it; name the chain's number."))
-        twice = sorted({name for name in self.accounts if self.accounts.count(name) > 1})
-        if twice:
-            faults.append(("accounts", f"named twice: {', '.join(twice)}; name each once."))
-        if "" in self.accounts:
-            faults.append(("accounts", "found an empty name; expected at least one letter."))
-        for place, found, least, most in (
-            ("block_gas_limit", self.block_gas_limit, MIN_BLOCK_GAS, MAX_BLOCK_GAS),
-            ("block_step_s", self.block_step_s, 1, 86_400),
-            ("balance_wei", self.balance_wei, 0, 2**200),
-            ("genesis_timestamp", self.genesis_timestamp, 1, 2**40),
-            ("chain_id", self.chain_id, 1, 2**64 - 1),
-            ("confirmations", self.confirmations, 1, 1_000),
-            ("max_fee_wei", self.max_fee_wei, 1, 10**6 * GWEI),
-            ("priority_fee_wei", self.priority_fee_wei, 0, self.max_fee_wei),
-            ("reply_timeout_s", self.reply_timeout_s, 0.01, 3_600),
-            ("patience_s", self.patience_s, 0.01, 86_400),
-        ):
-            if found is not None and not least <= found <= most:
-                faults.append((place, f"found {found}; expected {least} to {most}."))
-        if self.seed is not None and len(self.seed) != SEED_BYTES:
-            faults.append(("seed", f"found {len(self.seed)} bytes; expected {SEED_BYTES}."))
-        for address in self.codes:
-            if not ADDRESS.fullmatch(address):
-                faults.append(("codes", f'found "{address}"; expected 0x and 40 hex digits.'))
-        for name, address in self.addresses.items():
-            if not ADDRESS.fullmatch(address):
-                faults.append(
-                    (f"addresses.{name}", f'found "{address}"; expected 0x and 40 hex digits.')
-                )
-        return faults
+        return provider
+
+    @field_validator("chain_id")
+    @classmethod
+    def _for_endpoints(cls, chain_id: int | None, info: ValidationInfo) -> int | None:
+        simulated = info.data.get("provider") == IN_PROCESS
+        if simulated and chain_id is not None:
+            raise ValueError(f'the "{IN_PROCESS}" provider has its own; leave it out')
+        if not simulated and chain_id is None and "provider" in info.data:
+            raise ValueError("a JSON-RPC provider needs it; name the chain's number")
+        return chain_id

@@ -1,85 +1,68 @@
-"""Verbs that compute from a value table, with or without a round: allocate, estimate."""
+"""Verbs that compute without a round: calculate, estimate."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from settlement.cli.printing import as_json, print_result
-from settlement.cli.verbs import carry_out_stage
+from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
+from settlement.cli.printing import as_form, as_json, print_result, print_tables
 
-__all__ = ["allocate", "estimate"]
+__all__ = ["calculate", "estimate"]
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path)
-)
-@click.option(
-    "--values",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Work from this JSON file alone: {parties: [...], values: [2**n scores]}.",
-)
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--budget", "budgets", multiple=True, metavar="NAME=VALUE", help="Else unlimited.")
 @click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
 @click.option(
     "--monotone",
-    type=click.Choice(["refuse", "cover", "keep"]),
+    type=click.Choice(MONOTONE),
     default="refuse",
     show_default=True,
     help="What to do where a larger coalition has a smaller value.",
 )
 @click.option(
     "--method",
-    type=click.Choice(["clearing", "linear-programme"]),
+    type=click.Choice(SOLVERS),
     default="clearing",
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
 )
-@click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets).")
+@click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets, no caps).")
+@as_form
 @as_json
-def allocate(
-    folder: Path | None,
-    values: Path | None,
+def calculate(
+    file: Path,
     budgets: tuple[str, ...],
     caps: tuple[str, ...],
     monotone: str,
     method: str,
     compare: bool,
+    form: str,
     json_: bool,
 ) -> None:
-    """Work out flows, payoffs and adjustment factors.
+    """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
 
-    With DIR, for the round in that folder, whose locked deposits are the budgets. With --values,
-    as a calculator: a budget that is not given is unlimited.
+    FILE is JSON: {"parties": [n names], "values": [2**n numbers]}; bit i of an index is party i.
     """
-    if (folder is None) == (values is None):
-        raise click.UsageError("Give either a round's folder or --values FILE.")
-    if folder is not None:
-        context = click.get_current_context()
-        for option in ("budgets", "caps", "monotone", "method", "compare"):
-            if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-                raise click.UsageError(
-                    f"--{option.removesuffix('s')} goes with --values; a round has its own. Its "
-                    f"table is {folder / 'train' / 'values.json'}."
-                )
-        carry_out_stage("allocate", folder, json_)
-        return
-    from settlement.calculator import calculator
+    from settlement.calculator import calculator, comparisons
 
-    assert values is not None
-    if compare:
-        if budgets or caps:
-            raise click.UsageError("--compare takes no --budget and no --cap.")
-        from settlement.calculator.comparisons import comparison_text
-
-        compared = calculator.compare(values, monotone)
-        print_result(compared, comparison_text, json_)
+    if not compare:
+        result = calculator.calculate(file, budgets, caps, monotone, method)
+        if form != "text":
+            print_tables(calculator.tables(result), form)
+        else:
+            print_result(result, calculator.readable, json_)
         return
-    result = calculator.calculate(values, budgets, caps, monotone, method)
-    print_result(result, calculator.readable, json_)
+    if budgets or caps:
+        raise click.UsageError("--compare takes no --budget and no --cap.")
+    compared = calculator.compare(file, monotone)
+    if form != "text":
+        print_tables(comparisons.comparison_tables(compared), form)
+    else:
+        print_result(compared, comparisons.comparison_text, json_)
 
 
 @click.command()
@@ -91,21 +74,25 @@ def allocate(
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the choice of coalitions.",
+    help="Seed of the random choice of coalitions.",
 )
 @click.option(
     "--method",
-    type=click.Choice(["quadratic", "gaussian-process", "stratified", "permutation"]),
-    default="quadratic",
+    type=click.Choice(ESTIMATORS),
+    default=ESTIMATORS[0],
     show_default=True,
     help="Estimator.",
 )
+@as_form
 @as_json
 def estimate(
-    name: str, n_parties: int, evaluations: int, seed: int, method: str, json_: bool
+    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str, json_: bool
 ) -> None:
-    """Estimate the flows of a closed-form game from a sample of coalitions, beside the truth."""
-    from settlement.calculator.comparisons import estimate_beside_truth, estimate_text
+    """Estimate flows of a game from a sample of its coalitions, and compare with the true ones."""
+    from settlement.calculator import comparisons
 
-    result = estimate_beside_truth(name, n_parties, evaluations, seed, method)
-    print_result(result, estimate_text, json_)
+    result = comparisons.estimate_beside_truth(name, n_parties, evaluations, seed, method)
+    if form != "text":
+        print_tables([comparisons.estimate_table(result)], form)
+    else:
+        print_result(result, comparisons.estimate_text, json_)

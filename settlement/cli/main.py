@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import click
 
 from ml.errors import MlError
-from settlement.cli.calculators import allocate, estimate
+from settlement.cli.calculators import calculate, estimate
 from settlement.cli.models import cache, predict
-from settlement.cli.parties import challenge, deposit, sign, withdraw
-from settlement.cli.reading import list_rounds, show, verify
-from settlement.cli.verbs import init, open_, report, reward, run, settle, train
-from settlement.errors import SettlementError
+from settlement.cli.packages import collect, pack
+from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
+from settlement.cli.reading import list_rounds, show, status, verify
+from settlement.cli.simulation import attack, replay, simulate
+from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
+from settlement.errors import SettlementError, Waiting
 
 __all__ = ["fairround", "main"]
 
@@ -32,8 +34,8 @@ class InOrder(click.Group):
 def fairround() -> None:
     """Collaboration rounds that pay every party its Shapley-fair share, settled in an escrow.
 
-    A round is one folder. `init` writes its configuration and `run` carries it out: open, train,
-    allocate, reward, settle, report. Each stage is a verb of its own too, reads the last stage's
+    A round is one folder. `init` writes its configuration and `run` carries it out: train, open,
+    allocate, settle, reward, report. Each stage is a verb of its own too, reads the last stage's
     files, and does nothing the second time.
     """
 
@@ -41,28 +43,38 @@ def fairround() -> None:
 for verb in (
     init,
     run,
-    open_,
     train,
+    open_,
     allocate,
-    reward,
     settle,
+    reward,
     report,
+    status,
     show,
+    plot,
     verify,
     list_rounds,
+    quote,
     deposit,
+    close,
     sign,
-    challenge,
+    revoke,
     withdraw,
+    pack,
+    collect,
     predict,
+    calculate,
     estimate,
     cache,
+    simulate,
+    replay,
+    attack,
 ):
     fairround.add_command(verb)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: exit 0 done, 1 a named error (in one line), 2 wrong usage."""
+    """Run the command line: exit 0 done, 1 a named error, 2 wrong usage, 3 waiting for others."""
     _prepare_streams()
     try:
         code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
@@ -72,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
+    except Waiting as error:
+        click.echo(f"waiting: {error}", err=True)
+        sys.exit(3)
     except (MlError, SettlementError) as error:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)

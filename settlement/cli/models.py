@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from settlement.cli.own import own_code
 from settlement.cli.printing import as_json, print_json, print_result, round_folder
 
 __all__ = ["cache", "predict"]
@@ -38,6 +39,7 @@ def cache(most_mib: int | None, json_: bool) -> None:
 @round_folder
 @click.option("--party", "name", required=True, metavar="NAME", help="Whose model reward.")
 @click.argument("samples", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@own_code
 @as_json
 def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
     """Let a party's model reward predict the samples in FILE.
@@ -45,7 +47,7 @@ def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
     FILE is an npy array, an npz archive with the array "features", a csv file with a header, a text
     file with one text a line, or one image.
     """
-    from settlement.party import reward_file
+    from settlement.party.desk import reward_file
 
     path = reward_file(folder, name)
     from ml.training.models.predict import predict_file

@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["as_json", "ask_password", "print_json", "print_result", "progress_bars", "round_folder"]
+if TYPE_CHECKING:
+    from settlement.report.tables import Table
+
+__all__ = [
+    "and_open",
+    "as_form",
+    "as_json",
+    "ask_password",
+    "open_page",
+    "print_json",
+    "print_result",
+    "print_tables",
+    "progress_bars",
+    "round_folder",
+]
 
 round_folder = click.argument(
     "folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path)
+)
+
+and_open = click.option("--open", "open_", is_flag=True, help="Show the page in the browser.")
+
+as_form = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "latex"]),
+    default="text",
+    show_default=True,
+    help="How to print tables.",
 )
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
@@ -23,6 +48,16 @@ def ask_password(account: str) -> str:
     """The password of an account's keystore file, typed in unseen."""
     password: str = click.prompt(f"Password of {account}", hide_input=True, err=True)
     return password
+
+
+def open_page(folder: Path) -> None:
+    """Show the page of a finished round in the browser, or say where it is."""
+    from settlement.round.round import page_of
+
+    path = page_of(folder).resolve()
+    # click.launch knows each system's way to show a file; it exits non-zero where there is none.
+    if click.launch(path.as_uri()):
+        click.echo(f"no browser was found; open {path} yourself", err=True)
 
 
 def print_json(document: Any) -> None:
@@ -36,6 +71,13 @@ def print_result(document: Any, as_text: Callable[[Any], str], json_: bool) -> N
         print_json(document)
     else:
         click.echo(as_text(document), nl=False)
+
+
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """Tables on standard output, as CSV or for LaTeX."""
+    from settlement.report.tables import tables_as
+
+    click.echo(tables_as(tables, form), nl=False)
 
 
 @contextlib.contextmanager

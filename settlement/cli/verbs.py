@@ -4,41 +4,69 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from settlement.cli.printing import as_json, ask_password, print_json, progress_bars, round_folder
+from settlement.cli.own import agree, own_settings, unasked
+from settlement.cli.printing import (
+    and_open,
+    as_form,
+    as_json,
+    open_page,
+    print_json,
+    print_tables,
+    progress_bars,
+    round_folder,
+)
 
-__all__ = ["carry_out_stage", "init", "open_", "report", "reward", "run", "settle", "train"]
+if TYPE_CHECKING:
+    from settlement.round.access import ChainAccess
+
+__all__ = [
+    "allocate",
+    "init",
+    "open_",
+    "plot",
+    "report",
+    "reward",
+    "run",
+    "settle",
+    "train",
+]
 
 
 @click.command()
 @round_folder
 @click.option("--template", default="three-parties", show_default=True, help="What to start from.")
 def init(folder: Path, template: str) -> None:
-    """Write a commented round.toml into DIR.
+    """Write a commented round.toml into DIR, or a scenario.toml.
 
     Templates: three-parties (a given value table, ends in seconds), digits (trains in seconds),
-    mnist (the experiment of the paper).
+    mnist (the experiment of the paper). For the simulator: scenario, and scenario-budget-sweep,
+    scenario-replication and others that `fairround init DIR --template ?` lists.
     """
-    from settlement.config.templates import write_template
+    from settlement.config.templates import SCENARIO, write_template
 
     path = write_template(folder, template)
-    click.echo(f"Wrote {path}. Next: fairround run {shlex.quote(str(folder))}")
+    verb = "simulate" if path.name == SCENARIO else "run"
+    click.echo(f"Wrote {path}. Next: fairround {verb} {shlex.quote(str(folder))}")
 
 
 @click.command()
 @round_folder
+@own_settings
 @as_json
-def run(folder: Path, json_: bool) -> None:
+def run(folder: Path, access: ChainAccess, json_: bool) -> None:
     """Carry out all stages of the round in DIR and print its report.
 
-    A round that was interrupted, however rudely, goes on where it was.
+    A round that was interrupted, even by kill -9, continues where it was. Where parties elsewhere
+    have to deposit or to sign first, it says for whom it waits and exits 3; run it again later.
     """
     from settlement.round.round import Round
 
     with progress_bars() as progress:
-        round_ = Round(folder, progress, ask_password)
+        round_ = Round(folder, access, progress)
         round_.run()
     if json_:
         print_json(round_.result("report"))
@@ -46,56 +74,150 @@ def run(folder: Path, json_: bool) -> None:
         click.echo(round_.summary(), nl=False)
 
 
-def carry_out_stage(stage: str, folder: Path, json_: bool) -> None:
+def carry_out_stage(
+    stage: str, folder: Path, access: ChainAccess, json_: bool, form: str = "text"
+) -> None:
     """Carry out one stage and print what it wrote."""
     from settlement.round.round import Round
 
     with progress_bars() as progress:
-        round_ = Round(folder, progress, ask_password)
+        round_ = Round(folder, access, progress)
         new = round_.carry_out(stage)
     if json_:
         print_json(round_.result(stage))
+    elif form != "text":
+        from settlement.report import summary_tables
+
+        print_tables(summary_tables(round_.result(stage)), form)
     elif stage == "report":
         click.echo(round_.summary(), nl=False)
     else:
         click.echo(f"{stage}: {'done' if new else 'was done before'}; see {folder / stage}")
 
 
+@click.command()
+@round_folder
+@own_settings
+@as_json
+def train(folder: Path, access: ChainAccess, json_: bool) -> None:
+    """Train a model for every coalition: the value table, and the game that follows from it.
+
+    The game is who would owe whom without any budget. It is agreed before any money is locked.
+
+    Example: fairround train ROUND
+    """
+    carry_out_stage("train", folder, access, json_)
+
+
 @click.command("open")
 @round_folder
+@own_settings
 @as_json
-def open_(folder: Path, json_: bool) -> None:
-    """Deploy the escrow, open the round, lock the deposits."""
-    carry_out_stage("open", folder, json_)
+def open_(folder: Path, access: ChainAccess, json_: bool) -> None:
+    """Fix the terms and open the round in the escrow; whose key is at hand deposits at once.
+
+    Parties elsewhere deposit by themselves: hand them round.toml, train/ and open/.
+
+    Example: fairround open ROUND
+    """
+    carry_out_stage("open", folder, access, json_)
 
 
 @click.command()
 @round_folder
+@own_settings
 @as_json
-def train(folder: Path, json_: bool) -> None:
-    """Train a model for every coalition: the value table."""
-    carry_out_stage("train", folder, json_)
+def allocate(folder: Path, access: ChainAccess, json_: bool) -> None:
+    """Work out payoffs and adjustment factors from the game and the deposits on the chain.
+
+    Waits (exit code 3) until no deposit can change any more. Needs no key.
+
+    Example: fairround allocate ROUND
+    """
+    carry_out_stage("allocate", folder, access, json_)
 
 
 @click.command()
 @round_folder
+@click.option("--party", "name", metavar="NAME", help="Send it as this party, in anybody's place.")
+@click.option("--account", metavar="ADDRESS", help="Send it with any account whose key you have.")
+@own_settings
+@unasked
 @as_json
-def reward(folder: Path, json_: bool) -> None:
-    """Train the model that each party receives."""
-    carry_out_stage("reward", folder, json_)
+def settle(
+    folder: Path,
+    name: str | None,
+    account: str | None,
+    access: ChainAccess,
+    yes: bool,
+    json_: bool,
+) -> None:
+    """Carry out the transfers in the escrow, all or nothing, and pay everybody out.
+
+    Net positions follow from the game and the deposits; the contract checks the proof. So the
+    operator, any party, or anybody with the round's public files and a key may do it.
+
+    Example: fairround settle ROUND
+
+    Example: fairround settle ROUND --party clinic-a
+    """
+    if name is None and account is None:
+        carry_out_stage("settle", folder, access, json_)
+        return
+    from settlement.party.desk import address_of
+    from settlement.party.settling import settle as settle_action
+
+    sender = account if name is None else address_of(folder, name)
+    assert sender is not None
+    agree(settle_action(folder, access, sender), yes, json_)
 
 
 @click.command()
 @round_folder
+@own_settings
 @as_json
-def settle(folder: Path, json_: bool) -> None:
-    """Net the flows into transfers and execute them in the escrow."""
-    carry_out_stage("settle", folder, json_)
+def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
+    """Train the model that each party receives; after the settlement, never before.
+
+    Example: fairround reward ROUND
+    """
+    carry_out_stage("reward", folder, access, json_)
 
 
 @click.command()
 @round_folder
+@and_open
+@own_settings
+@as_form
 @as_json
-def report(folder: Path, json_: bool) -> None:
-    """Write and print the summary of a settled round."""
-    carry_out_stage("report", folder, json_)
+def report(folder: Path, open_: bool, access: ChainAccess, form: str, json_: bool) -> None:
+    """Write the summary and the page of a settled round, and print the summary.
+
+    Example: fairround report ROUND
+    """
+    carry_out_stage("report", folder, access, json_, form)
+    if open_:
+        open_page(folder)
+
+
+@click.command()
+@round_folder
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the figures.  [default: figures/ in DIR]",
+)
+@as_json
+def plot(folder: Path, out: Path | None, json_: bool) -> None:
+    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots]."""
+    from settlement.report import StoredRound
+    from settlement.report.figures import draw_figures
+    from settlement.store.folder import RoundFolder
+
+    stored = StoredRound.read(RoundFolder(folder))
+    written = draw_figures(stored, out or folder / "figures")
+    if json_:
+        print_json([str(path) for path in written])
+    else:
+        for path in written:
+            click.echo(path)

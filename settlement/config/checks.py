@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
+from ml.datasets.spec import PARTY_KEYS, data_faults
 from ml.errors import Fault, ValueTableError
-from settlement.chain.spec import IN_PROCESS
+from ml.game.words import COVER_KINDS
 from settlement.config.schema import ConfigFile
-from settlement.money.bridge import BridgeError, deposit_units
+from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS
 from settlement.naming import with_names
-from settlement.posting.format import MAX_EXACT_PARTIES, MAX_EXCHANGE_RATE
+from settlement.posting.format import MAX_EXCHANGE_RATE
 
-__all__ = ["faults_together", "names_twice"]
+__all__ = ["faults_together"]
 
 MAX_GIVEN_PARTIES = 26
 """Most parties whose flows are computed from a whole value table of 2**n values."""
@@ -32,25 +32,9 @@ STEPS_S = 20
 """Seconds that the in-process chain's clock needs, one a block, for what is sent once a round."""
 
 
-def names_twice(tables: Mapping[str, Any]) -> list[Fault]:
-    """Names that occur twice; read from the raw tables, so other faults do not hide them."""
-    faults = []
-    first: dict[str, int] = {}
-    parties = tables.get("party")
-    for index, party in enumerate(parties if isinstance(parties, list) else []):
-        name = party.get("name") if isinstance(party, dict) else None
-        if not isinstance(name, str):
-            continue
-        if name in first:
-            message = f"{name!r} is the name of party {first[name]} too"
-            faults.append(Fault(f"party[{index}].name", message))
-        first.setdefault(name, index)
-    return faults
-
-
-def faults_together(file: ConfigFile) -> list[Fault]:
-    """What is wrong with a file whose tables are right one by one."""
-    faults = []
+def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
+    """What is wrong with a file whose tables are right one by one; paths start at ``base``."""
+    faults = _check_names(file)
     n_parties = len(file.party)
     estimate = file.values.method == "estimate"
     most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
@@ -62,48 +46,63 @@ def faults_together(file: ConfigFile) -> list[Fault]:
             message = f"{party.cap} is more than any model is worth; leave the cap out"
             faults.append(Fault(f"party[{index}].cap", message))
     faults += _check_deposits(file)
-    faults += _check_way(file, n_parties)
+    least_s = n_parties + STEPS_S if file.chain.simulated else 1
+    faults += _check_way(file, least_s)
     if file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
-    if estimate and file.round.monotone == "cover":
+    elif file.data is None:
+        message = "missing; expected the data that models are trained on, or values.given"
+        faults.append(Fault("data", message))
+    else:
+        faults += data_faults(file.data, file.party, base)
+    if estimate and file.round.monotone in COVER_KINDS:
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))
     return faults
 
 
-def _check_way(file: ConfigFile, n_parties: int) -> list[Fault]:
-    """Deadlines that leave time for every step; what the contract takes in the optimistic way."""
+def _check_names(file: ConfigFile) -> list[Fault]:
+    names = [party.name for party in file.party]
+    return [
+        Fault(f"party[{index}].name", f"{name!r} is the name of party {names.index(name)} too")
+        for index, name in enumerate(names)
+        if names.index(name) < index
+    ]
+
+
+def _check_way(file: ConfigFile, least_s: int) -> list[Fault]:
+    """Deadlines that leave time for every step, and everybody's account on a real chain."""
     faults = []
     chain = file.chain
-    least_s = n_parties + STEPS_S if chain.provider == IN_PROCESS else 1
     for name in ("funding_s", "settlement_s"):
         if getattr(chain, name) < least_s:
             message = f"{getattr(chain, name)} s; expected at least {least_s}: a block is a second"
             faults.append(Fault(f"chain.{name}", message))
-    if chain.provider == IN_PROCESS:
+    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
+        message = f"the escrow takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
+        faults.append(Fault("round.exchange_rate", message))
+    if chain.simulated and chain.asset is not None:
+        message = "not expected: a chain that is simulated has no tokens"
+        faults.append(Fault("chain.asset", message))
+    if chain.simulated:
         own = "not expected: accounts of the in-process chain are made for the round"
-        if chain.keystore is not None:
-            faults.append(Fault("chain.keystore", own))
+        if chain.operator is not None:
+            faults.append(Fault("chain.operator", own))
         for index, party in enumerate(file.party):
             if party.address is not None:
                 faults.append(Fault(f"party[{index}].address", own))
-    if chain.settlement != "optimistic":
         return faults
-    if 2 * chain.challenge_window_s + least_s > chain.settlement_s:
-        message = (
-            f"two windows of {chain.challenge_window_s} s and {least_s} s to post do not fit into "
-            f"settlement_s = {chain.settlement_s}"
-        )
-        faults.append(Fault("chain.challenge_window_s", message))
-    if file.values.method == "estimate" and n_parties <= MAX_EXACT_PARTIES:
-        message = (
-            f"the optimistic way posts the whole table of up to {MAX_EXACT_PARTIES} parties; "
-            f'train all coalitions ("exact"), or let all sign'
-        )
-        faults.append(Fault("values.method", message))
-    if file.round.exchange_rate > MAX_EXCHANGE_RATE:
-        message = f"the optimistic way takes at most {MAX_EXCHANGE_RATE} base units a unit of value"
-        faults.append(Fault("round.exchange_rate", message))
+    if chain.provider is not None:
+        message = "not expected: the in-process chain has its own; leave one of the two out"
+        faults.append(Fault("chain.chain_id", message))
+    needed = "missing; on a real chain everybody's account is agreed on: an address, 0x..."
+    if chain.operator is None:
+        faults.append(Fault("chain.operator", needed))
+    faults += [
+        Fault(f"party[{index}].address", needed)
+        for index, party in enumerate(file.party)
+        if party.address is None
+    ]
     return faults
 
 
@@ -113,10 +112,12 @@ def _check_deposits(file: ConfigFile) -> list[Fault]:
     total = 0
     for index, party in enumerate(file.party):
         try:
-            total += deposit_units(party.budget_value, file.round.exchange_rate)
+            units = party.budget_units(file.round.exchange_rate)
         except BridgeError:
             message = f"{party.budget} is more than {MAX_AMOUNT_UNITS} base units"
             faults.append(Fault(f"party[{index}].budget", message))
+        else:
+            total += file.round.exchange_rate if units is None else units
     if total > MAX_AMOUNT_UNITS:
         message = (
             f"all deposits together are {total} base units; expected at most {MAX_AMOUNT_UNITS}. "
@@ -127,10 +128,17 @@ def _check_deposits(file: ConfigFile) -> list[Fault]:
 
 
 def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
-    faults = []
-    for name in ("data", "training", "engine"):
-        if getattr(file, name) is not None:
-            faults.append(Fault(name, "not expected: the values are given, nothing is trained"))
+    trained = "not expected: the values are given, nothing is trained"
+    faults = [
+        Fault(name, trained)
+        for name in ("data", "training", "engine")
+        if name in file.model_fields_set and getattr(file, name) is not None
+    ]
+    faults += [
+        Fault(f"party[{index}].{key}", trained)
+        for index, party in enumerate(file.party)
+        for key in sorted(party.model_fields_set & PARTY_KEYS)
+    ]
     if file.values.method == "estimate":
         faults.append(Fault("values.method", "not expected: all values are given"))
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
@@ -157,5 +165,5 @@ def _check_table(file: ConfigFile, given: list[float]) -> list[Fault]:
         if file.round.monotone == "refuse":
             table.require_monotone()
     except ValueTableError as error:
-        return [Fault("values.given", with_names(str(error), [party.name for party in file.party]))]
+        return [Fault("values.given", with_names(error, [party.name for party in file.party]))]
     return []

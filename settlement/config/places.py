@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["line_of"]
+from ml.errors import Fault
+
+__all__ = ["line_of", "located"]
 
 _TABLE = re.compile(r"^\s*\[(?P<array>\[)?\s*(?P<name>[\w.\-\"']+)\s*\]{1,2}")
 _KEY = re.compile(r"^\s*(?P<name>[\w.\-\"']+)\s*=")
 _INDEX = re.compile(r"\[\d+\]$")
+
+
+def located(path: Path, text: str, faults: Sequence[Fault]) -> list[str]:
+    """One line a fault, with file and line in front."""
+    lines = []
+    for fault in faults:
+        line = line_of(text, fault.place)
+        where = f"{path.name}:{line}" if line else path.name
+        lines.append(f"{where}: {fault}" if fault.place else f"{where}: {fault.message}")
+    return lines
 
 
 def line_of(text: str, place: str) -> int | None:

@@ -1,16 +1,49 @@
-"""The tables of a round's configuration file: which keys there are, of which type and range."""
+"""The tables of a round's configuration file: which keys there are, of which type and range.
+
+Only what all parties agree on stands there. What is one user's own (endpoint, fees, keys) is in
+`settlement.config.settings`.
+"""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 
-from settlement.chain.spec import IN_PROCESS
+from ml.datasets.spec import DataTable, PartyData
+from ml.engines.spec import EngineSpec
+from ml.game.words import Estimator, Monotone
+from ml.schema import Seed, Table
+from ml.training.recipe import Recipe
+from settlement.chain.spec import ADDRESS, ChainId
+from settlement.errors import SettlementError
+from settlement.money.bridge import deposit_units
 from settlement.money.terms import MAX_AMOUNT_UNITS
 
-__all__ = ["ChainConfig", "ConfigFile", "PartyConfig", "ValuesConfig"]
+__all__ = [
+    "BudgetUnreadable",
+    "ChainConfig",
+    "ConfigFile",
+    "PartyConfig",
+    "RoundTable",
+    "ValuesConfig",
+    "parse_budget",
+    "units_of",
+]
+
+UNLIMITED = "unlimited"
+UNITS = re.compile(r"(\d[\d_,]*) units")
 
 
 def _decimal(number: object) -> object:
@@ -18,95 +51,199 @@ def _decimal(number: object) -> object:
     return Decimal(str(number)) if whole else number
 
 
-def _budget(budget: object) -> object:
-    if isinstance(budget, str) and budget != "unlimited":
-        raise ValueError('expected "unlimited" or a number of at least 0')
-    return None if budget == "unlimited" else _decimal(budget)
-
-
-NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-Amount = Annotated[NotNegative, BeforeValidator(_decimal)]
-Budget = Annotated[NotNegative | None, BeforeValidator(_budget)]
+def _budget(budget: object) -> Decimal | int | None:
+    """A number of value units is a decimal; base units stay whole, as an `int`."""
+    if budget == UNLIMITED:
+        return None
+    if isinstance(budget, str) and (match := UNITS.fullmatch(budget)):
+        return int(re.sub("[_,]", "", match[1]))
+    number = _decimal(budget)
+    if not isinstance(number, Decimal) or not number.is_finite() or number < 0:
+        raise ValueError(
+            f'expected "{UNLIMITED}", a finite number of at least 0, or such as "300000 units"'
+        )
+    return number
 
 
 def _name(name: str) -> str:
-    """Also without what turns the text around it or hides in it: names are read before signing."""
+    """Names are read before signing: none may reorder the text around it, or be invisible."""
     if not name.isprintable() or name != name.strip() or any(c in name for c in "/\\="):
         raise ValueError(
-            'expected a name without "/", "\\", "=", spaces at its ends and signs that do not print'
+            'expected a name without "/", "\\", "=", spaces at its ends and characters that do not '
+            "print"
         )
     return name
 
 
+def _address(address: str) -> str:
+    if not ADDRESS.fullmatch(address):
+        raise ValueError("expected 0x and 40 hex digits")
+    digits = address[2:]
+    if digits not in (digits.lower(), digits.upper()):  # capitals are a checksum
+        from eth_utils.address import to_checksum_address
+
+        if address != to_checksum_address(address):
+            raise ValueError("its capital letters are no checksum of it; copy it again")
+    return address
+
+
+NUMBER = {"type": "number", "minimum": 0}
+Decimals = Annotated[Decimal, BeforeValidator(_decimal), WithJsonSchema({"type": "number"})]
+Amount = Annotated[Decimal, Field(ge=0), BeforeValidator(_decimal), WithJsonSchema(NUMBER)]
+Budget = Annotated[
+    Decimal | int | None,
+    PlainValidator(_budget),
+    WithJsonSchema({"anyOf": [NUMBER, {"type": "string"}]}),
+]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
+Address = Annotated[str, AfterValidator(_address)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+def units_of(budget: Decimal | int, exchange_rate: int) -> int:
+    """Base units of a limit, which is in units of value, or in base units if it is an `int`.
 
-
-class _RoundTable(_Table):
-    name: Name
-    exchange_rate: int = Field(10**6, ge=1, le=MAX_AMOUNT_UNITS)
-    monotone: Literal["refuse", "cover"] = "refuse"
-
-
-class ValuesConfig(_Table):
-    """Where the values of the coalitions come from: given, all trained, or a sample trained."""
-
-    given: list[Annotated[Decimal, BeforeValidator(_decimal)]] | None = None
-    method: Literal["exact", "estimate"] = "exact"
-    evaluations: int = Field(500, ge=1, le=10**7)  # coalitions to train for an estimate
-    estimator: Literal["quadratic", "gaussian-process", "stratified", "permutation"] = "quadratic"
-    seed: int = Field(0, ge=0)  # of the choice of coalitions
-
-
-class ChainConfig(_Table):
-    """The chain that settles: which one, how long each phase lasts, how fine a unit is.
-
-    Keys are never here: they come from the keystore folder or the environment.
+    Raises
+    ------
+    BridgeError
+        If that is more than a deposit can hold.
     """
-
-    provider: str = IN_PROCESS
-    unit_scale: int = Field(10**12, ge=1, le=10**27)  # wei a base unit
-    settlement: Literal["unanimous", "optimistic"] = "unanimous"
-    bond_wei: int = Field(
-        10**15, ge=1, le=10**24
-    )  # of the optimistic way: operator's, challenger's
-    challenge_window_s: int = Field(3_600, ge=1, le=10**8)
-    funding_s: int = Field(3_600, ge=1, le=10**9)
-    settlement_s: int = Field(86_400, ge=1, le=10**9)
-    chain_id: int | None = None
-    confirmations: int = Field(1, ge=1, le=1_000)
-    max_fee_gwei: int = Field(100, ge=1, le=10**6)
-    priority_fee_gwei: int = Field(1, ge=0, le=10**6)
-    keystore: str | None = None  # folder, relative to the round's
+    if isinstance(budget, int):
+        return deposit_units(Decimal(budget), 1)
+    return deposit_units(budget, exchange_rate)
 
 
-class PartyConfig(BaseModel):
-    """One party; what it contributes (labels, shares, files) is read by `ml.datasets`."""
+def parse_budget(text: str) -> Decimal | int | None:
+    """A budget as people write it: ``0.2``, ``300000 units``, ``unlimited``.
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    Raises
+    ------
+    BudgetUnreadable
+    """
+    try:
+        plain: object = Decimal(text)
+    except ArithmeticError:
+        plain = text
+    try:
+        found: Decimal | int | None = TypeAdapter(Budget).validate_python(plain)
+    except ValidationError as error:
+        raise BudgetUnreadable(f"Budget {text!r}: {error.errors()[0]['msg']}.") from None
+    return found
 
-    name: Name
-    budget: Budget = None  # value units; None is "unlimited"
-    funds: bool = True  # false: a party that never deposits, whatever its budget
-    cap: Amount | None = None  # wants no model above this value (Remark 4.3)
-    address: str | None = None  # on a real chain: the account that this party must be
+
+class BudgetUnreadable(SettlementError):
+    """A budget that is no amount."""
+
+
+class RoundTable(Table):
+    """The table ``[round]``."""
+
+    name: Name = Field(description="shown in reports")
+    exchange_rate: int = Field(
+        10**6, ge=1, le=MAX_AMOUNT_UNITS, description="nu: base units a unit of value"
+    )
+    monotone: Monotone = Field(
+        "refuse",
+        description="a larger coalition with a smaller value: refuse the table, keep it as it is, "
+        'or cover it; "above": a coalition uses the best model of any of its sub-coalitions',
+    )
+
+
+class ValuesConfig(Table):
+    """The table ``[values]``: values of coalitions are given, all trained, or estimated."""
+
+    given: list[Decimals] | None = Field(
+        None,
+        description="2^n values instead of training; bit i of the index is party i",
+    )
+    method: Literal["exact", "estimate"] = Field(
+        "exact", description="train all coalitions, or a sample of `evaluations` of them"
+    )
+    evaluations: int = Field(500, ge=1, le=10**7, description="of an estimate: coalitions to train")
+    estimator: Estimator = Field(
+        "gaussian-process", description="of an estimate: how flows follow from the sample"
+    )
+    seed: Seed = Field(0, description="of an estimate: of the choice of coalitions")
+
+
+class ChainConfig(Table):
+    """The table ``[chain]``: where the round is settled, by when, how fine a unit is."""
+
+    provider: Literal["in-process"] | None = Field(
+        None, description='"in-process" simulates the chain in this process; so does no `chain_id`'
+    )
+    chain_id: ChainId | None = Field(None, description="number of the real chain that settles")
+    operator: Address | None = Field(
+        None, description="on a real chain: account of the operator, who opens the round"
+    )
+    unit_scale: int = Field(10**12, ge=1, le=10**27, description="wei a base unit")
+    settlement: Literal["proof", "signatures"] = Field(
+        "proof",
+        description="by proof that net positions follow from game and deposits, by whoever brings "
+        "it; or by a plan that all parties sign",
+    )
+    asset: Address | None = Field(None, description="address of the token to settle in; else ether")
+    quorum: Budget = Field(
+        None,
+        json_schema_extra={"default": "none"},
+        description="least sum of all deposits, written as a budget is; below it all go back",
+    )
+    funding_s: int = Field(3_600, ge=1, le=10**9, description="seconds in which deposits are taken")
+    settlement_s: int = Field(
+        86_400, ge=1, le=10**9, description="seconds after that in which it may be settled"
+    )
 
     @property
-    def budget_value(self) -> Decimal | None:
-        """Budget in value units; ``None`` without a limit, zero for a party that never funds."""
-        return self.budget if self.funds else Decimal(0)
+    def simulated(self) -> bool:
+        """Whether the chain lives in this process, with keys that are made for the round."""
+        return self.chain_id is None
+
+    def quorum_units(self, exchange_rate: int) -> int:
+        """The least sum of all deposits in base units; 0: none is wanted."""
+        return 0 if self.quorum is None else units_of(self.quorum, exchange_rate)
 
 
-class ConfigFile(_Table):
-    """A whole configuration file; the tables of `ml` are checked by `ml`."""
+class PartyConfig(PartyData):
+    """One ``[[party]]``: who it is, what it can pay; and, where models are trained, its data."""
 
-    round: _RoundTable
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = Field(description="of the party; each its own")
+    budget: Budget = Field(
+        None,
+        validate_default=False,
+        json_schema_extra={"default": UNLIMITED},
+        description="the most that it can pay, which it locks: in units of value, in base units as "
+        '"300000 units", or "unlimited"',
+    )
+    funds: bool = Field(True, description="false: never deposits, so its budget is 0")
+    cap: Amount | None = Field(None, description="wants no model above this value")
+    rate: Amount | None = Field(
+        None, description="base units that a unit of value is worth to the party itself"
+    )
+    address: Address | None = Field(None, description="on a real chain: the party's account")
+
+    def budget_units(self, exchange_rate: int) -> int | None:
+        """Base units that it can pay at most; None without a limit, 0 if it never deposits.
+
+        Raises
+        ------
+        BridgeError
+            If that is more than a deposit can hold.
+        """
+        if not self.funds:
+            return 0
+        if self.budget is None:
+            return None
+        return units_of(self.budget, exchange_rate)
+
+
+class ConfigFile(Table):
+    """The whole file."""
+
+    round: RoundTable
     values: ValuesConfig = ValuesConfig()
-    data: dict[str, Any] | None = None
-    training: dict[str, Any] | None = None
-    engine: dict[str, Any] | None = None
+    data: DataTable | None = None
+    training: Recipe = Recipe()
+    engine: EngineSpec = EngineSpec()
     chain: ChainConfig = ChainConfig()
     party: list[PartyConfig]

@@ -62,6 +62,27 @@ class Interface:
             )
         return entry.hash[:4] + encode([_type_of(p) for p in entry.inputs], arguments)
 
+    def decode_call(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """Name and arguments of a call.
+
+        Raises
+        ------
+        InterfaceError
+            If it is no call of a function of this ABI.
+        """
+        for name, entry in self._functions.items():
+            if entry.hash[:4] == data[:4]:
+                types = [_type_of(parameter) for parameter in entry.inputs]
+                try:
+                    values = decode(types, data[4:])
+                except Exception as error:
+                    raise InterfaceError(f"A call of {name} with odd arguments.") from error
+                return name, {
+                    parameter["name"]: _checksummed(kind, value)
+                    for parameter, kind, value in zip(entry.inputs, types, values, strict=True)
+                }
+        raise InterfaceError(f"The ABI has no function 0x{data[:4].hex()}.")
+
     def decode(self, name: str, answer: bytes) -> Any:
         """What a function returned: the value itself if there is one, else a tuple."""
         entry = self._function(name)

@@ -12,6 +12,7 @@ from settlement.chain.records import Log
 from settlement.errors import SettlementError
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import (
+    ETHER,
     EscrowEvent,
     RoundOpened,
     RoundState,
@@ -27,6 +28,9 @@ from settlement.money.terms import RoundReference, SettlementPlan
 __all__ = ["EscrowError", "EscrowReader", "Figures", "Seat"]
 
 
+BALANCE_OF = bytes.fromhex("70a08231")  # balanceOf(address)
+
+
 class EscrowError(SettlementError):
     """Something asked of the escrow that its rules forbid; refused before anything is sent."""
 
@@ -38,7 +42,6 @@ class Figures:
     n_closed: int  # parties that deposit no more
     total_units: int  # what lies in the escrow
     revocations: int  # what signatures must name
-    opened_block: int  # before which the round has no logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +153,32 @@ class EscrowReader:
         raise EscrowError(f"Round {round_id} is not settled; carry its plan out first.")
 
     def _events_and_logs(self, round_id: int | None) -> list[tuple[EscrowEvent, Log]]:
-        first = self.chain.started_block
-        if round_id is not None:  # somebody else may have opened it before this chain's folder
-            first = self.figures(round_id).opened_block
-        logs = self.chain.logs(self.address, from_block=first)
-        wanted = None if round_id is None else round_id.to_bytes(32, "big")
-        return [
-            (event_of(*found), log)
-            for log in logs  # the round is the first topic of every event
-            if wanted in (None, *log.topics[1:2]) and (found := self.interface.decode_log(log))
-        ]
+        decoded = ((self.interface.decode_log(log), log) for log in self.logs(round_id))
+        return [(event_of(*found), log) for found, log in decoded if found]
+
+    def logs(self, round_id: int | None = None) -> list[Log]:
+        """Logs of a round since its opening, or all since the journal began, in order."""
+        if round_id is None:
+            return self.chain.logs(self.address, from_block=self.chain.started_block)
+        # The round is the first topic of every event.
+        return self.chain.history(self.address, round_id.to_bytes(32, "big"), self._opens_a_round)
+
+    def _opens_a_round(self, log: Log) -> bool:
+        found = self.interface.decode_log(log)
+        return found is not None and found[0] == RoundOpened.__name__
+
+    def misses_quorum(self, round_id: int) -> bool:
+        """Whether funding has ended below the least sum that the terms want."""
+        if not self.funding_has_ended(round_id) or self.state(round_id) >= RoundState.SETTLING:
+            return False
+        return self.figures(round_id).total_units < self.terms(round_id).quorum_units
+
+    def holdings(self, asset: str) -> int:
+        """What the escrow holds of an asset for all rounds, in its smallest units."""
+        if asset == ETHER:
+            return self.chain.balance(self.address)
+        data = BALANCE_OF + bytes(12) + bytes.fromhex(self.address[2:])
+        return int.from_bytes(self.chain.call(asset, data)[:32], "big")
 
     def ledger(self, round_id: int) -> RoundLedger:
         """A round as its logs alone tell it."""

@@ -121,7 +121,9 @@ def _scaled(
         raise BridgeError(f"{len(payoffs)} payoffs for {len(deposits_units)} deposits.")
     for party, payoff in enumerate(payoffs):
         if not math.isfinite(payoff):
-            raise BridgeError(f"Payoff of party {party} is {payoff}; expected a finite number.")
+            raise BridgeError(
+                f"Payoff of party {party} is {payoff}; expected a finite number.", party=party
+            )
     scaled = [Fraction(payoff) * exchange_rate for payoff in payoffs]
     tolerance = TOLERANCE_VALUE * exchange_rate
     total = sum(scaled, Fraction(0))
@@ -132,7 +134,8 @@ def _scaled(
     for party, (amount, deposit) in enumerate(zip(scaled, deposits_units, strict=True)):
         if amount < -deposit - tolerance:
             raise BridgeError(
-                f"Party {party} owes {float(-amount)} base units but deposited {deposit}."
+                f"Party {party} owes {float(-amount)} base units but deposited {deposit}.",
+                party=party,
             )
     return scaled
 
@@ -166,9 +169,10 @@ def _check_rounded(
     ):
         if amount < -deposit:
             raise BrokenInvariant(
-                f"Party {party} pays {-amount} of {deposit} base units deposited."
+                f"Party {party} pays {-amount} of {deposit} base units deposited.", party=party
             )
         if abs(amount - exact) > limit:
             raise BrokenInvariant(
-                f"Net position of party {party} is {amount} base units; exact is {float(exact)}."
+                f"Net position of party {party} is {amount} base units; exact is {float(exact)}.",
+                party=party,
             )

@@ -134,5 +134,6 @@ def _check_settled(positions: Sequence[NetPosition], transfers: Sequence[Transfe
         if position.amount_units != wanted.get(position.party, 0):
             raise BrokenInvariant(
                 f"Transfers bring party {position.party} to {position.amount_units} base units; "
-                f"its net position is {wanted.get(position.party, 0)}."
+                f"its net position is {wanted.get(position.party, 0)}.",
+                party=position.party,
             )

@@ -7,6 +7,7 @@ parties the flows follow from the values without any rounding; above, each is a 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ def game_of_flows(
     grand_value: float | Fraction,
     wanted: Sequence[float | Fraction | None] | None = None,
 ) -> Game:
-    """The game of more than 8 parties, of flows and v(N) in value units, each rounded.
+    """The game of flows and v(N) in value units, each rounded: of many parties, or of an estimate.
 
     Raises
     ------
@@ -212,22 +213,27 @@ def game_of_flows(
         If the parties are too few or too many, a flow is negative, or a number does not fit.
     """
     n_parties = len(flows)
-    if not MAX_EXACT_PARTIES < n_parties <= MAX_POSTED_PARTIES:
+    if not 2 <= n_parties <= MAX_POSTED_PARTIES:
         raise PostingError(
-            f"Flows of {n_parties} parties; expected {MAX_EXACT_PARTIES + 1} to "
-            f"{MAX_POSTED_PARTIES}. Fewer post their values, more settle by signatures."
+            f"Flows of {n_parties} parties; expected 2 to {MAX_POSTED_PARTIES}. More settle by "
+            "signatures."
         )
     grand = _posted_units(grand_value, "Grand value")
-    posted = tuple(
+    rounded = [
         _within(grand, [0 if i == j else _posted_units(f, "Flow") for j, f in enumerate(row)])
         for i, row in enumerate(flows)
-    )
-    own = tuple(grand - sum(row) for row in posted)
+    ]
+    own = tuple(grand - sum(row) for row in rounded)
     if min(own) < 0:
         raise PostingError(f"Own value {min(own)} of party {own.index(min(own))} is negative.")
+    scale = flow_scale(n_parties)
+    posted = tuple(tuple(scale * flow for flow in row) for row in rounded)
+    if max(map(max, posted)) >= NUMBER_LIMIT:
+        raise PostingError(f"A flow is posted as {max(map(max, posted))}; expected below 2**64.")
     return Game(posted, own, _wanted_units(wanted, n_parties))
 
 
+@functools.cache
 def flow_scale(n_parties: int) -> int:
     """Flow units in one value unit: the least number that makes every flow whole, for n <= 8.
 
@@ -276,7 +282,9 @@ def flows_of_table(table: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 def _posted_units(value: float | Fraction, what: str) -> int:
     """A value in posted units, rounded to the nearest."""
-    units = round(Fraction(value) * VALUE_SCALE)
+    numerator, denominator = value.as_integer_ratio()
+    units, rest = divmod(numerator * VALUE_SCALE, denominator)
+    units += 2 * rest > denominator or (2 * rest == denominator and units % 2)
     if not 0 <= units < NUMBER_LIMIT:
         raise PostingError(f"{what} {float(value)} is posted as {units}; expected 0 to 2**64 - 1.")
     return units

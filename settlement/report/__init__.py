@@ -1,5 +1,21 @@
 """Readable results, made from stored files alone."""
 
-from settlement.report.summary import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
+from settlement.report.summary import (
+    REPORT_HTML,
+    REPORT_JSON,
+    REPORT_TEXT,
+    StoredRound,
+    summarise,
+    summary_tables,
+    summary_text,
+)
 
-__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+__all__ = [
+    "REPORT_HTML",
+    "REPORT_JSON",
+    "REPORT_TEXT",
+    "StoredRound",
+    "summarise",
+    "summary_tables",
+    "summary_text",
+]

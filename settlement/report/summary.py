@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from settlement.report.tables import text_table
+from settlement.config.terms import AgreedTerms
+from settlement.report.tables import Table, text_table
 from settlement.store.documents import (
     AllocationDocument,
     OpenedRound,
@@ -15,20 +16,30 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import RoundFolder
 
-__all__ = ["REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+__all__ = [
+    "REPORT_HTML",
+    "REPORT_JSON",
+    "REPORT_TEXT",
+    "StoredRound",
+    "summarise",
+    "summary_tables",
+    "summary_text",
+]
 
+REPORT_HTML = "report.html"
 REPORT_JSON = "report.json"
 REPORT_TEXT = "report.txt"
 
 
-SETTLING = ("settle/", "endorse/", "commit/", "propose/")
-"""Labels of the transactions that settle a round: its plan, and what shows consent to it."""
+SETTLING = "settle"
+"""What the names of all transactions that settle a round begin with."""
 
 
 @dataclass(frozen=True)
 class StoredRound:
     """The documents of all stages of one settled round."""
 
+    terms: AgreedTerms
     opened: OpenedRound
     values: ValueDocument
     allocation: AllocationDocument
@@ -39,6 +50,7 @@ class StoredRound:
     def read(cls, folder: RoundFolder) -> Self:
         """Read all documents, checking every seal."""
         return cls(
+            AgreedTerms.read(folder),
             OpenedRound.read(folder),
             ValueDocument.read(folder),
             AllocationDocument.read(folder),
@@ -49,16 +61,16 @@ class StoredRound:
 
 def summarise(stored: StoredRound) -> dict[str, Any]:
     """All figures of the summary as plain data; amounts in base units, values in value units."""
-    opened, allocation, settlement = stored.opened, stored.allocation, stored.settlement
+    terms, allocation, settlement = stored.terms, stored.allocation, stored.settlement
     rewards = {entry.party: entry for entry in stored.rewards.entries}
     parties = []
-    for party, name in enumerate(opened.parties):
+    for party, name in enumerate(terms.party_names):
         reward = rewards.get(party)
         parties.append(
             {
                 "name": name,
                 "own_value": allocation.own_values[party],
-                "deposit_units": opened.deposits_units[party],
+                "deposit_units": allocation.deposits_units[party],
                 "adjustment_factor": allocation.adjustment_factors[party],
                 "payoff": allocation.payoffs[party],
                 "payoff_error": allocation.payoff_errors and allocation.payoff_errors[party],
@@ -71,17 +83,21 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
             }
         )
     return {
-        "name": opened.name,
-        "exchange_rate": opened.exchange_rate,
+        "name": terms.round,
+        "exchange_rate": terms.exchange_rate,
         "grand_value": stored.values.grand_value,
         "parties": parties,
         "transfers": settlement.transfers,
         "plan_id": settlement.plan_id,
-        "not_posted": settlement.not_posted,
-        "escrow": opened.escrow,
-        "escrow_balance_wei": settlement.escrow_balance_wei,
+        "settled_by": terms.settlement,
+        "escrow": terms.escrow,
+        "round_id": stored.opened.round_id,
+        "left_units": sum(settlement.claims_units),
         "settlement_block": settlement.settlement_block,
-        "gas": settlement.gas,
+        "gas": {
+            f"{sent['call']}/{number}": sent["gas_used"]
+            for number, sent in enumerate(settlement.transactions)
+        },
         "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
         "n_seeds": len(stored.values.scores),
         "estimated": stored.values.coalitions is not None,
@@ -91,22 +107,32 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
     }
 
 
-def summary_text(summary: dict[str, Any]) -> str:
-    """The summary as a page of text."""
+def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
+    """The parties, and the transfers among them."""
     names = [party["name"] for party in summary["parties"]]
-    lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
     header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"]
     trained = any(party["validation_score"] is not None for party in summary["parties"])
     if trained:
         header += ["reward's score", "on holdout"]
-    lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
     transfers = [
-        [names[t["debtor"]], "->", names[t["creditor"]], f"{t['amount_units']:,}"]
+        [names[t["debtor"]], names[t["creditor"]], f"{t['amount_units']:,}"]
         for t in summary["transfers"]
     ]
-    if transfers:
-        table = text_table(["debtor", "", "creditor", "amount"], transfers)
-        lines += ["", "transfers (base units)", *("  " + line for line in table)]
+    return (
+        Table("parties", header, [_row(party, trained) for party in summary["parties"]]),
+        Table("transfers (base units)", ["debtor", "creditor", "amount"], transfers),
+    )
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """The summary as a page of text."""
+    parties, transfers = summary_tables(summary)
+    lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
+    lines += text_table(parties.header, parties.rows)
+    if transfers.rows:
+        arrows = [[debtor, "->", *others] for debtor, *others in transfers.rows]
+        table = text_table(["debtor", "", "creditor", "amount"], arrows)
+        lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary), ""]
@@ -134,15 +160,12 @@ def _score(score: float | None) -> str:
 
 def _chain_lines(summary: dict[str, Any]) -> list[str]:
     gas = summary["gas"]
-    settling = sum(used for label, used in gas.items() if label.startswith(SETTLING))
-    not_posted = summary["not_posted"]
-    signed = f"settled by signatures: the allocation could not be posted. {not_posted}"
+    settling = sum(used for what, used in gas.items() if what.startswith(SETTLING))
     return [
-        *([signed] if not_posted else []),
-        f"escrow {summary['escrow']}, settled in block {summary['settlement_block']}, "
-        f"plan {summary['plan_id'][:16]}...",
-        f"withdrawn: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
-        f"left in the escrow: {summary['escrow_balance_wei']} wei",
+        f"escrow {summary['escrow']}, round {summary['round_id']}, settled by "
+        f"{summary['settled_by']} in block {summary['settlement_block']}",
+        f"paid out: {sum(party['withdrawn_units'] for party in summary['parties']):,} base units; "
+        f"left in the escrow: {summary['left_units']:,}",
         f"gas: {settling:,} to settle, {sum(gas.values()):,} in all ({len(gas)} transactions)",
     ]
 
@@ -162,7 +185,9 @@ def _table_line(summary: dict[str, Any]) -> str:
     violations = summary["monotone_violations"]
     if not violations["broken"]:
         return f"value table: monotone in all {violations['edges']} edges{seeds}"
+    kept = summary["monotone"] == "keep"
+    treated = "kept" if kept else f"covered ({summary['monotone']})"
     return (
         f"value table: {violations['broken']} of {violations['edges']} edges not monotone, the "
-        f"largest by {violations['largest']:.4f}; {summary['monotone']}ed{seeds}"
+        f"largest by {violations['largest']:.4f}; {treated}{seeds}"
     )

@@ -1,81 +1,105 @@
-"""What the parties agree to: the document whose hash the escrow holds, and the contract's part."""
+"""From a configuration and what was trained to the terms, and from the terms to the contract's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from settlement.config.reading import RoundConfig
-from settlement.escrow.events import RoundTerms
-from settlement.posting.check import hash_of_caps
+from settlement.config.terms import AgreedParty, AgreedTerms, Basis, Sampling
+from settlement.escrow.events import ETHER, RoundTerms
+from settlement.store.documents import GameDocument, ValueDocument
 
-__all__ = ["TERMS_FILE", "agreed_terms", "contract_terms"]
-
-TERMS_FILE = "terms.json"
+__all__ = ["agreement_of", "contract_terms", "terms_of_round"]
 
 
-def agreed_terms(
+def contract_terms(terms: AgreedTerms) -> RoundTerms:
+    """What the contract itself must know of the terms."""
+    return RoundTerms(
+        terms_hash=terms.hash,
+        game_hash=bytes.fromhex(terms.game_sha256),
+        asset=terms.asset,
+        unit_scale=terms.unit_scale,
+        exchange_rate=terms.exchange_rate,
+        quorum_units=terms.quorum_units,
+        funding_deadline=terms.funding_deadline,
+        settlement_deadline=terms.settlement_deadline,
+        n_parties=len(terms.parties),
+        by_proof=terms.settlement == "proof",
+    )
+
+
+def agreement_of(terms: AgreedTerms) -> bytes:
+    """What every deposit names: one hash of chain, contract, operator, terms and all parties."""
+    return contract_terms(terms).agreement(
+        terms.chain_id, terms.escrow, terms.operator, terms.addresses
+    )
+
+
+def terms_of_round(
     config: RoundConfig,
+    values: ValueDocument,
+    game: GameDocument,
+    *,
+    values_sha256: str,
+    chain_id: int,
+    escrow: str,
     operator: str,
     addresses: Sequence[str],
-    started_at: int,
-    data_digest: str | None,
-) -> dict[str, Any]:
-    """The terms as plain data; the SHA-256 of their JSON is part of what every deposit names.
+    funding_deadline: int,
+) -> AgreedTerms:
+    """The terms that a configuration and what was trained lead to.
 
     Parameters
     ----------
+    values_sha256
+        Of the file of values.
+    escrow
+        Address of the contract.
     addresses
         Of the parties, in order.
-    started_at
-        When the round's chain or journal began; deadlines count from there.
-    data_digest
-        Of the data that are trained on; None where the values are given.
+    funding_deadline
+        Counted from when the round's journal began, so that a repeated stage asks for the same.
     """
+    basis = values.basis
+    digests = basis["party_data_sha256"] if basis else [None] * len(addresses)
+    parties = tuple(
+        AgreedParty(name=name, address=address, data_sha256=digest)
+        for name, address, digest in zip(config.party_names, addresses, digests, strict=True)
+    )
     chain = config.chain
-    funding_deadline = started_at + chain.funding_s
-    posted = {"bond_wei": chain.bond_wei, "challenge_window_s": chain.challenge_window_s}
-    # How coalitions are sampled, so that nobody tries several seeds and keeps the one that suits.
-    sampling = config.values.model_dump(exclude={"given"}) if config.estimates else None
-    return {
-        "round": config.name,
-        "parties": [
-            {"name": name, "address": address}
-            for name, address in zip(config.party_names, addresses, strict=True)
-        ],
-        "operator": operator,
-        "exchange_rate": config.exchange_rate,
-        "unit_scale": chain.unit_scale,
-        "funding_deadline": funding_deadline,
-        "settlement_deadline": funding_deadline + chain.settlement_s,
-        "monotone": config.monotone,
-        "caps": list(config.caps),
-        "settlement": chain.settlement,
-        **(posted if chain.settlement == "optimistic" else {}),
-        "given_values": list(config.given_values) if config.given_values else None,
-        "estimation": sampling,
-        "data_sha256": data_digest,
-        "recipe_sha256": config.recipe.digest if config.recipe else None,
-    }
-
-
-def contract_terms(config: RoundConfig, started_at: int, terms_hash: bytes) -> RoundTerms:
-    """What the contract itself must know of the terms."""
-    funding_deadline = started_at + config.chain.funding_s
-    terms = RoundTerms(
-        terms_hash=terms_hash,
-        unit_scale=config.chain.unit_scale,
-        funding_deadline=funding_deadline,
-        settlement_deadline=funding_deadline + config.chain.settlement_s,
-        n_parties=len(config.parties),
-    )
-    if config.chain.settlement != "optimistic":
-        return terms
-    return replace(  # so that it can recompute a posted allocation
-        terms,
+    return AgreedTerms(
+        round=config.name,
+        chain_id=chain_id,
+        escrow=escrow,
+        operator=operator,
+        parties=parties,
+        asset=chain.asset or ETHER,
+        unit_scale=chain.unit_scale,
         exchange_rate=config.exchange_rate,
-        bond_wei=config.chain.bond_wei,
-        challenge_window=config.chain.challenge_window_s,
-        caps_hash=hash_of_caps(config.caps),
+        quorum_units=chain.quorum_units(config.exchange_rate),
+        funding_deadline=funding_deadline,
+        settlement_deadline=funding_deadline + chain.settlement_s,
+        settlement=chain.settlement,
+        game_sha256=game.game_hash,
+        caps=config.caps,
+        values_sha256=values_sha256,
+        monotone=config.monotone,
+        sampling=_sampling(config),
+        basis=_basis(config, basis),
     )
+
+
+def _sampling(config: RoundConfig) -> Sampling | None:
+    if not config.estimates:
+        return None
+    values = config.values
+    return Sampling(evaluations=values.evaluations, estimator=values.estimator, seed=values.seed)
+
+
+def _basis(config: RoundConfig, found: dict[str, Any] | None) -> Basis | None:
+    if found is None or config.recipe is None:
+        return None
+    hashes = {name: value for name, value in found.items() if name != "party_data_sha256"}
+    recipe = {name: value for name, value in config.recipe.as_dict().items() if name != "device"}
+    return Basis(recipe=recipe, **hashes)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from settlement.cache import cache_folder
 from settlement.chain.chain import Chain
-from settlement.chain.keys import AskPassword
-from settlement.chain.opening import open_chain
-from settlement.config.reading import RoundConfig
+from settlement.config.reading import RoundConfig, read_config
+from settlement.config.terms import AgreedTerms
+from settlement.round.access import ChainAccess, sender_name
+from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 __all__ = [
     "Progress",
     "RoundContext",
-    "gas_by_label",
     "model_cache",
 ]
 
@@ -26,25 +31,42 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RoundContext:
-    """One round in the works: its folder, its checked configuration, whom to tell."""
+    """One round in the works: its folder, the way to its chain, whom to tell.
+
+    Only `train`, `open` and `reward` read the configuration; what comes after `open` follows from
+    public files, so that anybody can carry it out. ``sender`` is the address of the account that
+    pays for what is sent; None: the operator's.
+    """
 
     folder: RoundFolder
-    config: RoundConfig
+    access: ChainAccess
     progress: Progress
-    ask_password: AskPassword | None = None
+    sender: str | None = None
 
-    def open_chain(self) -> Chain:
-        """The round's chain, to be used as a context manager."""
-        spec = self.config.chain_spec()
-        return open_chain(self.folder.chain_path, spec, ask_password=self.ask_password)
+    @cached_property
+    def config(self) -> RoundConfig:
+        """The checked configuration."""
+        return read_config(self.folder.config_path)
+
+    @property
+    def terms(self) -> AgreedTerms:
+        """What was agreed, once the round is open."""
+        return AgreedTerms.read(self.folder)
+
+    @property
+    def opened(self) -> OpenedRound:
+        """Where the round is on the chain, once it is open."""
+        return OpenedRound.read(self.folder)
+
+    def open_chain(self, *, read_only: bool = False) -> Chain:
+        """The chain of a round that was opened, to be used as a context manager."""
+        return self.access.open(self.folder, self.terms, sender=self.sender, read_only=read_only)
+
+    def sending_account(self, chain: Chain) -> LocalAccount:
+        """The account that pays for what is sent."""
+        return chain.account(sender_name(self.terms, self.sender))
 
 
 def model_cache() -> Path:
     """Where finished trainings are kept for all rounds of this user."""
     return cache_folder("models")
-
-
-def gas_by_label(chain: Chain) -> dict[str, int]:
-    """Gas that each transaction of the round used, in the order in which they were sent."""
-    receipts = ((label, chain.receipt(label)) for label in chain.labels())
-    return {label: receipt.gas_used for label, receipt in receipts if receipt}

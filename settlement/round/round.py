@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from settlement.chain.journal import JOURNAL_NAME, read_journal
-from settlement.chain.keys import AskPassword
-from settlement.config.reading import read_config
 from settlement.naming import parties_named
-from settlement.report import REPORT_JSON, REPORT_TEXT
+from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
+from settlement.round.access import ChainAccess
 from settlement.round.context import Progress, RoundContext
 from settlement.store.documents import (
     AllocationDocument,
@@ -22,18 +21,22 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import STAGES, RoundFolder
 
-__all__ = ["Round", "round_status"]
+__all__ = ["Round", "page_of", "round_status"]
 
 RESULTS = {
     document.STAGE: document.FILE
     for document in (
-        OpenedRound,
         ValueDocument,
+        OpenedRound,
         AllocationDocument,
         RewardDocument,
         SettlementDocument,
     )
 } | {"report": REPORT_JSON}
+
+
+CONFIGURED = ("train", "open", "reward")
+"""Stages that read the configuration; all others follow from public files."""
 
 
 class Round:
@@ -47,16 +50,17 @@ class Round:
     def __init__(
         self,
         folder: Path,
+        access: ChainAccess,
         progress: Progress = lambda stage, done, total: None,
-        ask_password: AskPassword | None = None,
+        sender: str | None = None,
     ) -> None:
         self.folder = RoundFolder(folder)
         self.folder.require_config()
-        config = read_config(self.folder.config_path)
-        self._context = RoundContext(self.folder, config, progress, ask_password)
+        self._context = RoundContext(self.folder, access, progress, sender)
 
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
+        self._check_config(*STAGES)
         with self.folder.lock():
             for stage in STAGES:
                 self._carry_out(stage)
@@ -69,23 +73,35 @@ class Round:
         StageMissing
             If an earlier stage is still to be done.
         """
+        self._check_config(stage)
         with self.folder.lock():
             return self._carry_out(stage)
+
+    def _check_config(self, *stages: str) -> None:
+        """Refuse a faulty configuration before anything is written, where it will be read."""
+        if any(stage in CONFIGURED and not self.folder.has(stage) for stage in stages):
+            _ = self._context.config
 
     def _carry_out(self, stage: str) -> bool:
         if self.folder.has(stage):
             self.folder.stage(stage)  # still what was sealed
-            # What these two did stands in the journal.
-            if stage == "open":
-                read_journal(self.folder.chain_path / JOURNAL_NAME)
+            # What these two did stands in the journal, if they were carried out from here.
+            path = self.folder.chain_path / JOURNAL_NAME
+            if stage == "open" and path.exists():
+                read_journal(path)
             elif stage == "settle":
                 SettlementDocument.read(self.folder).settled_journal(self.folder)
             return False
         # Imported late: a round with given values never loads torch.
         module = importlib.import_module(f"settlement.round.stages.{stage}")
-        with parties_named(self._context.config.party_names):
+        with parties_named(self._names()):
             module.carry_out(self._context)
         return True
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the parties: agreed, once they are; before that, as configured."""
+        agreed = self.folder.has("open")
+        return self._context.terms.party_names if agreed else self._context.config.party_names
 
     def result(self, stage: str) -> Any:
         """The JSON document that a stage wrote."""
@@ -94,6 +110,17 @@ class Round:
     def summary(self) -> str:
         """The report as readable text."""
         return (self.folder.stage("report") / REPORT_TEXT).read_text("utf-8")
+
+
+def page_of(folder: Path) -> Path:
+    """The page of a finished round, after checking the seal of its report.
+
+    Raises
+    ------
+    StageMissing
+        If the round is not finished.
+    """
+    return RoundFolder(folder).stage("report") / REPORT_HTML
 
 
 def round_status(folder: Path) -> dict[str, Any]:

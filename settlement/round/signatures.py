@@ -3,71 +3,115 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from settlement.chain.errors import SignatureError, UnknownAccount
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from ml.files import write_atomically
+from settlement.chain.errors import Reverted, SignatureError, UnknownAccount
+from settlement.config.reading import party_account
+from settlement.escrow.client import EscrowClient
 from settlement.escrow.signing import check_signature, sign_typed_data
+from settlement.escrow.typed_data import Consent
 from settlement.store.folder import RoundFolder, dump_json
 
 if TYPE_CHECKING:
     from settlement.chain.chain import Chain
 
-__all__ = ["collect_signatures", "read_signature", "write_signature"]
+__all__ = ["checked_signature", "collect_signatures", "signature_path", "write_signature"]
 
 FOLDER = "signatures"
+VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and its answer for yes
+MOST_BYTES = 2_048
+"""Of a signature that a contract wallet takes; one of a key has 65."""
+
+
+def signature_path(party: int) -> str:
+    """Name of a party's signature file below the round's folder."""
+    return f"{FOLDER}/{party}.json"
 
 
 def write_signature(folder: RoundFolder, party: int, plan_id: bytes, signature: bytes) -> str:
     """Keep a party's signature; its file's name below the round's folder."""
-    name = f"{FOLDER}/{party}.json"
-    path = folder.path / name
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
+    name = signature_path(party)
     document = {"party": party, "plan_id": plan_id.hex(), "signature": signature.hex()}
-    partial.write_bytes(dump_json(document))
-    partial.rename(path)
+    write_atomically(folder.path / name, dump_json(document))
     return name
 
 
-def read_signature(
-    folder: RoundFolder, party: int, typed_data: Mapping[str, Any], address: str
-) -> bytes | None:
-    """A party's signature, checked against the plan and the party's address; None if not given.
+def checked_signature(escrow: EscrowClient, consent: Consent, party: int, given: str) -> bytes:
+    """A signature in hexadecimal, if it is this party's of this plan: a key's, or a wallet's.
 
     Raises
     ------
     SignatureError
-        If the file is not a signature of this plan by this party.
     """
-    name = f"{FOLDER}/{party}.json"
+    try:
+        signature = bytes.fromhex(given.removeprefix("0x"))
+    except ValueError:
+        raise SignatureError("The signature is no hexadecimal text; copy it again.") from None
+    if not 1 <= len(signature) <= MOST_BYTES:
+        raise SignatureError(
+            f"The signature has {len(signature)} bytes; expected 1 to {MOST_BYTES}."
+        )
+    typed_data, address = consent.typed_data(party), consent.parties[party]
+    try:
+        check_signature(typed_data, signature, address)
+    except SignatureError:
+        if not _wallet_accepts(escrow.chain, address, typed_data, signature):
+            raise
+    return signature
+
+
+def _wallet_accepts(
+    chain: Chain, address: str, typed_data: Mapping[str, Any], signature: bytes
+) -> bool:
+    """Whether an account with code takes these bytes as its signature now (ERC-1271).
+
+    What counts is what it answers in the call that settles; this is to say so early.
+    """
+    from eth_account.messages import encode_typed_data
+
+    if not chain.code(address):
+        return False
+    message = encode_typed_data(full_message=dict(typed_data))
+    digest = keccak(b"\x19" + message.version + message.header + message.body)
+    try:
+        answer = chain.call(address, VALID + encode(["bytes32", "bytes"], [digest, signature]))
+    except Reverted:
+        return False
+    return answer[:4] == VALID
+
+
+def _read_signature(
+    folder: RoundFolder, escrow: EscrowClient, consent: Consent, party: int
+) -> bytes | None:
+    """A party's signature from its file; None if it has not given one.
+
+    Raises
+    ------
+    SignatureError
+        If the file is not a signature of this plan, as it is now, by this party.
+    """
+    name = signature_path(party)
     try:
         raw = (folder.path / name).read_bytes()
     except FileNotFoundError:
         return None
     try:
-        signature = bytes.fromhex(json.loads(raw)["signature"])
-        check_signature(typed_data, signature, address)
-    except (ValueError, KeyError, TypeError):
+        return checked_signature(escrow, consent, party, json.loads(raw)["signature"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise SignatureError(f"{name} is not a signature file; sign again.") from None
     except SignatureError as error:
         raise SignatureError(f"{name}: {error} Sign again.") from None
-    return signature
 
 
 def collect_signatures(
-    folder: RoundFolder,
-    chain: Chain,
-    typed_data: Mapping[str, Any],
-    addresses: list[str],
-    accounts: list[str],
+    folder: RoundFolder, chain: Chain, escrow: EscrowClient, consent: Consent, names: Sequence[str]
 ) -> list[bytes | None]:
     """Every party's signature in party order: from its file, or made where its key is at hand.
-
-    Parameters
-    ----------
-    addresses, accounts
-        Of the parties, in order: addresses as the escrow knows them, names in the key ring.
 
     Returns
     -------
@@ -75,11 +119,12 @@ def collect_signatures(
         None for a party that has not signed and whose key is not at hand.
     """
     signatures: list[bytes | None] = []
-    for party, (address, name) in enumerate(zip(addresses, accounts, strict=True)):
-        signature = read_signature(folder, party, typed_data, address)
+    for party in range(len(names)):
+        signature = _read_signature(folder, escrow, consent, party)
         if signature is None:
             try:
-                signature = sign_typed_data(chain.account(name), typed_data)
+                account = chain.account(party_account(party))
+                signature = sign_typed_data(account, consent.typed_data(party))
             except UnknownAccount:
                 signature = None
         signatures.append(signature)

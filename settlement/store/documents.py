@@ -18,6 +18,7 @@ from settlement.store.folder import RoundFolder, dump_json
 __all__ = [
     "AllocationDocument",
     "Document",
+    "GameDocument",
     "ModelRewardEntry",
     "OpenedRound",
     "RewardDocument",
@@ -48,35 +49,13 @@ class Document:
 
 
 @dataclass(frozen=True)
-class OpenedRound(Document):
-    """Where the round lives on the chain, and what every party locked."""
-
-    STAGE = "open"
-    FILE = "round.json"
-
-    name: str
-    parties: list[str]
-    exchange_rate: int
-    unit_scale: int
-    chain_id: int
-    escrow: str
-    round_id: int
-    terms_hash: str
-    operator: str
-    addresses: list[str]
-    deposits_units: list[int]
-    settlement: str  # the way: "unanimous" or "optimistic"
-    funding_deadline: int
-    settlement_deadline: int
-
-
-@dataclass(frozen=True)
 class ValueDocument(Document):
     """Values of coalitions; bit i of a coalition is party i.
 
     ``values`` is what the round goes on with; ``scores`` what each seed measured, before
-    any cover. Of an exact round they hold all coalitions in order (so ``fairround allocate
-    --values`` reads the file too); of an estimated one those of ``coalitions``.
+    any cover. Of an exact round they hold all coalitions in order (so the calculator reads the
+    file too); of an estimated one those of ``coalitions``. ``basis`` is what the scores were
+    measured on, as hashes: the data of each party and of all, the recipe, a user's own code.
     """
 
     STAGE = "train"
@@ -92,6 +71,7 @@ class ValueDocument(Document):
     monotone: str
     monotone_violations: dict[str, Any] | None  # edges, broken, largest: of the mean scores
     best_coalitions: list[int] | None  # whose model stands for each coalition
+    basis: dict[str, Any] | None  # None where the values were given
 
     def value_of(self, coalition: int) -> float:
         """Value of one coalition that was given or trained."""
@@ -105,8 +85,43 @@ class ValueDocument(Document):
 
 
 @dataclass(frozen=True)
+class GameDocument(Document):
+    """What everybody agrees on before any money: flows and own values in posted whole units.
+
+    ``flows[payer][payee]``, ``own`` and ``wanted`` (empty: nobody has a cap) are as the contract
+    reads them; ``game_hash`` is the hash that the terms and the contract name them by.
+    """
+
+    STAGE = "train"
+    FILE = "game.json"
+
+    parties: list[str]
+    flows: list[list[int]]
+    own: list[int]
+    wanted: list[int]
+    game_hash: str
+
+
+@dataclass(frozen=True)
+class OpenedRound(Document):
+    """Where the round lives on the chain: which contract, which number.
+
+    What was agreed stands in the terms beside it; what was locked, on the chain.
+    """
+
+    STAGE = "open"
+    FILE = "round.json"
+
+    chain_id: int
+    escrow: str
+    round_id: int
+    terms_hash: str
+    agreement: str  # what every deposit names
+
+
+@dataclass(frozen=True)
 class AllocationDocument(Document):
-    """Who owes whom in value units, before and after the budgets.
+    """Who owes whom in value units, before and after the budgets, which are the locked deposits.
 
     Standard errors are those of several seeds, or of an estimate from a sample of coalitions;
     ``None`` where neither tells.
@@ -116,6 +131,7 @@ class AllocationDocument(Document):
     FILE = "allocation.json"
 
     parties: list[str]
+    deposits_units: list[int]
     own_values: list[float]
     budgets: list[float]
     flows: list[list[float]]
@@ -170,28 +186,33 @@ class SettlementDocument(Document):
     FILE = "settlement.json"
 
     plan_id: str
-    not_posted: str | None  # why all signed although the terms name the optimistic way
     net_positions_units: list[int]
     transfers: list[dict[str, int]]
     settlement_transaction: str
     settlement_block: int
     withdrawn_units: list[int]
-    escrow_balance_wei: int
-    gas: dict[str, int]  # by label, of the whole round
+    claims_units: list[int]  # what is still in the escrow
+    transactions: list[dict[str, Any]]  # of the whole round so far, whoever sent them
+    journal_start: str  # digest of its first line, by which the journal of this folder is told
     journal_lines: int  # when the round was settled; a party may add its withdrawal later
     journal_digest: str  # running digest at the last of them
 
-    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...]:
+    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...] | None:
         """What the round's journal held when it was settled; it must still begin with that.
 
-        The running digest of a journal does not show that lines at its end are lost.
+        The running digest of a journal does not show that lines at its end are lost. None if the
+        folder has no journal, or one of somebody who did not settle the round.
 
         Raises
         ------
         JournalFault
         """
         path = folder.chain_path / JOURNAL_NAME
+        if not path.exists():
+            return None
         entries = read_journal(path).entries
+        if entries and entries[0].digest != self.journal_start:
+            return None
         settled = f"the round was settled with {self.journal_lines} lines"
         if len(entries) < self.journal_lines:
             raise JournalFault(path, len(entries), f"it ends here; {settled}. Restore the file.")

@@ -13,18 +13,20 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
+from ml.files import flush_to_disk
 from settlement.errors import SettlementError
 
 __all__ = [
+    "LAYOUT",
     "STAGES",
     "NoRound",
+    "OtherLayout",
     "RoundBusy",
     "RoundFolder",
     "StageMissing",
@@ -32,13 +34,22 @@ __all__ = [
     "dump_json",
 ]
 
-STAGES = ("open", "train", "allocate", "reward", "settle", "report")
+STAGES = ("train", "open", "allocate", "settle", "reward", "report")
+"""In their order: the game is agreed before any money is locked, and models come after it moved."""
+
+LAYOUT: Final = 2
+"""Which stages there are, in which order, with which files; stands in every seal."""
+
 CONFIG = "round.toml"
 SEAL = "seal.json"
 
 
 class NoRound(SettlementError):
     """The folder holds no round."""
+
+
+class OtherLayout(SettlementError):
+    """The folder was written by a version whose stages are others, or stand in another order."""
 
 
 class StageMissing(SettlementError):
@@ -84,15 +95,22 @@ class RoundFolder:
     def require_config(self) -> None:
         """Make sure that there is a configuration, which is what makes a folder a round.
 
+        Its stages must also be those of this version: a folder of another order is refused as a
+        whole, before a stage of the new order is put beside stages of the old one.
+
         Raises
         ------
-        NoRound
+        NoRound, OtherLayout
         """
         if not self.config_path.is_file():
             raise NoRound(
                 f"{self.path} has no {CONFIG}; write one with "
                 f"`fairround init {shlex.quote(str(self.path))}`."
             )
+        for stage in STAGES:
+            with contextlib.suppress(TamperedFile):  # said where the stage is read
+                if self.has(stage):
+                    self._read_seal(stage)
 
     @property
     def chain_path(self) -> Path:
@@ -168,6 +186,7 @@ class RoundFolder:
         yield partial
         files = sorted(p for p in partial.rglob("*") if p.is_file())
         body = {
+            "layout": LAYOUT,
             "stage": stage,
             "inputs": rests_on,
             "files": {p.relative_to(partial).as_posix(): sha256_of(p) for p in files},
@@ -175,9 +194,9 @@ class RoundFolder:
         seal = partial / SEAL
         seal.write_bytes(dump_json(body | {"seal": _digest(body)}))
         for path in [*files, seal, partial]:
-            _flush(path)
+            flush_to_disk(path)
         partial.rename(self.path / stage)
-        _flush(self.path)
+        flush_to_disk(self.path)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -203,10 +222,17 @@ class RoundFolder:
             seal: dict[str, Any] = json.loads((self.path / name).read_bytes())
             claimed = seal.pop("seal")
             intact = claimed == _digest(seal) and seal["stage"] == stage
+            intact &= all(_stays_inside(name) for name in (*seal["files"], *seal["inputs"]))
         except (ValueError, KeyError, AttributeError, TypeError):
             intact = False
         if not intact:
             raise TamperedFile(f"{name} does not agree with its own hash; restore the file.")
+        if (layout := seal.get("layout")) != LAYOUT:
+            raise OtherLayout(
+                f"{self.path} is a round of layout {layout or 1} ({name}); this version reads "
+                f"layout {LAYOUT}, in which the game is agreed before any money is locked. Finish "
+                f"it with the version that began it, or start a new round in another folder."
+            )
         return seal
 
     def _check_hash(self, path: Path, expected: str) -> None:
@@ -222,14 +248,11 @@ class RoundFolder:
             )
 
 
+def _stays_inside(name: str) -> bool:
+    """Whether a name in a seal can only mean a file below the round's folder."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
 def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Force a file, or a folder's entries, to disk before the rename makes them count."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 # pragma optimize gas
 """
-@title What scripts/halmos proves of the packed ledger
+@title What scripts/halmos.py proves of the packed ledger
 @license MIT
 @notice Three parties, two transfers: a plan is carried out if and only if plain arithmetic allows it, and then every
         party has what plain arithmetic says. Deposits and amounts are any numbers; the script adds

@@ -17,7 +17,7 @@ GOALS_WHOLE_WAY = {5: (42_000, 45_000), 50: (32_000, 55_000), 200: (30_000, None
 
 
 def measured(*sizes):
-    script = ROOT / "scripts" / "bench_gas.py"
+    script = ROOT / "scripts" / "bench" / "gas.py"
     command = [sys.executable, str(script), "--snapshot", "--sizes", *map(str, sizes)]
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 

@@ -35,7 +35,14 @@ def test_every_verb_is_in_the_readme():
     assert not missing
 
 
-PAGES = ("README.md", "contracts/README.md", "ml/README.md", "settlement/README.md")
+PAGES = (
+    "README.md",
+    "contracts/README.md",
+    "ml/GLOSSARY.md",
+    "ml/README.md",
+    "ml/training/README.md",
+    "settlement/README.md",
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -43,6 +50,12 @@ def test_every_link_and_named_file_exists(name):
     page = ROOT / name
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_every_script_that_a_page_names_exists():
+    for name in PAGES:
+        for script in re.findall(r"scripts/[\w/.]+\w", (ROOT / name).read_text()):
+            assert (ROOT / script).exists(), f"{name} names {script}"
 
 
 def test_every_room_has_a_card_that_names_its_files():

@@ -31,7 +31,7 @@ def purse(chain) -> str:
 def anvil_program() -> str:
     program = find_anvil()
     if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil puts it into .tools")
+        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
     return program
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets.labels import as_targets
-from ml.datasets.readers.tables import Table, read_table
+from ml.datasets.readers.tables import Table, read_table, require_same_columns
 from ml.datasets.source import DataError, Source
 
 __all__ = ["folder_source", "read_images", "read_part"]
@@ -41,6 +41,11 @@ def folder_source(
     test_parts = [read_part(folder / "validation", target, id_column)]
     if (folder / "holdout").is_dir():
         test_parts.append(read_part(folder / "holdout", target, id_column))
+    parts = {f'Party "{name}"': part for name, part in named.items()}
+    require_same_columns(
+        {name: part.columns for name, part in parts.items()}
+        | {"validation": test_parts[0].columns, "holdout": test_parts[-1].columns}
+    )
     _require_one_shape({**named, "validation": test_parts[0], "holdout": test_parts[-1]})
     table, party_rows = _pool(named)
     raw_test = np.concatenate([part.targets for part in test_parts])
@@ -53,6 +58,7 @@ def folder_source(
         test_targets=test_targets,
         classes=classes,
         party_rows=party_rows,
+        columns=test_parts[0].columns,
         n_validation=len(test_parts[0].targets) if len(test_parts) > 1 else None,
     )
 
@@ -65,6 +71,9 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
     if not files:
         return read_images(folder, id_column)
     tables = [read_table(path, target, id_column) for path in files]
+    require_same_columns(
+        {str(path): table.columns for path, table in zip(files, tables, strict=True)}
+    )
     shapes = {table.features.shape[1:]: path for table, path in zip(tables, files, strict=True)}
     if len(shapes) > 1:
         listed = "; ".join(f"{path.name} {shape}" for shape, path in shapes.items())
@@ -73,11 +82,12 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
         np.concatenate([table.features for table in tables]),
         np.concatenate([table.targets for table in tables]),
         tuple(name for table in tables for name in table.ids),
+        tables[0].columns,
     )
 
 
 def read_images(folder: Path, id_column: str = "") -> Table:
-    """Images of a folder whose subfolders are classes; the file's name is the id, if ids count.
+    """Images of a folder whose subfolders are classes; a file's name is its id, if ids are used.
 
     Needs ``fairround[images]``. All images must have one size; all are grey or all are in colour.
     """

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets.labels import as_targets
+from ml.datasets.readers.tables import require_same_columns
 from ml.datasets.readers.text import encode_texts, vocabulary
 from ml.datasets.source import DataError, Source
 from ml.datasets.spec import DataSpec
@@ -51,6 +52,10 @@ def huggingface(spec: DataSpec) -> Source:
     known: dict[str, int] = {}
     if spec.text:
         known = vocabulary(_column(spec, parts["train"], spec.text), spec.vocabulary_size)
+    names = {"train": _named_features(spec, parts["train"])}
+    if test is not None:
+        names["test"] = _named_features(spec, test)
+    require_same_columns(names)
     raw_test = None if test is None else np.asarray(_column(spec, test, spec.target))
     targets, test_targets, classes = as_targets(
         np.asarray(_column(spec, parts["train"], spec.target)), raw_test, spec.task
@@ -63,11 +68,12 @@ def huggingface(spec: DataSpec) -> Source:
         test_targets=test_targets,
         classes=classes,
         vocabulary=tuple(known),
+        columns=names["train"],
     )
 
 
 def _from_hub(spec: DataSpec) -> Any:
-    """A data set of the hub; without a way there, what an earlier download has left here.
+    """A data set of the hub; if the hub cannot be reached, an earlier download of it.
 
     The library itself tries for half a minute before it says that there is no way.
     """
@@ -84,7 +90,7 @@ def _from_hub(spec: DataSpec) -> Any:
 
 
 def _reachable(endpoint: str) -> bool:
-    """Whether somebody listens there, or a proxy stands between."""
+    """Whether the hub can be reached, directly or through a proxy."""
     address = urlsplit(endpoint)
     if getproxies().get(address.scheme):
         return True
@@ -104,11 +110,25 @@ def _column(spec: DataSpec, part: Any, name: str) -> Any:
     return list(part[name])
 
 
+def _feature_names(spec: DataSpec, part: Any) -> list[str]:
+    return sorted(name for name in part.column_names if name not in (spec.target, spec.id))
+
+
+def _named_features(spec: DataSpec, part: Any) -> tuple[str, ...]:
+    """Names of the columns of numbers; none where texts or images are the features."""
+    names = () if spec.text else tuple(_feature_names(spec, part))
+    return names if all(isinstance(part[0][name], int | float) for name in names) else ()
+
+
+def _is_image(part: Any, name: str) -> bool:
+    return hasattr(part[0][name], "convert")
+
+
 def _features(spec: DataSpec, part: Any, known: dict[str, int]) -> NDArray[Any]:
     if spec.text:
         return encode_texts(_column(spec, part, spec.text), known, spec.max_words)
-    names = [name for name in part.column_names if name not in (spec.target, spec.id)]
-    if len(names) == 1 and hasattr(part[0][names[0]], "convert"):
+    names = _feature_names(spec, part)
+    if len(names) == 1 and _is_image(part, names[0]):
         images = [np.asarray(image, np.uint8) for image in part[names[0]]]
         shapes = {image.shape for image in images}
         if len(shapes) > 1:

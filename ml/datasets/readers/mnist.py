@@ -13,13 +13,13 @@ __all__ = ["IDX_MD5", "PATH", "idx_bytes", "mnist"]
 
 PATH = Path(__file__).parents[1] / "mnist.npz"
 
-#: md5 of the four idx files as their authors distribute them, unpacked.
 IDX_MD5 = {
     "train_images": "6bbc9ace898e44ae57da46a324031adb",
     "train_labels": "a25bea736e30d166cdddb491f175f624",
     "test_images": "2646ac647ad5339dbf082846283269ea",
     "test_labels": "27ae3e4e09519cfbb04c329615203637",
 }
+"""MD5 of the four idx files as their authors distribute them, unpacked."""
 
 
 def mnist() -> Source:

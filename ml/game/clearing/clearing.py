@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.errors import CapError, FlowsError
-from ml.game.clearing.problem import checked_problem
+from ml.game.clearing.problem import Problem, checked_problem
 from ml.game.clearing.solution import AdjustmentFactors
 from ml.game.tables.coalitions import FloatArray
 from ml.game.tables.reading import as_floats
+from ml.game.words import SOLVERS
 
-__all__ = ["adjustment_factors", "factor_caps"]
-
-Method = Literal["clearing", "linear-programme"]
+__all__ = ["adjustment_factors", "factor_caps", "solve"]
 
 
 def adjustment_factors(
@@ -74,7 +73,11 @@ def adjustment_factors(
     >>> adjustment_factors(flows, [0.2, np.inf, np.inf]).factors.round(6)
     array([0.75, 1.  , 1.  ])
     """
-    problem = checked_problem(flows, budgets, caps, tolerance)
+    return solve(checked_problem(flows, budgets, caps, tolerance), method)
+
+
+def solve(problem: Problem, method: str) -> AdjustmentFactors:
+    """`adjustment_factors` of a problem that has been checked."""
     if method == "clearing":
         from ml.game.clearing.fictitious_default import solve_clearing
 
@@ -83,7 +86,7 @@ def adjustment_factors(
         from ml.game.clearing.linear_programme import solve_linear_programme
 
         return solve_linear_programme(problem)
-    raise FlowsError(f"Method is {method!r}; expected 'clearing' or 'linear-programme'.")
+    raise FlowsError(f"Method is {method!r}; expected one of {', '.join(SOLVERS)}.")
 
 
 def factor_caps(
@@ -130,7 +133,8 @@ def factor_caps(
     for party in np.flatnonzero(~(wanted >= own)):
         raise CapError(
             f"Party {party} caps its model at {wanted[party]:g} but its own model is worth "
-            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it."
+            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it.",
+            party=int(party),
         )
     caps = np.ones(len(own))
     capped = wanted < grand_value

@@ -1,4 +1,7 @@
-"""The clearing solver: mark who cannot pay, solve for the marked ones, repeat."""
+"""The clearing solver: mark who cannot pay, solve for the marked ones, repeat.
+
+One loop serves a single game and thousands of budget vectors alike: each row is one vector.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ import numpy.typing as npt
 
 from ml.errors import BrokenInvariant
 from ml.game.clearing.aggregation import marked_system, solve_duals, solve_factors
-from ml.game.clearing.certificate import Certificate
+from ml.game.clearing.certificate import Certificate, gap_rounding
 from ml.game.clearing.elimination import eliminate
 from ml.game.clearing.problem import Problem
 from ml.game.clearing.solution import AdjustmentFactors
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["certificate_of", "solve_clearing"]
+__all__ = ["certificate_of", "default_in_rounds", "solve_clearing"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -26,6 +29,7 @@ _ELIMINATED_AT_MOST = 2500
 """Up to this many parties a slowly mixing market is eliminated in the end."""
 
 _LARGEST_GAP = 1e-8
+"""Relative duality gap beyond which an answer is not taken."""
 
 _EPSILON = float(np.finfo(np.float64).eps)
 
@@ -46,11 +50,11 @@ def solve_clearing(problem: Problem) -> AdjustmentFactors:
     """
     n_parties = len(problem.caps)
     is_large = n_parties > _LARGE
-    result = _default_in_rounds(problem, is_large)
-    if is_large and not _is_proved(result) and n_parties <= _ELIMINATED_AT_MOST:
+    result = _single(problem, is_large)
+    if is_large and not _is_proved(problem, result) and n_parties <= _ELIMINATED_AT_MOST:
         # A market that mixes slowly: elimination is exact whatever the shape, and slower.
-        result = _default_in_rounds(problem, False)
-    if not _is_proved(result):
+        result = _single(problem, False)
+    if not _is_proved(problem, result):
         raise BrokenInvariant(
             f"Clearing of {n_parties} parties leaves a relative duality gap of "
             f"{result.certificate.relative_gap:.3g}; expected at most {_LARGEST_GAP:g}. "
@@ -59,31 +63,17 @@ def solve_clearing(problem: Problem) -> AdjustmentFactors:
     return result
 
 
-def _is_proved(result: AdjustmentFactors) -> bool:
-    return abs(result.certificate.relative_gap) <= _LARGEST_GAP
+def _single(problem: Problem, is_large: bool) -> AdjustmentFactors:
+    factors, duals, rounds = default_in_rounds(problem, problem.budgets[None], is_large)
+    certificate = certificate_of(problem, factors[0], duals[0])
+    return AdjustmentFactors(factors[0], rounds, certificate, "clearing")
 
 
-def _default_in_rounds(problem: Problem, is_large: bool) -> AdjustmentFactors:
-    caps, costs = problem.caps, problem.costs
-    # Rounding grows like a random walk over the n terms of a revenue.
-    finest = 8 * _EPSILON * float(np.sqrt(len(caps)))
-    # Iterated factors may be rough as long as only clear deficits count; then both get sharp.
-    stages = ((1e-7, 1e-9), (finest, 1e-15)) if is_large else ((finest, None),)
-    factors, marked, rounds = caps.copy(), np.zeros(len(caps), dtype=bool), 0
-    for threshold, tolerance in stages:
-        if marked.any():
-            factors = _solve_marked(problem, marked, factors, tolerance)
-        while True:
-            short, deficits = _newly_short(problem, marked, factors, threshold)
-            short = _spare_a_way_out(problem, marked, short, deficits)
-            if not short.any():
-                break
-            marked |= short
-            rounds += 1
-            factors = _solve_marked(problem, marked, factors, tolerance)
-    factors[costs == 0] = caps[costs == 0]
-    duals = _solve_marked_duals(problem, marked, is_large)
-    return AdjustmentFactors(factors, rounds, certificate_of(problem, factors, duals), "clearing")
+def _is_proved(problem: Problem, result: AdjustmentFactors) -> bool:
+    certificate = result.certificate
+    allowed = _LARGEST_GAP * float(problem.costs.sum())
+    allowed += gap_rounding(problem.costs, certificate.dual_values)
+    return abs(certificate.gap) <= allowed
 
 
 def certificate_of(problem: Problem, factors: FloatArray, duals: FloatArray) -> Certificate:
@@ -96,101 +86,135 @@ def certificate_of(problem: Problem, factors: FloatArray, duals: FloatArray) -> 
     return Certificate(duals, gap, gap / total if total > 0 else 0.0)
 
 
+def default_in_rounds(
+    problem: Problem, budgets: FloatArray, is_large: bool = False
+) -> tuple[FloatArray, FloatArray, int]:
+    """Factors and dual values for each row of budgets, and how many rounds it took.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its own budgets play no part.
+    budgets : float64, shape (batch, n)
+    is_large : bool
+        Iterate the marked systems, one row only, instead of eliminating.
+    """
+    caps, costs = problem.caps, problem.costs
+    factors = np.broadcast_to(caps, budgets.shape).copy()
+    marked = np.zeros(budgets.shape, dtype=bool)
+    # Rounding grows like a random walk over the n terms of a revenue.
+    finest = 8 * _EPSILON * float(np.sqrt(len(caps)))
+    # Iterated factors may be rough as long as only clear deficits count; then both get sharp.
+    stages = ((1e-7, 1e-9), (finest, 1e-15)) if is_large else ((finest, 0.0),)
+    rounds, duals = 0, np.zeros(budgets.shape)
+    for threshold, tolerance in stages:
+        if marked.any():
+            factors[0] = _iterated(problem, budgets[0], marked[0], factors[0], tolerance)
+        alive = np.arange(len(budgets))
+        while len(alive):
+            short = _newly_short(problem, budgets[alive], factors[alive], marked[alive], threshold)
+            going = short.any(axis=1)
+            alive, short = alive[going], short[going]
+            if not len(alive):
+                break
+            marked[alive] |= short
+            rounds += 1
+            if is_large:
+                factors[0] = _iterated(problem, budgets[0], marked[0], factors[0], tolerance)
+            else:
+                solved = _eliminated(problem, budgets[alive], marked[alive])
+                factors[alive], duals[alive] = solved
+    factors[:, costs == 0] = caps[costs == 0]
+    if is_large and marked.any():
+        system = marked_system(problem.flows, marked[0], costs)
+        duals[0, marked[0]] = solve_duals(system, costs[marked[0]])
+    return factors, duals, rounds
+
+
 def _newly_short(
-    problem: Problem, marked: BoolArray, factors: FloatArray, threshold: float
-) -> tuple[BoolArray, FloatArray]:
-    """Who cannot pay, and who cannot because of them; and by how much each is short.
+    problem: Problem,
+    budgets: FloatArray,
+    factors: FloatArray,
+    marked: BoolArray,
+    threshold: float,
+) -> BoolArray:
+    """Who cannot pay, and who cannot because of them, row by row.
 
     Letting the short ones pay no more than they have, before any system is solved, leaves all
     factors above the greatest allowed ones; so whoever that makes short is short indeed. A
     default that runs along a chain of n payers takes n cheap sweeps and not n systems.
     """
-    deficits = _relative_deficits(problem, factors)
+    deficits, means = _relative_deficits(problem, budgets, factors)
     short = (deficits > threshold) & ~marked
     further = short
     while further.any():
         defaulting = marked | short
-        means = problem.budgets + np.asarray(problem.flows.T @ factors).ravel()
-        paid = means[defaulting] / problem.costs[defaulting]
-        factors = factors.copy()
-        factors[defaulting] = np.minimum(factors[defaulting], paid)
-        now = _relative_deficits(problem, factors)
+        paid = np.divide(means, problem.costs, out=np.ones_like(means), where=problem.costs > 0)
+        factors = np.where(defaulting, np.minimum(factors, paid), factors)
+        now, means = _relative_deficits(problem, budgets, factors)
         further = (now > threshold) & ~defaulting
-        deficits[further] = now[further]
+        deficits = np.where(further, now, deficits)
         short = short | further
-    return short, deficits
+    if short.any():
+        _spare_ways_out(problem.flows, marked, short, deficits)
+    return short
 
 
-def _relative_deficits(problem: Problem, factors: FloatArray) -> FloatArray:
-    """What each party lacks to pay its cost, as a share of all that it pays and receives."""
-    due = problem.costs * factors
-    revenues = np.asarray(problem.flows.T @ factors).ravel()
-    lacking = due - revenues - problem.budgets
+def _relative_deficits(
+    problem: Problem, budgets: FloatArray, factors: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What each party lacks to pay its cost, over all that it pays and receives; its means."""
+    due, revenues = factors * problem.costs, factors @ problem.flows
     turnover = due + revenues
-    return np.where(turnover > 0, lacking / np.where(turnover > 0, turnover, 1.0), 0.0)
+    lacking = due - revenues - budgets
+    deficits = np.divide(lacking, turnover, out=np.zeros_like(due), where=turnover > 0)
+    return deficits, budgets + revenues
 
 
-def _spare_a_way_out(
-    problem: Problem, marked: BoolArray, short: BoolArray, deficits: FloatArray
-) -> BoolArray:
+def _spare_ways_out(flows: Any, marked: BoolArray, short: BoolArray, deficits: FloatArray) -> None:
     """Take back marks that only rounding can have made.
 
     The deficits of a set of parties that owe nothing outside of it sum to minus its budgets
     and inflow: they cannot all be positive. If all would be marked, the least short one is
     not short at all.
     """
-    short = short.copy()
-    while short.any():
-        stuck = (marked | short) & ~_reaching(problem.flows, ~(marked | short))
-        doubtful = np.flatnonzero(stuck & short)
-        if len(doubtful) == 0:
-            break
-        short[doubtful[np.argmin(deficits[doubtful])]] = False
-    return short
+    pays = (flows > 0).astype(np.float64).T
+    while True:
+        reached = ~(marked | short)
+        while True:
+            further = reached | (reached.astype(np.float64) @ pays > 0)
+            if (further == reached).all():
+                break
+            reached = further
+        doubtful = ~reached & short
+        rows = np.flatnonzero(doubtful.any(axis=1))
+        if len(rows) == 0:
+            return
+        least = np.where(doubtful[rows], deficits[rows], np.inf).argmin(axis=1)
+        short[rows, least] = False
 
 
-def _reaching(flows: Any, goal: BoolArray) -> BoolArray:
-    """Parties from which money can reach the goal along positive flows."""
-    reached = goal.copy()
-    frontier = goal
-    while frontier.any():
-        pays = np.asarray(flows @ frontier.astype(np.float64)).ravel() > 0
-        frontier = pays & ~reached
-        reached |= frontier
-    return reached
-
-
-def _solve_marked(
-    problem: Problem, marked: BoolArray, start: FloatArray, tolerance: float | None
-) -> FloatArray:
-    """Factors if the marked parties pay all they have and the others stay at their caps.
-
-    Iterated to the tolerance, or eliminated if there is none.
-    """
-    factors = np.where(marked, 0.0, problem.caps)
-    incomes = (problem.budgets + np.asarray(problem.flows.T @ factors).ravel())[marked]
-    if tolerance is not None:
-        system = marked_system(problem.flows, marked, problem.costs)
-        factors[marked] = solve_factors(system, incomes, start[marked], tolerance)
-    else:
-        inner, leaks = _small_system(problem, marked)
-        factors[marked], _ = eliminate(inner, leaks, incomes, problem.costs[marked])
-    return np.asarray(np.minimum(factors, problem.caps))
-
-
-def _solve_marked_duals(problem: Problem, marked: BoolArray, is_large: bool) -> FloatArray:
-    duals = np.zeros(len(marked))
-    charges = problem.costs[marked]
-    if not marked.any():
-        return duals
-    if is_large:
-        duals[marked] = solve_duals(marked_system(problem.flows, marked, problem.costs), charges)
-    else:
-        inner, leaks = _small_system(problem, marked)
-        _, duals[marked] = eliminate(inner, leaks, charges, charges)
-    return duals
-
-
-def _small_system(problem: Problem, marked: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _eliminated(
+    problem: Problem, budgets: FloatArray, marked: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Factors and dual values if the marked parties pay all they have, by elimination."""
+    caps, costs = problem.caps, problem.costs
     flows = problem.flows.toarray() if hasattr(problem.flows, "toarray") else problem.flows
-    return flows[np.ix_(marked, marked)], flows[np.ix_(marked, ~marked)].sum(axis=1)
+    outside = np.where(marked, 0.0, caps)
+    # An unmarked party becomes an equation of its own: it leaks 1 and has its cap as income.
+    leaks = np.where(marked, (~marked).astype(np.float64) @ flows.T, 1.0)
+    incomes = np.where(marked, np.where(marked, budgets, 0.0) + outside @ flows, caps)
+    inner = flows * marked[:, :, None] * marked[:, None, :]
+    factors, duals = eliminate(inner, leaks, incomes, np.where(marked, costs, 0.0))
+    return np.minimum(factors, caps), duals
+
+
+def _iterated(
+    problem: Problem, budgets: FloatArray, marked: BoolArray, start: FloatArray, tolerance: float
+) -> FloatArray:
+    """The same factors for one row of many parties, by iteration to a tolerance."""
+    factors = np.where(marked, 0.0, problem.caps)
+    incomes = (budgets + factors @ problem.flows)[marked]
+    system = marked_system(problem.flows, marked, problem.costs)
+    factors[marked] = solve_factors(system, incomes, start[marked], tolerance)
+    return np.asarray(np.minimum(factors, problem.caps))

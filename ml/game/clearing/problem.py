@@ -54,7 +54,8 @@ def checked_budgets(budgets: Any, n_parties: int) -> FloatArray:
     for party in np.flatnonzero(~(array >= 0)):
         raise BudgetError(
             f"Budget of party {party} is {array[party]}; expected a number from 0 on, "
-            "or infinity for no limit."
+            "or infinity for no limit.",
+            party=int(party),
         )
     return array
 
@@ -65,7 +66,8 @@ def _checked_caps(caps: Any, n_parties: int) -> FloatArray:
         raise CapError(f"Caps have shape {array.shape}; expected ({n_parties},), one a party.")
     for party in np.flatnonzero(~((array >= 0) & (array <= 1))):
         raise CapError(
-            f"Cap of party {party} is {array[party]}; expected a factor between 0 and 1."
+            f"Cap of party {party} is {array[party]}; expected a factor between 0 and 1.",
+            party=int(party),
         )
     return array
 
@@ -85,7 +87,8 @@ def _checked_flows(flows: Any, tolerance: float | None) -> Any:
     if np.any(matrix.diagonal() != 0):
         party = int(np.flatnonzero(matrix.diagonal())[0])
         raise FlowsError(
-            f"Party {party} pays itself {matrix.diagonal()[party]:g}; expected a zero diagonal."
+            f"Party {party} pays itself {matrix.diagonal()[party]:g}; expected a zero diagonal.",
+            party=party,
         )
     largest = float(entries.max(initial=0.0))
     allowed = _ROUNDING * largest if tolerance is None else tolerance
@@ -123,5 +126,7 @@ def _raise_negative(matrix: Any, is_sparse: bool) -> None:
     raise NegativeFlowError(
         f"Flow from party {payer} to party {payee} is {matrix[payer, payee]:.6g} "
         f"({negatives} negative in all); expected none below 0: the value table is not "
-        "monotone. Refuse it, or cover it (ValueTable.cover) and allocate the covered table."
+        "monotone. Refuse it, or cover it (ValueTable.cover) and allocate the covered table.",
+        party=payer,
+        coalition=1 << payee,
     )

@@ -9,18 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import BudgetError, FlowsError
-from ml.game.clearing.clearing import adjustment_factors
-from ml.game.clearing.elimination import eliminate
+from ml.game.clearing.derivative import NEAR, below_limit, budget_derivative
+from ml.game.clearing.fictitious_default import default_in_rounds, solve_clearing
 from ml.game.clearing.problem import Problem, checked_problem
 from ml.game.tables.coalitions import FloatArray
 from ml.game.tables.reading import as_floats
 
 __all__ = ["BudgetSensitivity", "ManyAllocations", "allocate_many", "budget_sensitivity"]
 
-BoolArray = npt.NDArray[np.bool_]
-
 _CHUNK = 4096
-_EPSILON = float(np.finfo(np.float64).eps)
+"""Rows solved side by side: as many as keep the systems of 8 parties in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +75,8 @@ def allocate_many(
         row, party = (int(index[0]) for index in np.nonzero(~(batch >= 0)))
         raise BudgetError(
             f"Budget of party {party} in row {row} is {batch[row, party]}; "
-            "expected a number from 0 on, or infinity for no limit."
+            "expected a number from 0 on, or infinity for no limit.",
+            party=party,
         )
     parts = [_solve(problem, batch[i : i + _CHUNK]) for i in range(0, len(batch), _CHUNK)]
     if not parts:
@@ -95,62 +94,13 @@ def _dense_problem(flows: Any, budgets: Any, caps: Any) -> Problem:
 
 
 def _solve(problem: Problem, budgets: FloatArray) -> tuple[FloatArray, FloatArray]:
-    flows, costs, caps = problem.flows, problem.costs, problem.caps
-    factors = np.broadcast_to(caps, budgets.shape).copy()
-    duals = np.zeros_like(budgets)
-    marked = np.zeros(budgets.shape, dtype=bool)
-    threshold = 8 * _EPSILON * float(np.sqrt(len(costs)))
-    alive = np.arange(len(budgets))
-    while len(alive):
-        due, revenues = factors[alive] * costs, factors[alive] @ flows
-        turnover = np.maximum(due + revenues, np.finfo(np.float64).tiny)
-        deficits = (due - revenues - budgets[alive]) / turnover
-        short = (deficits > threshold) & ~marked[alive]
-        _spare_ways_out(flows, marked[alive], short, deficits)
-        going = short.any(axis=1)
-        alive, short = alive[going], short[going]
-        if len(alive):
-            marked[alive] |= short
-            factors[alive], duals[alive] = _solve_marked(problem, budgets[alive], marked[alive])
-    factors[:, costs == 0] = caps[costs == 0]
-    reduced = costs * (1 - duals) + duals @ flows.T
+    """Factors and relative duality gaps of some rows."""
+    factors, duals, _ = default_in_rounds(problem, budgets)
+    reduced = problem.costs * (1 - duals) + duals @ problem.flows.T
     bought = (np.where(duals > 0, budgets, 0.0) * duals).sum(axis=1)
-    gaps = bought + np.maximum(reduced, 0.0) @ caps - factors @ costs
-    total = float(costs.sum())
+    gaps = bought + np.maximum(reduced, 0.0) @ problem.caps - factors @ problem.costs
+    total = float(problem.costs.sum())
     return factors, gaps / total if total > 0 else gaps
-
-
-def _solve_marked(
-    problem: Problem, budgets: FloatArray, marked: BoolArray
-) -> tuple[FloatArray, FloatArray]:
-    flows, costs, caps = problem.flows, problem.costs, problem.caps
-    outside = np.where(marked, 0.0, caps)
-    # An unmarked party becomes an equation of its own: it leaks 1 and has its cap as income.
-    leaks = np.where(marked, (~marked).astype(np.float64) @ flows.T, 1.0)
-    incomes = np.where(marked, np.where(marked, budgets, 0.0) + outside @ flows, caps)
-    inner = flows * marked[:, :, None] * marked[:, None, :]
-    factors, duals = eliminate(inner, leaks, incomes, np.where(marked, costs, 0.0))
-    return np.minimum(factors, caps), duals
-
-
-def _spare_ways_out(
-    flows: FloatArray, marked: BoolArray, short: BoolArray, deficits: FloatArray
-) -> None:
-    """Take back marks that only rounding can have made; see the single solver."""
-    pays = (flows > 0).astype(np.float64)
-    while True:
-        reached = ~(marked | short)
-        for _ in range(len(flows)):
-            further = reached | (reached.astype(np.float64) @ pays.T > 0)
-            if (further == reached).all():
-                break
-            reached = further
-        doubtful = ~reached & short
-        rows = np.flatnonzero(doubtful.any(axis=1))
-        if len(rows) == 0:
-            return
-        least = np.where(doubtful[rows], deficits[rows], np.inf).argmin(axis=1)
-        short[rows, least] = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,22 +152,12 @@ def budget_sensitivity(
     (array([1., 0., 0.]), array([-1.    ,  0.4375,  0.5625]))
     """
     problem = _dense_problem(flows, budgets, caps)
-    factors = adjustment_factors(flows, budgets, caps).factors
-    n_parties = len(factors)
-    near = 1e-12
-    below = (factors < problem.caps * (1 - near)) & (problem.costs > 0)
+    factors = solve_clearing(problem).factors
     slack = problem.budgets + factors @ problem.flows - factors * problem.costs
     turnover = factors * problem.costs + factors @ problem.flows
-    is_at_limit = ~below & (problem.caps > 0) & (problem.costs > 0)
-    is_at_limit &= slack <= near * np.maximum(turnover, near)
-    derivative = np.zeros((n_parties, n_parties))
-    if below.any():
-        inner = problem.flows[np.ix_(below, below)]
-        n_below = int(below.sum())
-        leaks = np.broadcast_to(problem.flows[np.ix_(below, ~below)].sum(axis=1), (n_below,) * 2)
-        stacked = np.broadcast_to(inner, (n_below, n_below, n_below))
-        solved, _ = eliminate(stacked, leaks, np.eye(n_below), leaks)
-        derivative[np.ix_(below, below)] = solved
+    is_at_limit = ~below_limit(problem, factors) & (problem.caps > 0) & (problem.costs > 0)
+    is_at_limit &= slack <= NEAR * np.maximum(turnover, NEAR)
+    derivative = budget_derivative(problem, factors)
     model_values = derivative * problem.costs
     payoffs = derivative @ problem.flows - model_values
     return BudgetSensitivity(derivative, model_values, payoffs, not bool(is_at_limit.any()))

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from ml.errors import EstimationError
 from ml.game.comparison.closed_forms import FAMILIES
-from ml.game.tables.coalitions import MAX_EXACT_PARTIES, FloatArray
+from ml.game.tables.coalitions import FloatArray, coalition_bits
 from ml.game.tables.values import ValueTable
+from ml.game.words import MAX_PARTIES, MAX_TABLE_PARTIES
 
 __all__ = ["FAMILIES", "Family", "family"]
 
 CoalitionArray = npt.NDArray[np.uint64]
-_MAX_PARTIES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +38,15 @@ class Family:
     def evaluate(self, coalitions: npt.ArrayLike) -> FloatArray:
         """Values of coalitions given as bitmasks, shape (batch,)."""
         masks = np.atleast_1d(np.asarray(coalitions, dtype=np.uint64))
-        shifts = np.arange(self.n_parties, dtype=np.uint64)
-        bits = (masks[:, None] >> shifts & np.uint64(1)).astype(np.float64)
+        bits = coalition_bits(masks, self.n_parties)
         return np.asarray(self.of_members(bits), dtype=np.float64)
 
     def table(self) -> ValueTable:
         """Value table of the game; for at most 26 parties."""
-        if self.n_parties > MAX_EXACT_PARTIES:
+        if self.n_parties > MAX_TABLE_PARTIES:
             raise EstimationError(
                 f"Family {self.name!r} has {self.n_parties} parties; a table takes at most "
-                f"{MAX_EXACT_PARTIES}. Use evaluate() and estimate_flows."
+                f"{MAX_TABLE_PARTIES}. Use evaluate() and estimate_flows."
             )
         parts = [
             self.evaluate(np.arange(start, min(start + 2**16, 2**self.n_parties)))
@@ -95,9 +94,9 @@ def family(name: str, n_parties: int, seed: int = 0) -> Family:
     """
     if name not in FAMILIES:
         raise EstimationError(f"Family is {name!r}; expected one of {', '.join(FAMILIES)}.")
-    if not 2 <= n_parties <= _MAX_PARTIES:
+    if not 2 <= n_parties <= MAX_PARTIES:
         raise EstimationError(
-            f"Family of {n_parties} parties; expected 2 to {_MAX_PARTIES}: a coalition is 64 bits."
+            f"Family of {n_parties} parties; expected 2 to {MAX_PARTIES}: a coalition is 64 bits."
         )
     of_members, flows = FAMILIES[name](n_parties, np.random.default_rng(seed))
     np.fill_diagonal(flows, 0.0)

@@ -22,4 +22,5 @@ class Outcome:
     """What it pays for its model, before anything that it receives."""
 
 
-Scheme = Callable[[ValueTable], Outcome]
+Scheme = Callable[[ValueTable, FloatArray], Outcome]
+"""Takes a value table and the budgets (n,), infinite where there is no limit."""

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.errors import ValueTableError
+from ml.game.words import MAX_TABLE_PARTIES
 
 __all__ = [
-    "MAX_EXACT_PARTIES",
     "FloatArray",
+    "coalition_bits",
     "coalition_of",
-    "coalition_sizes",
     "describe_coalition",
     "members",
     "membership",
     "party_count",
-    "subsets",
 ]
 
 FloatArray = npt.NDArray[np.float64]
-
-MAX_EXACT_PARTIES = 26
-"""A table of 2**26 values takes 512 MiB; beyond that flows are estimated."""
 
 
 def members(coalition: int) -> tuple[int, ...]:
@@ -52,21 +47,6 @@ def coalition_of(parties: Iterable[int]) -> int:
     for party in parties:
         coalition |= 1 << party
     return coalition
-
-
-def subsets(coalition: int) -> Iterator[int]:
-    """Yield every subset of a coalition, itself first and the empty one last.
-
-    Examples
-    --------
-    >>> list(subsets(0b101))
-    [5, 4, 1, 0]
-    """
-    subset = coalition
-    while subset:
-        yield subset
-        subset = (subset - 1) & coalition
-    yield 0
 
 
 def describe_coalition(coalition: int, names: Sequence[str] | None = None) -> str:
@@ -99,23 +79,24 @@ def party_count(n_values: int) -> int:
             f"Value table has {n_values} entries, {n_parties} party; expected at least 2 parties. "
             "A party alone has nobody to pay: add a second one."
         )
-    if n_parties > MAX_EXACT_PARTIES:
+    if n_parties > MAX_TABLE_PARTIES:
         raise ValueTableError(
-            f"Value table is for {n_parties} parties; expected at most {MAX_EXACT_PARTIES}. "
+            f"Value table is for {n_parties} parties; expected at most {MAX_TABLE_PARTIES}. "
             "Estimate the flows from a sample of coalitions (estimate_flows) instead."
         )
     return n_parties
 
 
-def coalition_sizes(n_parties: int) -> npt.NDArray[np.uint8]:
-    """Size of each coalition, shape (2**n,), by bitmask."""
-    return np.bitwise_count(np.arange(1 << n_parties, dtype=np.uint32))
+def coalition_bits(coalitions: npt.NDArray[np.uint64], n_parties: int) -> FloatArray:
+    """Matrix of shape (batch, n): 1.0 where the party is in the coalition."""
+    shifts = np.arange(n_parties, dtype=np.uint64)
+    bits: FloatArray = (coalitions[:, None] >> shifts & np.uint64(1)).astype(np.float64)
+    return bits
 
 
 @lru_cache(maxsize=32)
 def membership(n_parties: int) -> FloatArray:
     """Read-only matrix of shape (2**n, n): 1.0 where the party is in the coalition."""
-    bits: Any = np.arange(1 << n_parties)[:, None] >> np.arange(n_parties) & 1
-    matrix: FloatArray = bits.astype(np.float64)
+    matrix = coalition_bits(np.arange(1 << n_parties, dtype=np.uint64), n_parties)
     matrix.flags.writeable = False
     return matrix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +12,19 @@ from ml.errors import BrokenInvariant, ValueTableError
 from ml.game.tables.coalitions import FloatArray, party_count
 from ml.game.tables.flows import conditional_shapley, payoffs
 from ml.game.tables.values import ValueTable
+from ml.game.words import COVER_KINDS, MONOTONE
 
-__all__ = ["COVER_KINDS", "Cover", "best_coalitions", "cover"]
-
-CoverKind = Literal["above", "below", "mean", "isotonic"]
-COVER_KINDS: tuple[CoverKind, ...] = ("above", "below", "mean", "isotonic")
+__all__ = ["Cover", "best_coalitions", "cover", "made_monotone"]
 
 _MAX_SWEEPS = 20_000
+"""Sweeps of the isotonic projection; a few hundred settle it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cover:
     """A monotone table near a given one, and what the change did."""
 
-    kind: CoverKind
+    kind: str
     table: ValueTable
     n_edges: int
     n_broken: int
@@ -103,6 +102,37 @@ def cover(table: ValueTable, kind: str = "above") -> Cover:
         payoffs_before=payoffs(conditional_shapley(table.values)),
         payoffs_after=payoffs(conditional_shapley(covered)),
     )
+
+
+def made_monotone(table: ValueTable, monotone: str) -> tuple[ValueTable, Cover | None]:
+    """Table to go on with where a table may not be monotone.
+
+    Parameters
+    ----------
+    table : ValueTable
+    monotone : {"refuse", "keep", "above", "below", "mean", "isotonic"}
+        Refuse a table that is not monotone, keep it as it is, or cover it; see `cover`.
+
+    Returns
+    -------
+    ValueTable, Cover or None
+        The cover is None if the table is the one that was given.
+
+    Raises
+    ------
+    NotMonotoneError
+        If that is to be refused.
+    ValueTableError
+        If the word is none of the six.
+    """
+    if monotone not in MONOTONE:
+        raise ValueTableError(f"Monotone is {monotone!r}; expected one of {', '.join(MONOTONE)}.")
+    if monotone == "keep" or table.monotonicity().is_monotone:
+        return table, None
+    if monotone == "refuse":
+        table.require_monotone()
+    covered = cover(table, monotone)
+    return covered.table, covered
 
 
 def best_coalitions(values: npt.ArrayLike) -> npt.NDArray[np.int64]:

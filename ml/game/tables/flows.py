@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import comb, factorial
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,14 @@ from ml.game.tables.coalitions import FloatArray, describe_coalition, membership
 from ml.game.tables.moments import BLOCK_PARTIES, blocks, flows_of_moments, plain_pair_moments
 from ml.game.tables.reading import as_floats
 
-__all__ = ["conditional_shapley", "decompose", "payoffs", "shapley_values"]
+__all__ = [
+    "conditional_shapley",
+    "decompose",
+    "flows_of_table",
+    "payoffs",
+    "shapley_of_table",
+    "shapley_values",
+]
 
 _COMPILED_FROM = 13
 """From this many parties on the compiled kernel is faster, its import included."""
@@ -63,7 +70,11 @@ def conditional_shapley(values: npt.ArrayLike, *, threads: int = 1) -> FloatArra
            [0.15, 0.  , 0.35],
            [0.25, 0.35, 0.  ]])
     """
-    table = _as_table(values)
+    return flows_of_table(_as_table(values), threads)
+
+
+def flows_of_table(table: npt.NDArray[Any], threads: int = 1) -> FloatArray:
+    """`conditional_shapley` of values that have been read and checked."""
     if party_count(len(table)) >= _COMPILED_FROM:
         # Imported here: small games never wait for numba.
         from ml.game.tables.kernel import compiled_flows
@@ -103,7 +114,11 @@ def shapley_values(values: npt.ArrayLike) -> FloatArray:
     >>> shapley_values([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0]).round(3)
     array([0.2, 0.4, 0.4])
     """
-    table = _as_table(values)
+    return shapley_of_table(_as_table(values))
+
+
+def shapley_of_table(table: npt.NDArray[Any]) -> FloatArray:
+    """`shapley_values` of values that have been read and checked."""
     n = party_count(len(table))
     joined = np.zeros(n + 1)  # weight of v(S) in phi_i for i in S, by size
     without = np.zeros(n + 1)  # weight of v(S) in phi_i for i not in S, by size
@@ -136,11 +151,11 @@ def payoffs(flows: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     float64, shape (n,)
-        Sums to zero but for rounding, eq. (1).
+        Sums to zero but for rounding.
 
     Notes
     -----
-    Source: eq. (7). For the flows of eq. (5) it equals n phi_i - v(N).
+    Source: eqs. (3) and (7). For the flows of eq. (5) it equals n phi_i - v(N), eq. (1).
 
     Examples
     --------
@@ -188,27 +203,6 @@ def decompose(flows: npt.ArrayLike, own_values: npt.ArrayLike) -> FloatArray:
     parts = matrix.T / len(own)
     np.fill_diagonal(parts, own / len(own))
     return np.asarray(parts)
-
-
-def permutation_flow(values: npt.NDArray[Any], payer: int, payee: int) -> Any:
-    """One flow by the permutation form: the mean marginal of payee over orders after payer.
-
-    Exact for object arrays of `fractions.Fraction`; costs n! and is for checks only.
-
-    Notes
-    -----
-    Source: Remark 3.10; the sum over orders is grouped by who came before the payee.
-    """
-    n_parties = party_count(len(values))
-    total: Any = 0
-    for before in range(1 << n_parties):
-        if not before >> payer & 1 or before >> payee & 1:
-            continue
-        size = before.bit_count()
-        # Orders of the other parties that start with payer and then meet exactly `before`.
-        orders = factorial(size - 1) * factorial(n_parties - size - 1)
-        total += orders * (values[before | 1 << payee] - values[before])
-    return total / factorial(n_parties - 1)
 
 
 def _as_table(values: npt.ArrayLike) -> npt.NDArray[Any]:

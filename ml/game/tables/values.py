@@ -146,7 +146,9 @@ class ValueTable:
         if not report.is_monotone:
             raise NotMonotoneError(
                 f"Value table is {report.summary()}; expected none. "
-                "Train more seeds, or cover the table and report both."
+                "Train more seeds, or cover the table and report both.",
+                party=report.broken[0].party,
+                coalition=report.broken[0].coalition,
             )
 
 

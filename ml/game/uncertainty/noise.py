@@ -11,9 +11,10 @@ import numpy.typing as npt
 from ml.errors import EstimationError, NegativeFlowError
 from ml.game.allocation import Allocation, allocate
 from ml.game.clearing.clearing import adjustment_factors, factor_caps
-from ml.game.clearing.elimination import eliminate
+from ml.game.clearing.derivative import below_limit, budget_derivative
+from ml.game.clearing.problem import Problem
 from ml.game.tables.coalitions import FloatArray
-from ml.game.tables.covers import Cover, cover
+from ml.game.tables.covers import Cover, cover, made_monotone
 from ml.game.tables.flows import conditional_shapley, payoffs
 from ml.game.tables.values import ValueTable
 from ml.game.uncertainty.seeded import SeededTables
@@ -78,7 +79,7 @@ def allocate_seeds(
     coalitions of one seed included. The factors solve L lambda = b for the parties below their
     limit; d lambda = -L^-1 (dA lambda - dF^T lambda) carries each seed's deviation on.
     """
-    table, report = _made_monotone(tables.mean(), monotone)
+    table, report = made_monotone(tables.mean(), monotone)
     allocation = allocate(table, budgets, caps)
     n_seeds = tables.n_seeds
     seed_flows = np.stack([conditional_shapley(row) for row in tables.values])
@@ -110,16 +111,8 @@ def allocate_seeds(
         n_replicates=replicates if method == "bootstrap" else 0,
         n_refused=n_refused,
         cover=report,
+        n_seeds=n_seeds,
     )
-
-
-def _made_monotone(table: ValueTable, monotone: str) -> tuple[ValueTable, Cover | None]:
-    if monotone == "keep" or table.monotonicity().is_monotone:
-        return table, None
-    if monotone == "refuse":
-        table.require_monotone()
-    covered = cover(table, monotone)
-    return covered.table, covered
 
 
 def _standard_error(deviations: FloatArray, n_seeds: int) -> FloatArray:
@@ -132,17 +125,9 @@ def _linearised(
     """First-order change of the figures with each seed's flows, one row a seed."""
     factors, flows = allocation.adjustment_factors, np.maximum(allocation.flows, 0.0)
     costs = flows.sum(axis=1)
-    limits = _limits(allocation)
-    below = (factors < limits * (1 - 1e-12)) & (costs > 0)
     cost_changes = deviations.sum(axis=2)
     pushes = factors @ deviations - cost_changes * factors  # (seeds, n)
-    factor_changes = np.zeros((len(deviations), len(factors)))
-    if below.any():
-        n_below = int(below.sum())
-        leaks = np.broadcast_to(flows[np.ix_(below, ~below)].sum(axis=1), (n_below, n_below))
-        inner = np.broadcast_to(flows[np.ix_(below, below)], (n_below,) * 3)
-        inverse, _ = eliminate(inner, leaks, np.eye(n_below), leaks)
-        factor_changes[:, below] = pushes[:, below] @ inverse
+    factor_changes = pushes @ budget_derivative(_problem(allocation, flows), factors)
     model_changes = own_deviations + factor_changes * costs + factors * cost_changes
     received = factor_changes @ flows + factors @ deviations
     paid = factor_changes * costs + factors * cost_changes
@@ -154,16 +139,18 @@ def _linearised(
     }
 
 
-def _limits(allocation: Allocation) -> FloatArray:
+def _problem(allocation: Allocation, flows: FloatArray) -> Problem:
     own = allocation.own_values
     grand = float(own[0] + allocation.flows[0].sum())
-    return factor_caps(own, grand, np.maximum(allocation.caps, own))
+    limits = factor_caps(own, grand, np.maximum(allocation.caps, own))
+    return Problem(flows, flows.sum(axis=1), allocation.budgets, limits)
 
 
 def _is_clear_of_limits(allocation: Allocation, errors: dict[str, FloatArray]) -> bool:
     """Whether no party is so near its limit that noise may move it across."""
-    limits, factors = _limits(allocation), allocation.adjustment_factors
-    below = factors < limits * (1 - 1e-12)
+    factors = allocation.adjustment_factors
+    problem = _problem(allocation, allocation.flows)
+    limits, below = problem.caps, below_limit(problem, factors)
     near_cap = below & (limits - factors < _CLEAR * errors["factors"])
     slacks = allocation.payoffs + allocation.budgets
     near_budget = ~below & (slacks < _CLEAR * errors["slacks"])

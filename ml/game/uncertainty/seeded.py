@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import ValueTableError
-from ml.game.tables.coalitions import FloatArray, describe_coalition, party_count
+from ml.game.tables.coalitions import FloatArray, party_count
 from ml.game.tables.reading import as_floats
 from ml.game.tables.values import ValueTable
 
@@ -61,11 +61,6 @@ class SeededTables:
     def mean(self) -> ValueTable:
         """Table of the means over seeds."""
         return ValueTable(self.values.mean(axis=0))
-
-    def describe(self, coalition: int) -> str:
-        """Value of a coalition with its standard error and count."""
-        mean, error = self.values[:, coalition].mean(), self.standard_errors[coalition]
-        return f"{describe_coalition(coalition)} {with_error(mean, error)} (n = {self.n_seeds})"
 
 
 def with_error(value: float, error: float) -> str:

@@ -20,7 +20,7 @@ def card_of(
     Parameters
     ----------
     facts
-        Of the reward: its ``file``, ``sha256``, party, scores and so on.
+        Facts about the reward: its ``file``, ``sha256``, party, scores and so on.
     preparation
         How its data were prepared, as plain data.
     """

@@ -1,7 +1,8 @@
-"""Model cards: what a reward file is, and how to use it without the data it came from."""
+"""Model cards: a description of a reward file, enough to use the model without its data."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -16,14 +17,19 @@ from numpy.typing import NDArray
 from ml.datasets.preparation import Preparation
 from ml.datasets.readers.text import encode_texts
 from ml.datasets.source import DataError
-from ml.errors import MlError
+from ml.errors import MlError, SpecError
+from ml.files import write_atomically
+from ml.reading import CARD_BYTES, UnreadableFile, read_json
 from ml.training.models.card_format import FORMAT, card_of
-from ml.training.models.model_files import read_model, write_atomically
+from ml.training.models.model_files import read_model
 from ml.training.models.modules import build_network
 from ml.training.models.networks import Network, Weights
 from ml.training.recipe import Recipe, recipe
 
 __all__ = ["CardError", "LoadedModel", "Predictions", "card_path", "load_reward", "write_card"]
+
+
+DTYPES = {"uint8": torch.uint8, "int32": torch.int32, "float32": torch.float32}
 
 
 class CardError(MlError):
@@ -68,6 +74,8 @@ class LoadedModel:
     def predict(self, samples: NDArray[Any] | list[str]) -> Predictions:
         """Predictions for raw samples: arrays shaped as the training data were, or texts.
 
+        The columns of a table stand in the order of ``preparation.columns``.
+
         Raises
         ------
         DataError
@@ -106,15 +114,20 @@ def load_reward(path: str | Path) -> LoadedModel:
         If the weights are damaged.
     """
     weights_path = Path(path)
+    place = card_path(weights_path)
     try:
-        card = json.loads(card_path(weights_path).read_bytes())
+        card = read_json(place, CARD_BYTES)
         if card["format"] != FORMAT:
-            raise CardError(f"{card_path(weights_path)} is no {FORMAT}.")
+            raise CardError(f"{place} is no {FORMAT}.")
         plan = recipe(card["recipe"])
         preparation = Preparation.from_dict(card["preparation"])
         expected = card["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as trouble:
-        raise CardError(f"{card_path(weights_path)} cannot be read: {trouble!r}.") from trouble
+    except UnreadableFile as trouble:
+        raise CardError(str(trouble)) from None
+    except SpecError as trouble:
+        raise CardError(f"{place} has faults: {'; '.join(map(str, trouble.faults))}.") from None
+    except (KeyError, TypeError) as trouble:
+        raise CardError(f"{place} is no card: {trouble!r}.") from trouble
     weights, _ = read_model(weights_path)
     found = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     if found != expected:
@@ -122,5 +135,27 @@ def load_reward(path: str | Path) -> LoadedModel:
             f"{weights_path} has SHA-256 {found}; its card says {expected}. They are not of one "
             "round."
         )
-    network = build_network(plan, preparation)
-    return LoadedModel(network, weights, preparation, card)
+    # Without memory for weights of its own: how large the card says that it is proves nothing.
+    with torch.device("meta") if ":" not in plan.network else contextlib.nullcontext():
+        network = build_network(plan, preparation)
+    model = LoadedModel(network, weights, preparation, card)
+    _try(model, place)
+    return model
+
+
+def _try(model: LoadedModel, place: Path) -> None:
+    """Predict one sample, to see that weights and card fit each other."""
+    sample = torch.zeros((1, 1, *model.preparation.shape), dtype=DTYPES[model.preparation.dtype])
+    stack = {name: tensor.unsqueeze(0) for name, tensor in model.weights.items()}
+    wanted = len(model.preparation.classes) or 1
+    try:
+        with torch.no_grad():
+            outputs = model.network.outputs(stack, sample)
+        fits = outputs.shape == (1, 1, wanted) and outputs.device.type == "cpu"
+    except Exception as trouble:  # torch's words about shapes, or a user's module's own
+        raise CardError(f"{place} does not fit its weights: {trouble}.") from trouble
+    if not fits:
+        raise CardError(
+            f"{place} does not fit its weights: they give {tuple(outputs.shape[2:])} outputs for "
+            f"{wanted} classes."
+        )

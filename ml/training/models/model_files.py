@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +13,16 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
 from ml.errors import MlError
+from ml.files import write_atomically
 from ml.training.models.networks import Weights
 
-__all__ = ["ModelFileError", "read_model", "write_atomically", "write_model"]
+__all__ = ["ModelFileError", "read_model", "write_model"]
 
 DIGEST = "content_sha256"
 
 
 class ModelFileError(MlError):
     """A file of weights is missing, damaged or of another kind."""
-
-
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put the bytes at the path so that a kill at any moment leaves the old file or the new one.
-
-    If it is ``durable`` so does a power cut; waiting for the disk takes most of the time.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    if not durable:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, must outlive a power cut
-    finally:
-        os.close(folder)
 
 
 def _content_digest(weights: Weights, facts: dict[str, str]) -> str:

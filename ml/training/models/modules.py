@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import inspect
 import json
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,49 +13,14 @@ from torch.func import functional_call, vmap
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training.models.networks import Mlp, Network, TextAverage, Weights, scaled
+from ml.training.models.own_code import network_class
 from ml.training.recipe import NETWORKS, Recipe
 
-__all__ = [
-    "ModuleNetwork",
-    "NetworkError",
-    "build_network",
-    "code_digest",
-    "import_name",
-    "small_cnn",
-]
+__all__ = ["ModuleNetwork", "NetworkError", "build_network", "small_cnn"]
 
 
 class NetworkError(MlError):
     """A network cannot be made, or does not fit the data."""
-
-
-def import_name(path: str, what: str) -> Any:
-    """The object of an import path ``package.module:name``.
-
-    Raises
-    ------
-    NetworkError
-        If the module cannot be imported or has no such name.
-    """
-    module_name, _, name = path.partition(":")
-    try:
-        return getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as trouble:
-        raise NetworkError(
-            f"{what} {path} cannot be imported: {trouble}. Put its folder on PYTHONPATH or "
-            "install its package."
-        ) from trouble
-
-
-def code_digest(path: str) -> str:
-    """SHA-256 of the file behind an import path; empty for a name that is none.
-
-    A user's code is part of what a model is made of: when it changes, models are trained again.
-    """
-    if ":" not in path:
-        return ""
-    source = inspect.getsourcefile(import_name(path, "Name"))
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
 
 
 class ModuleNetwork(Network):
@@ -189,21 +149,16 @@ def build_network(recipe: Recipe, preparation: Preparation) -> Network:
             as_images,
             regression=regression,
         )
-    made_by = import_name(recipe.network, "Network")
+    made_by = network_class(recipe.network)
     arguments = json.loads(recipe.arguments)
 
     def make() -> nn.Module:
         try:
-            module = made_by(**arguments)
+            return made_by(**arguments)
         except Exception as trouble:  # whatever the user's code raises is about the user's code
             raise NetworkError(
                 f"{recipe.network} cannot be made with {arguments}: {trouble!r}."
             ) from trouble
-        if not isinstance(module, nn.Module):
-            raise NetworkError(
-                f"{recipe.network} gives a {type(module).__name__}; expected a torch.nn.Module."
-            )
-        return module
 
     return ModuleNetwork(make, _shaped_for_user(preparation), regression=regression)
 

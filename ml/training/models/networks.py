@@ -13,11 +13,11 @@ __all__ = ["BYTE_SCALE", "Mlp", "Network", "TextAverage", "Weights", "scaled", "
 
 BYTE_SCALE = 1 / 255
 
-#: Models that a CUDA device trains at a time; data and order stay on it, some GB in all.
 STACK_ON_CUDA = 1024
+"""Most models that a CUDA device trains at a time."""
 
-#: Named tensors of one model, or of a stack of models with one more leading dimension.
 Weights = dict[str, Tensor]
+"""Named tensors of one model, or of a stack of models with one more leading dimension."""
 
 
 def stack_weights(models: list[Weights]) -> Weights:
@@ -40,7 +40,7 @@ def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) ->
 class Network(ABC):
     """One architecture, for a stack of models at a time.
 
-    Inputs reach a network as the data set holds them, bytes or figures; it scales them itself, so
+    A network gets inputs as the data set holds them, bytes or numbers, and scales them itself, so
     that data stay small on the device. ``regression`` networks have one output and the squared
     error as their loss; the others one output a class, and cross-entropy. ``stacks_on_cpu`` says
     how many models a CPU trains best at a time.
@@ -74,7 +74,7 @@ class Network(ABC):
         """Write the gradient of every model's loss, sum of ``shares * losses``, to ``into``.
 
         ``shares`` (models, batch) is one over the samples of the batch, and 0 on the padding.
-        This one asks autograd; a network may know better.
+        The default uses autograd; a network may override it with something faster.
         """
         leaves = {name: tensor.detach().requires_grad_() for name, tensor in weights.items()}
         loss = (self.losses(self.train_outputs(leaves, inputs), targets) * shares).sum()
@@ -83,15 +83,15 @@ class Network(ABC):
             into[name].copy_(gradient)
 
     def train_outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
-        """Outputs while training; other than `outputs` only where a module has dropout."""
+        """Outputs while training; they differ from `outputs` only if a module has dropout."""
         return self.outputs(weights, inputs)
 
 
 class Mlp(Network):
     """Fully connected layers with relu between them; the last one gives the outputs.
 
-    Its gradients are written out: autograd would allocate every stacked gradient anew at each step,
-    which costs a third of the time on a CPU. A test holds the two together.
+    Its gradients are written out by hand: autograd would allocate every stacked gradient anew at
+    each step, which costs a third of the time on a CPU. A test compares the two.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Mlp(Network):
         return self._activations(weights, inputs)[-1]
 
     def _activations(self, weights: Weights, inputs: Tensor) -> list[Tensor]:
-        """What enters each layer, and the outputs at the end."""
+        """The inputs of each layer, and the outputs at the end."""
         steps = [inputs.flatten(2).to(torch.float32)]  # (models, batch, features)
         scale = BYTE_SCALE if inputs.dtype == torch.uint8 else 1.0
         last = len(self.widths) - 2
@@ -140,7 +140,7 @@ class Mlp(Network):
             torch.bmm(entering[layer].transpose(1, 2), delta, out=into[f"layer{layer}.weight"])
             if layer:
                 delta = torch.bmm(delta, weights[f"layer{layer}.weight"].transpose(1, 2))
-                # What relu held back gets nothing: one pass instead of a mask and a product.
+                # Zero where relu gave zero; one pass instead of a mask and a product.
                 delta = torch.ops.aten.threshold_backward(delta, entering[layer], 0)
 
     def _output_delta(self, outputs: Tensor, targets: Tensor, shares: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.datasets.readers.tables import read_columns
 from ml.datasets.source import DataError
 from ml.training.models.cards import LoadedModel, Predictions, load_reward
 
@@ -19,8 +20,8 @@ IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"})
 def predict_file(weights_path: str | Path, samples_path: str | Path) -> Predictions:
     """Predictions of the reward in one file for the samples in another.
 
-    Samples are an npy array, the array ``features`` of an npz archive, a csv file with a header
-    and the training columns in their order, a text file with one text a line, or one image.
+    Samples are an npy array, the array ``features`` of an npz archive, a csv file with the columns
+    of the training data in any order, a text file with one text a line, or one image.
 
     Raises
     ------
@@ -45,7 +46,12 @@ def read_samples(path: Path, model: LoadedModel) -> NDArray[Any] | list[str]:
             with np.load(path, allow_pickle=False) as archive:
                 return np.asarray(archive["features"])
         if path.suffix == ".csv":
-            return np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, dtype=np.float32)
+            if not model.preparation.columns:
+                raise DataError(
+                    f"{path} has columns by name; the model was trained on arrays without names. "
+                    "Give it an npy or npz file."
+                )
+            return read_columns(path, model.preparation.columns)
         if path.suffix.lower() in IMAGES:
             return _image(path, model)
     except (OSError, ValueError, KeyError, EOFError) as trouble:

@@ -10,8 +10,8 @@ from ml.training.models.networks import Weights
 
 __all__ = ["Scored", "bisect_weights", "mixed"]
 
-#: Halvings of a bracket: float32 weights have no finer difference than 24 of them at full range.
 HALVINGS = 48
+"""How often a bracket is halved: twice the 24 bits of a float32 weight."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ def bisect_weights(
     tolerance: float,
     score: Callable[[Weights], float],
 ) -> Scored:
-    """The model nearest to the target that halving the line between the two models meets.
+    """The model nearest to the target that bisection between two models finds.
 
-    Scores change by single samples along the line, so that the crossing of the target is within
-    one sample of it unless equal samples change together; the caller checks how near it came.
-    ``below.score < target <= above.score`` must hold.
+    Along the line between the models the score usually changes by one sample at a time, so the
+    result is usually within one sample of the target. Equal samples change together and leave
+    larger gaps; the caller checks how near the result came. ``below.score < target <= above.score``
+    must hold.
     """
     if not below.score < target <= above.score:
         raise ValueError(f"{below.score} and {above.score} do not bracket {target}.")

@@ -1,14 +1,12 @@
-"""Model rewards: for each party a model whose validation score is what it is owed.
+"""Model rewards: for each party a model whose validation score is the one that it has paid for.
 
 A party's reward starts from its own model and is trained on the grand coalition's data until its
-validation score meets the target. All parties train in one stack, evaluated every few steps; the
-last bracket of each is replayed step by step, and the weights between the two steps around the
-crossing are bisected. A target that this training does not reach is met on the line from the best
-model so far to the grand model.
+validation score meets the target; see `target_training`. A target that this training does not reach
+is met on the straight line from the best model so far to the grand model.
 
-With several seeds targets are means over seeds, and a single seed's own and grand model lie to
-both sides of them: a reward starts from the best own model below its target, and the line ends in
-a grand model at or above it. One always exists.
+With several seeds a target is a mean over seeds, and the models of single seeds score above and
+below it. A reward then starts from the best own model below its target, and the line ends in a
+grand model at or above it.
 """
 
 from __future__ import annotations
@@ -30,25 +28,30 @@ from ml.training.models.cards import write_card
 from ml.training.models.model_files import write_model
 from ml.training.recipe import Recipe
 from ml.training.rewards.brackets import Scored
-from ml.training.rewards.pursuit import Candidate, Quest, Workshop, pursue
-from ml.training.scores import Judge
+from ml.training.rewards.target_training import (
+    Candidate,
+    RewardContext,
+    TargetTask,
+    train_to_targets,
+)
+from ml.training.scores import Evaluator
 
 __all__ = ["RewardError", "RewardModel", "train_rewards"]
 
-#: How often a model that vanished from the cache is trained again.
 ATTEMPTS = 3
+"""How often a model that vanished from the cache is trained again."""
 
 
 class RewardError(MlError):
-    """A target lies outside what the party's own and the grand model span."""
+    """A target is not between the scores of the party's own and the grand model, or is not met."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardModel:
-    """One party's reward: where its weights are and what they score.
+    """One party's reward: its file of weights and their scores.
 
-    ``holdout_score`` is None if the data have no holdout. ``made`` says in words how the model came
-    to be. ``sha256`` is of the file.
+    ``holdout_score`` is None if the data have no holdout. ``made`` says in words how the model was
+    made. ``sha256`` is that of the file.
     """
 
     party: int
@@ -103,41 +106,43 @@ def train_rewards(
     grand = collaboration.grand_coalition
     if best_coalition is not None:
         grand = int(np.asarray(best_coalition).reshape(-1)[grand])
-    workshop = Workshop(collaboration, recipe)
-    finalists, quests = _assign(workshop, collaboration, wanted, grand, cache)
+    context = RewardContext(collaboration, recipe)
+    chosen, tasks = _assign(context, collaboration, wanted, grand, cache)
     report = progress or (lambda done, total: None)
-    report(len(finalists), n_parties)
-    with reproducible(workshop.device, int(collaboration.digest[:15], 16)):
-        for quest, candidate in pursue(workshop, quests, collaboration.coalition_indices(grand)):
-            finalists[quest.party] = candidate
-            report(len(finalists), n_parties)
-    return _save(workshop, collaboration, wanted, finalists, out)
+    report(len(chosen), n_parties)
+    with reproducible(context.device, int(collaboration.digest[:15], 16)):
+        for task, candidate in train_to_targets(
+            context, tasks, collaboration.coalition_indices(grand)
+        ):
+            chosen[task.party] = candidate
+            report(len(chosen), n_parties)
+    return _save(context, collaboration, wanted, chosen, out)
 
 
 def _assign(
-    workshop: Workshop,
+    context: RewardContext,
     collaboration: Collaboration,
     targets: NDArray[np.float64],
     grand: int,
     cache: Path,
-) -> tuple[dict[int, Candidate], list[Quest]]:
-    """Parties whose reward exists already, and for the others where to start."""
+) -> tuple[dict[int, Candidate], list[TargetTask]]:
+    """Rewards that are models of the cache already, and training tasks for the other parties."""
     singles = [1 << party for party in range(collaboration.n_parties)]
-    # Recalls all of them, and trains again what a pruned cache no longer has.
-    train_coalitions(collaboration, workshop.recipe, [*singles, grand], cache=cache)
-    one_sample = workshop.one_sample + 1e-9
+    # Trains again whatever has been pruned from the cache.
+    train_coalitions(collaboration, context.recipe, [*singles, grand], cache=cache)
+    one_sample = context.one_sample + 1e-9
 
     def models(coalition: int) -> list[Scored]:
-        found = _kept_models(collaboration, workshop.recipe, coalition, cache)
+        found = _kept_models(collaboration, context.recipe, coalition, cache)
         return [
-            Scored({name: t.to(workshop.device) for name, t in model.weights.items()}, model.score)
+            Scored({name: t.to(context.device) for name, t in model.weights.items()}, model.score)
             for model in found
         ]
 
     grand_models = models(grand)
     top = float(np.mean([model.score for model in grand_models]))
     ready: dict[int, Candidate] = {}
-    quests: list[Quest] = []
+    tasks: list[TargetTask] = []
     for party, target in enumerate(map(float, targets)):
         own_models = models(1 << party)
         own = float(np.mean([model.score for model in own_models]))
@@ -158,14 +163,14 @@ def _assign(
         else:
             start = max(below, key=lambda model: model.score)
             goal = min(above, key=lambda model: model.score)
-            quests.append(Quest(party, target, start, goal))
-    return ready, quests
+            tasks.append(TargetTask(party, target, start, goal))
+    return ready, tasks
 
 
 def _kept_models(
     collaboration: Collaboration, recipe: Recipe, coalition: int, cache: Path
 ) -> list[FinishedModel]:
-    """A coalition's models, trained again if somebody prunes the cache at the same time."""
+    """A coalition's models; trained again if another process prunes the cache meanwhile."""
     store = ModelCache(cache)
     for _ in range(ATTEMPTS):
         found = [store.get(key) for key in model_keys(collaboration, recipe, coalition)]
@@ -180,47 +185,47 @@ def _kept_models(
 
 
 def _save(
-    workshop: Workshop,
+    context: RewardContext,
     collaboration: Collaboration,
     targets: NDArray[np.float64],
-    finalists: dict[int, Candidate],
+    chosen: dict[int, Candidate],
     out: Path,
 ) -> tuple[RewardModel, ...]:
     """Check every reward against its target and write the files."""
-    holdout_judge: Callable[..., float] | None = None
+    holdout_score_of: Callable[..., float] | None = None
     if len(collaboration.holdout):
-        holdout_judge = Judge.on(
-            workshop.network, workshop.score_of, collaboration.holdout, workshop.device
+        holdout_score_of = Evaluator.on(
+            context.network, context.score_of, collaboration.holdout, context.device
         ).score
-    scores = {party: workshop.judge.score(c.model.weights) for party, c in finalists.items()}
+    scores = {party: context.evaluator.score(c.model.weights) for party, c in chosen.items()}
     for party, target in enumerate(map(float, targets)):  # all of them before any file is written
-        if abs(scores[party] - target) > workshop.one_sample + 1e-9:
+        if abs(scores[party] - target) > context.one_sample + 1e-9:
             name = collaboration.party_names[party]
             raise RewardError(
                 f'The reward of party {party} ("{name}") scores {scores[party]:.6f}; expected '
-                f"{target:.6f} to within one validation sample ({workshop.one_sample:.6f}). The "
+                f"{target:.6f} to within one validation sample ({context.one_sample:.6f}). The "
                 "score jumps over it: equal validation samples change together, or the score has "
                 "steps. Take those samples out, add others, or score otherwise."
             )
     rewards = []
     for party, target in enumerate(map(float, targets)):
-        candidate, score = finalists[party], scores[party]
+        candidate, score = chosen[party], scores[party]
         weights, name = candidate.model.weights, collaboration.party_names[party]
         slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "party"
         file = f"{party}-{slug}.safetensors"
-        holdout = None if holdout_judge is None else holdout_judge(weights)
+        holdout = None if holdout_score_of is None else holdout_score_of(weights)
         facts = {
             "party": str(party),
             "party_name": name,
             "target": repr(target),
             "validation_score": repr(score),
-            "recipe": workshop.recipe.digest,
+            "recipe": context.recipe.digest,
             "data": collaboration.digest,
             "made": candidate.made,
         }
         sha256 = write_model(Path(out) / file, weights, facts)
         reward = RewardModel(party, name, target, score, holdout, file, sha256, candidate.made)
         card = asdict(reward) | {"data_sha256": collaboration.digest}
-        write_card(Path(out) / file, workshop.recipe, collaboration.preparation, card)
+        write_card(Path(out) / file, context.recipe, collaboration.preparation, card)
         rewards.append(reward)
     return tuple(rewards)

@@ -1,4 +1,4 @@
-"""A chunk of models: what each is made of, and their training as one stack, wherever that runs."""
+"""Chunks of models: the key, seed and samples of each, and the training of one chunk as a stack."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from ml.datasets.collaboration import Collaboration, array_digest
 from ml.errors import MlError
 from ml.training.cache import FinishedModel
+from ml.training.checks import network_for
 from ml.training.devices import choose_device, reproducible, to_device
-from ml.training.models.modules import code_digest
-from ml.training.models.narrowing import Narrowing
 from ml.training.models.networks import stack_weights
+from ml.training.models.own_code import code_digest
+from ml.training.models.used_columns import UsedColumns
 from ml.training.recipe import Recipe
-from ml.training.scores import Judge, score_function
+from ml.training.scores import Evaluator, score_function
 from ml.training.stack.orders import Trainee
 from ml.training.stack.trainer import train_stack
-from ml.training.trials import network_for
 
 __all__ = ["Assignment", "DeviceMemoryError", "assignments_of", "train_chunk"]
 
@@ -70,17 +70,17 @@ def train_chunk(
     device = choose_device(recipe.device)
     network = network_for(recipe, collaboration)
     score_of = score_function(recipe, collaboration)
-    judge = Judge.on(network, score_of, collaboration.validation, device)
+    evaluator = Evaluator.on(network, score_of, collaboration.validation, device)
     features = to_device(collaboration.train.features, device)
-    narrowing = Narrowing.of(network, features)
+    used = UsedColumns.of(network, features)
     initial = {seed: network.initial(seed) for seed in {assignment.seed for assignment in chunk}}
     start = stack_weights([initial[assignment.seed] for assignment in chunk])
     try:
         advances = train_stack(
-            narrowing.network,
-            narrowing.shrink({name: tensor.to(device) for name, tensor in start.items()}),
+            used.network,
+            used.reduced({name: tensor.to(device) for name, tensor in start.items()}),
             [assignment.trainee for assignment in chunk],
-            narrowing.features,
+            used.features,
             to_device(collaboration.train.targets, device),
             batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
@@ -88,10 +88,10 @@ def train_chunk(
         with reproducible(device, int(chunk[0].key[:15], 16)):
             for advance in advances:
                 finished = []
-                for index, narrow in advance.finished:
-                    weights = narrowing.grow(narrow, initial[chunk[index].seed])
-                    score = judge.score(weights)
-                    # Whoever asked for the model may be on a machine without such a device.
+                for index, reduced in advance.finished:
+                    weights = used.restored(reduced, initial[chunk[index].seed])
+                    score = evaluator.score(weights)
+                    # The machine that asked for the model may have no such device.
                     there = {name: tensor.cpu() for name, tensor in weights.items()}
                     finished.append(FinishedModel(chunk[index].key, score, there))
                 yield advance.n_steps, tuple(finished)

@@ -1,6 +1,6 @@
-"""How many models fit a stack: the memory that each takes, found without taking any.
+"""How many models fit in a stack, from the memory that each takes.
 
-A step is carried out on torch's meta device, where tensors have a size and no content.
+The memory is found by a step on torch's meta device, where tensors have a size but no content.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ml.training.stack.stack import Stack
 
 __all__ = ["bytes_per_model", "layout_size"]
 
-#: What the stacks that are laid out for a CUDA device may take of it; the same for every device,
-#: so that the layout does not depend on who trains.
 STACK_BYTES_ON_CUDA = 8 * 2**30
+"""Memory that one stack may take on a CUDA device. It is the same for every device, because results
+depend on the size of a stack."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class PeakBytes(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Carry one operation out and count what is there after it."""
+        """Carry out one operation and add up the memory of all tensors alive after it."""
         results = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(results):
             if isinstance(tensor, Tensor):
@@ -63,8 +63,8 @@ class PeakBytes(TorchDispatchMode):
 def bytes_per_model(network: Network, collaboration: Collaboration, batch_size: int) -> int:
     """Device memory that each further model of a stack takes at the peak of a step.
 
-    Weights, gradient, both moments, a batch and what the backward pass keeps of it. For a module
-    that does not run without content, the first three alone.
+    Counts weights, gradients, both moments of Adam, a batch and what the backward pass keeps of it;
+    for a module that cannot run on the meta device, weights, gradients and moments alone.
     """
     initial = network.initial(0)
     sample = torch.from_numpy(collaboration.train.features[:1].copy())
@@ -87,14 +87,14 @@ def bytes_per_model(network: Network, collaboration: Collaboration, batch_size: 
     try:
         return peak(3) - peak(2)
     except Exception as trouble:  # a user's module may do anything
-        log.debug("The module's memory cannot be foreseen: %r", trouble)
+        log.debug("The module does not run on the meta device: %r", trouble)
         return sum(4 * tensor.nbytes for tensor in initial.values())
 
 
 def layout_size(
     network: Network, recipe: Recipe, collaboration: Collaboration, device_type: str
 ) -> int:
-    """How many models train as one stack: the recipe's number, or what suits and fits."""
+    """How many models train as one stack: the recipe's number, or the best one that fits."""
     if recipe.stack_size:
         return recipe.stack_size
     size = network.best_stack_size(device_type)

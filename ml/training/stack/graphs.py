@@ -1,8 +1,8 @@
-"""Steps of a stack: as they come on a CPU, as a replayed CUDA graph on a device.
+"""Steps of a stack: one by one on a CPU, as a replayed CUDA graph on a device.
 
 On a device a step of small models takes less time than launching its kernels one by one. The step
-is therefore recorded once and replayed; when the stack shrinks it is recorded again, so the stack
-shrinks in few strides there (`keeps_width`).
+is therefore recorded once and replayed. It must be recorded again when the stack shrinks, so on a
+device the stack shrinks less often (`keeps_width`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["CudaGraphRecorder", "Recorder", "Stepper"]
 
 log = logging.getLogger(__name__)
 
-#: Steps before a recording: libraries choose their kernels and take their memory in them.
 WARM_UP_STEPS = 3
+"""Steps before a recording, in which libraries choose their kernels and allocate memory."""
 
 Work = Callable[[], None]
 
@@ -46,8 +46,8 @@ class Recorder(Protocol):
 class CudaGraphRecorder:
     """Records CUDA graphs, one at a time, on a stream of its own that also does the warm-up.
 
-    Graphs must not be recorded on the default stream, and what a library sets up for a stream has
-    to be there before the recording.
+    CUDA records no graph on the default stream, and libraries must have set up their state for the
+    stream before the recording.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class CudaGraphRecorder:
 class Stepper:
     """Carries out the steps of one stack on features and targets of its device.
 
-    ``recorder`` is a CUDA graph's on a CUDA device and None, which means none, on a CPU.
+    ``recorder`` defaults to CUDA graphs on a CUDA device and to no recording on a CPU.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Stepper:
         self.forget()
 
     def forget(self) -> None:
-        """Drop the recording: the stack has another width now, or has done all its steps."""
+        """Drop the recording, because the stack has another width now or has done all its steps."""
         self.replay: Work | None = None
         self.rows: Tensor | None = None
         self.shares: Tensor | None = None
@@ -105,7 +105,7 @@ class Stepper:
             self.recorder.forget()
 
     def keeps_width(self, alive: int) -> bool:
-        """Whether it pays to carry finished models along rather than to record anew."""
+        """Whether computing finished models along costs less than recording again."""
         return self.recorder is not None and alive > 0.85 * len(self.stack)
 
     def step(self, rows: Tensor, shares: Tensor) -> None:
@@ -119,7 +119,7 @@ class Stepper:
             self.rows.copy_(rows)
             self.shares.copy_(shares)
         self._carry_out(self.recorder)
-        self.stack.step_count = at + 1  # a recording counted one too many, a replay none
+        self.stack.step_count = at + 1  # recording counts a step too many, a replay none
 
     def _carry_out(self, recorder: Recorder | None) -> None:
         if recorder is None:
@@ -135,7 +135,7 @@ class Stepper:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as trouble:
-                # A user's module may do what no graph can hold, such as asking for a figure.
+                # A user's module may do what a graph cannot hold, such as reading a number.
                 log.warning("The step cannot be recorded and is carried out as it is: %s", trouble)
                 self.recorder = None
                 self._work()

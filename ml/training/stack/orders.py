@@ -1,8 +1,8 @@
 """In which order a model sees its samples: seeded, and the same on every device.
 
 The order of an epoch sorts the positions by a 64-bit hash of the position. It depends on the seed,
-the epoch and the content that a model trains on, not on the coalition's number or on what else is
-in the stack: coalitions that hold the same samples get the same model, as the game wants it.
+the epoch and the samples that a model trains on, not on the coalition's number or the other models
+in the stack. Coalitions that hold the same samples therefore get the same model and value.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Schedule:
         self.batch_size = batch_size
         self.device = device
         self.rows = [torch.from_numpy(t.rows.astype(np.int64)).to(device) for t in trainees]
-        # Filling a window launches a few kernels for each model, which long windows make rare.
+        # Filling a window launches a few kernels for each model; long windows make that rare.
         window_steps = window_steps or (512 if device.type == "cuda" else 128)
         self.window_steps = min(window_steps, max(t.n_steps for t in trainees))
         shape = (self.window_steps, len(trainees), batch_size)
@@ -93,7 +93,7 @@ class Schedule:
         return self.window_rows[inside, :n_models], self.window_shares[inside, :n_models]
 
     def _fill(self, model: int, first: int) -> None:
-        """Write one model's rows and shares of the window; a model of the past has none."""
+        """Write one model's rows and shares of the window; a finished model has none."""
         n_samples, size = len(self.rows[model]), self.batch_size
         steps_per_epoch = -(-n_samples // size)
         last = min(first + self.window_steps, self.trainees[model].n_steps)

@@ -46,7 +46,7 @@ class Stack:
             moments = (zeros[0], zeros[1])
         self.moments = moments
         self.step_count = step
-        # On the device, because a recorded step must count by itself.
+        # On the device, because a replayed step runs no Python that could count.
         self.adam_steps = [
             torch.full((), float(step), device=tensor.device) for tensor in self.weights.values()
         ]

@@ -47,7 +47,7 @@ def train_stack(
     features, targets : tensors (samples, ...)
         The training data that the trainees' rows point into, on the device of the weights.
     recorder : optional
-        What records the step for replays; see `Stepper` for what it is otherwise.
+        Records the step so that it can be replayed; for the default see `Stepper`.
     """
     lengths = [trainee.n_steps for trainee in trainees]
     if lengths != sorted(lengths, reverse=True):

@@ -8,11 +8,17 @@ from pathlib import Path
 from settlement.errors import SettlementError
 from settlement.store.folder import CONFIG
 
-__all__ = ["TemplateError", "template_names", "write_template"]
+__all__ = ["SCENARIO", "TemplateError", "template_names", "write_template"]
+
+SCENARIO = "scenario.toml"
+"""The file of a scenario in its folder."""
 
 
 class TemplateError(SettlementError):
     """No such template, or a configuration is there already."""
+
+
+SCHEMA = "round.schema.json"
 
 
 def template_names() -> list[str]:
@@ -22,7 +28,11 @@ def template_names() -> list[str]:
 
 
 def write_template(folder: Path, template: str) -> Path:
-    """Write a template as ``round.toml`` into a folder, made if need be; never overwrite one.
+    """Write a template into a folder, made if need be; never overwrite one.
+
+    A round is written as ``round.toml``, a scenario of the simulator as ``scenario.toml``.
+
+    The JSON schema that its first line names is put beside it, for editors.
 
     Raises
     ------
@@ -31,12 +41,13 @@ def write_template(folder: Path, template: str) -> Path:
     if template not in template_names():
         known = ", ".join(template_names())
         raise TemplateError(f"Unknown template {template!r}; expected one of: {known}.")
-    path = folder / CONFIG
+    path = folder / (SCENARIO if template.startswith("scenario") else CONFIG)
     text = files(__name__).joinpath(f"{template}.toml").read_text("utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
+        (folder / SCHEMA).write_bytes(files(__name__).joinpath(SCHEMA).read_bytes())
     except FileExistsError:
         raise TemplateError(f"{path} is there already; choose another folder.") from None
     except OSError as error:

@@ -1,4 +1,7 @@
-"""allocate: flows, payoffs and adjustment factors from the value table and the deposits."""
+"""allocate: adjustment factors and payoffs, from the agreed game and the deposits on the chain.
+
+Anybody can carry this stage out: it reads public files and the chain, and signs nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,104 +11,90 @@ from ml.game import (
     Allocation,
     SeededTables,
     UncertainAllocation,
-    ValueTable,
-    allocate,
     allocate_estimate,
+    allocate_flows,
     allocate_seeds,
-    describe_coalition,
 )
-from settlement.config.reading import RoundConfig
-from settlement.errors import SettlementError
+from settlement.config.terms import AgreedTerms
 from settlement.money.bridge import budgets_of_deposits
 from settlement.round.context import RoundContext
-from settlement.round.stages.train import estimate_of
-from settlement.store.documents import AllocationDocument, OpenedRound, ValueDocument
+from settlement.round.funding import final_deposits
+from settlement.round.game import (
+    grand_value,
+    own_values,
+    stored_estimate,
+    stored_game,
+    value_flows,
+)
+from settlement.store.documents import AllocationDocument, GameDocument, ValueDocument
 
-__all__ = ["OtherSample", "allocation_document", "carry_out"]
-
-
-class OtherSample(SettlementError):
-    """The coalitions that were trained are not those that the estimator draws."""
+__all__ = ["allocation_document", "carry_out"]
 
 
 def carry_out(context: RoundContext) -> None:
-    """Work out who owes whom; the locked deposits are the budgets."""
-    opened = OpenedRound.read(context.folder)
-    values = ValueDocument.read(context.folder)
+    """Work out who owes whom; the locked deposits are the budgets.
+
+    Raises
+    ------
+    FundingOpen
+        While deposits can still change.
+    RoundAbandoned
+        If less than the quorum was locked, or the round expired: everybody withdraws.
+    """
+    terms = context.terms
     context.progress("allocate", 0, 1)
-    with context.folder.write_stage("allocate", inputs=["open", "train"]) as folder:
-        allocation_document(context.config, opened, values).write(folder)
+    with context.folder.write_stage("allocate", inputs=["train", "open"]) as folder:
+        with context.open_chain() as chain:
+            deposits_units = final_deposits(chain, terms, context.opened)
+        values = ValueDocument.read(context.folder)
+        game = GameDocument.read(context.folder)
+        allocation_document(terms, values, game, deposits_units).write(folder)
     context.progress("allocate", 1, 1)
 
 
 def allocation_document(
-    config: RoundConfig, opened: OpenedRound, values: ValueDocument
-) -> AllocationDocument:
-    """The allocation of a round, from its stored values and deposits alone."""
-    budgets = np.array(budgets_of_deposits(opened.deposits_units, opened.exchange_rate))
-    own_values = np.array([values.value_of(1 << k) for k in range(len(opened.parties))])
-    caps = np.array([np.inf if cap is None else cap for cap in config.caps])
-    # Own values are known only now; a party that wants less than it has wants nothing more.
-    caps = np.maximum(caps, own_values)
-    if values.coalitions is not None:
-        return _estimated(config, opened, values, budgets, caps)
-    allocation = allocate(ValueTable(np.array(values.values)), budgets, caps)
-    errors: UncertainAllocation | None = None
-    if len(values.scores) > 1:
-        monotone = "above" if config.monotone == "cover" else config.monotone
-        errors = allocate_seeds(SeededTables(values.scores), budgets, caps, monotone=monotone)
-    return _document(opened, allocation, errors)
-
-
-def _estimated(
-    config: RoundConfig,
-    opened: OpenedRound,
+    terms: AgreedTerms,
     values: ValueDocument,
-    budgets: np.ndarray,
-    caps: np.ndarray,
+    game: GameDocument,
+    deposits_units: list[int],
+    *,
+    with_errors: bool = True,
 ) -> AllocationDocument:
-    """From the sampled coalitions: the estimate asks for the same ones again, now looked up."""
-    known = dict(zip(values.coalitions or [], values.values, strict=True))
+    """The allocation of a round, from what was agreed and its deposits alone.
 
-    def recall(coalitions: np.ndarray) -> np.ndarray:
-        if missing := [c for c in coalitions.tolist() if c not in known]:
-            raise OtherSample(_other_sample(values, missing[0], "is not in it"))
-        return np.array([known[coalition] for coalition in coalitions.tolist()])
-
-    estimate = estimate_of(config, recall)
-    if more := sorted(known.keys() - set(estimate.coalitions.tolist())):
-        raise OtherSample(_other_sample(values, more[0], "is in it"))
-    estimated = allocate_estimate(estimate, budgets, caps)
-    return _document(opened, estimated.allocation, estimated)
-
-
-def _other_sample(values: ValueDocument, coalition: int, found: str) -> str:
-    return (
-        f"{values.STAGE}/{values.FILE} holds another sample of coalitions than the estimation of "
-        f"the terms asks for: {describe_coalition(coalition, values.parties)} {found}."
-    )
+    Flows are the posted ones, to which the deposits agreed and by which the contract settles;
+    the values behind them only say how certain the figures are, if that is asked for.
+    """
+    posted = stored_game(game)
+    own = np.array(own_values(posted))
+    budgets = np.array(budgets_of_deposits(deposits_units, terms.exchange_rate))
+    caps = np.array([np.inf if cap is None else cap for cap in terms.caps])
+    # A party that wants less than it has wants nothing more.
+    caps = np.maximum(caps, own)
+    flows = np.array(value_flows(posted))
+    allocation = allocate_flows(flows, own, grand_value(posted), budgets, caps)
+    errors: UncertainAllocation | None = None
+    if not with_errors:
+        pass
+    elif terms.estimation is not None:
+        errors = allocate_estimate(stored_estimate(values, terms.estimation), budgets, caps)
+    elif len(values.scores) > 1:
+        errors = allocate_seeds(
+            SeededTables(values.scores), budgets, caps, monotone=values.monotone
+        )
+    return _document(terms, deposits_units, allocation, errors)
 
 
 def _document(
-    opened: OpenedRound,
+    terms: AgreedTerms,
+    deposits_units: list[int],
     allocation: Allocation,
     errors: UncertainAllocation | None,
 ) -> AllocationDocument:
-    gap = float(allocation.solver_gap)
+    none = dict.fromkeys(("payoff_errors", "factor_errors", "model_value_errors"))
+    figures = allocation.as_dict() | none
+    if errors is not None:  # their own allocation is of the values, not of the posted game
+        figures |= {name: errors.as_dict()[name] for name in none}
     return AllocationDocument(
-        parties=opened.parties,
-        own_values=allocation.own_values.tolist(),
-        budgets=allocation.budgets.tolist(),
-        flows=allocation.flows.tolist(),
-        shapley=allocation.shapley.tolist(),
-        payoffs_unlimited=allocation.payoffs_unlimited.tolist(),
-        adjustment_factors=allocation.adjustment_factors.tolist(),
-        adjusted_flows=allocation.adjusted_flows.tolist(),
-        payoffs=allocation.payoffs.tolist(),
-        model_values=allocation.model_values.tolist(),
-        payoff_errors=errors.payoff_errors.tolist() if errors else None,
-        factor_errors=errors.factor_errors.tolist() if errors else None,
-        model_value_errors=errors.model_value_errors.tolist() if errors else None,
-        certificate_gap=float(allocation.certificate.gap),
-        solver_gap=None if np.isnan(gap) else gap,
+        parties=list(terms.party_names), deposits_units=deposits_units, **figures
     )

@@ -1,18 +1,44 @@
-"""report: the readable summary of a settled round."""
+"""report: the summary as text and as JSON, and the page."""
 
 from __future__ import annotations
 
-from settlement.report import REPORT_JSON, REPORT_TEXT, StoredRound, summarise, summary_text
+from settlement.posting.check import prove
+from settlement.report import (
+    REPORT_HTML,
+    REPORT_JSON,
+    REPORT_TEXT,
+    StoredRound,
+    summarise,
+    summary_text,
+)
+from settlement.report.page import page, page_data
 from settlement.round.context import RoundContext
-from settlement.store.folder import dump_json
+from settlement.round.game import stored_game
+from settlement.store.documents import GameDocument
+from settlement.store.folder import SEAL, STAGES, RoundFolder, dump_json, sha256_of
 
-__all__ = ["carry_out"]
+__all__ = ["carry_out", "report_files"]
 
 
 def carry_out(context: RoundContext) -> None:
-    """Write the summary as text and as JSON."""
-    stages = ["open", "train", "allocate", "reward", "settle"]
-    with context.folder.write_stage("report", inputs=stages) as folder:
-        summary = summarise(StoredRound.read(context.folder))
-        (folder / REPORT_JSON).write_bytes(dump_json(summary))
-        (folder / REPORT_TEXT).write_text(summary_text(summary), encoding="utf-8")
+    """Write the summary as text and as JSON, and the page."""
+    with context.folder.write_stage("report", inputs=STAGES[:-1]) as folder:
+        for name, content in report_files(context.folder).items():
+            (folder / name).write_bytes(content)
+
+
+def report_files(folder: RoundFolder) -> dict[str, bytes]:
+    """Name and content of the report's files, the same whenever they are made again."""
+    stored = StoredRound.read(folder)
+    game = stored_game(GameDocument.read(folder))
+    summary = summarise(stored)
+    data = page_data(
+        stored,
+        seals={stage: sha256_of(folder.stage(stage) / SEAL) for stage in STAGES[:-1]},
+        proof=prove(game, stored.allocation.deposits_units, stored.terms.exchange_rate),
+    )
+    return {
+        REPORT_JSON: dump_json(summary),
+        REPORT_TEXT: summary_text(summary).encode(),
+        REPORT_HTML: page(data).encode(),
+    }

@@ -1,4 +1,7 @@
-"""reward: the trained model that every party receives, no better than it paid for."""
+"""reward: the trained model that every party receives, no better than it paid for.
+
+It comes after the settlement: no reward exists while anybody could still keep its money back.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def carry_out(context: RoundContext) -> None:
     """Train model rewards of value v'_i(N) by early stopping (Sec. 4), where models are trained."""
     values = ValueDocument.read(context.folder)
     allocation = AllocationDocument.read(context.folder)
-    with context.folder.write_stage("reward", inputs=["open", "train", "allocate"]) as folder:
+    with context.folder.write_stage(
+        "reward", inputs=["train", "open", "allocate", "settle"]
+    ) as folder:
         if values.source == "given":
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:
@@ -34,7 +39,7 @@ def _train_rewards(
 ) -> RewardDocument:
     from ml.training.rewards.rewards import train_rewards
 
-    collaboration, recipe = agreed_data(context)
+    collaboration, recipe = agreed_data(context.config, values)
     models = train_rewards(
         collaboration,
         recipe,

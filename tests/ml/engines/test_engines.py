@@ -54,9 +54,9 @@ def test_engine_specs_are_checked_whole():
     assert make_engine(engine_spec({}), stacks=False).name == "processes"
     assert make_engine(engine_spec({"kind": "ray", "num_gpus": 0.5})).num_gpus == 0.5
     with pytest.raises(SpecError) as caught:
-        engine_spec({"kind": "dask", "workers": -1, "address": "somewhere", "cores": 2})
+        engine_spec({"kind": "local", "workers": -1, "address": "somewhere", "cores": 2})
     places = {fault.place for fault in caught.value.faults}
-    assert places == {"engine.kind", "engine.workers", "engine.address", "engine.cores"}
+    assert places == {"engine.workers", "engine.address", "engine.cores"}
 
 
 PARTIES = [{"labels": [0, 1, 2]}, {"labels": [3, 4, 5]}, {"labels": [6, 7, 8, 9]}]

@@ -61,11 +61,6 @@ def test_adjusted_flows_scale_rows_by_the_payers_factor_eq_11(three_parties):
     np.testing.assert_allclose(allocation.adjusted_flows, expected, atol=1e-15)
 
 
-def test_somebody_receives_the_grand_model_remark_4_2(published_table):
-    allocation = allocate(published_table, np.zeros(5))
-    assert allocation.model_values.max() == pytest.approx(published_table.grand_value, abs=1e-12)
-
-
 def test_negative_flows_are_refused_with_the_way_out():
     table = ValueTable([0, 0.9, 0.5, 0.1, 0.4, 0.2, 0.3, 0.95])
     with pytest.raises(NegativeFlowError, match=r"Flow from party 0 to party 1 is -0\.025 .*cover"):
@@ -98,9 +93,9 @@ def test_a_cap_below_the_own_value_is_refused(three_parties, cap):
     [
         ("adjustment_factors", [0.01, 0, 0], "range"),
         ("shapley", [0.01, 0, 0], r"eq\. \(6\)"),
-        ("payoffs", [0.01, 0, 0], r"balance, eq\. \(1\)"),
+        ("payoffs", [0.01, 0, 0], "balance: found"),
         ("payoffs", [-0.3, 0.3, 0], "net of budget"),
-        ("payoffs_unlimited", [0.01, -0.01, 0], r"eq\. \(7\)"),
+        ("payoffs_unlimited", [0.01, -0.01, 0], r"eqs\. \(1\) and \(7\)"),
         ("flows", [[0, 0.01, 0], [0, 0, 0], [0, 0, 0]], r"eq\. \(4\)"),
         ("adjustment_factors", [-0.5, -0.5, -0.5], "Nobody receives"),
         ("adjustment_factors", [-0.1, 0, 0], "not proved greatest"),
@@ -135,11 +130,11 @@ def test_the_linear_programme_may_lead_and_the_check_may_be_left_out(three_parti
 
 
 def test_solvers_that_disagree_stop_the_round(three_parties):
-    flows = allocate(three_parties).flows
+    costs = allocate(three_parties).flows.sum(axis=1)
     less, more = np.array([0.5, 1, 1]), np.array([0.75, 1, 1])
     for factors, others in ((less, more), (more, less)):
         with pytest.raises(SolverDisagreement, match=r"Cost of party 0 differs by 0\.2"):
-            _solver_gap(flows, factors, others)
+            _solver_gap(costs, factors, others)
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-SCRIPT = ROOT / "scripts" / "bench_game.py"
+SCRIPT = ROOT / "scripts" / "bench" / "game.py"
 
 
 def test_the_script_prints_json_with_machine_and_rows():

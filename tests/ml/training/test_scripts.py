@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def test_the_benchmark_prints_ratio_and_floor():
     command = [
         sys.executable,
-        "scripts/bench_training.py",
+        "scripts/bench/training.py",
         "--json",
         "--rounds",
         "1",
@@ -30,7 +30,7 @@ def test_the_benchmark_prints_ratio_and_floor():
 
 @pytest.mark.slow
 def test_the_reproduction_writes_tables_and_figures_and_its_observations_hold(tmp_path):
-    command = [sys.executable, "scripts/reproduce_paper.py", str(tmp_path), "--quick"]
+    command = [sys.executable, "scripts/paper/reproduce_paper.py", str(tmp_path), "--quick"]
     command += ["--only", "digits-quick", "--seeds", "2"]
     subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads((tmp_path / "digits-quick" / "table.json").read_text())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from eth_account import Account
 
 from settlement.chain import ChainSpec
 from tests.settlement.chain import purse as story
@@ -28,6 +29,7 @@ KEYS = {
     "party/1": "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
     "party/2": "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
 }
+ADDRESSES = {name: Account.from_key(key).address for name, key in KEYS.items()}
 
 
 def key_variable(name: str) -> str:
@@ -39,7 +41,7 @@ KEY_VARIABLES = {key_variable(name): key for name, key in KEYS.items()}
 
 
 def find_anvil() -> str | None:
-    """The program: named by the environment, installed by scripts/install_anvil, or on PATH."""
+    """The program: named by the environment, installed by scripts/install_anvil.py, or on PATH."""
     places = [
         os.environ.get("FAIRROUND_ANVIL"),
         str(ROOT / ".tools" / "node_modules" / ".bin" / "anvil"),
@@ -165,6 +167,7 @@ def anvil_spec(address: str, **changes: Any) -> ChainSpec:
     """
     settings: dict[str, Any] = {
         "accounts": story.ACCOUNTS,
+        "addresses": ADDRESSES,
         "provider": address,
         "chain_id": CHAIN_ID,
         "patience_s": 300.0,

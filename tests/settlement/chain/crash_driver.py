@@ -15,7 +15,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -127,7 +126,8 @@ def main(folder: str, story_name: str, endpoint: str | None = None) -> None:
     from tests.settlement.chain.anvil import anvil_spec
 
     story = {"purse": purse, "escrow": escrow_story}[story_name]
-    spec = replace(SPEC, accounts=story.ACCOUNTS, codes=getattr(story, "CODES", {}))
+    changes = {"accounts": story.ACCOUNTS, "codes": getattr(story, "CODES", {})}
+    spec = SPEC.model_copy(update=changes)
     if endpoint is not None:
         spec = anvil_spec(endpoint, accounts=story.ACCOUNTS)
     purse.compiled()

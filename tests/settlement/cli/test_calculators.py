@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -12,26 +13,28 @@ def three(tmp_path):
     return path
 
 
-def test_allocate_compares_schemes_and_their_properties(fairround, three):
-    compared = json.loads(fairround("allocate", "--values", three, "--compare", "--json"))
+def test_calculate_compares_schemes_and_their_properties(fairround, three):
+    compared = json.loads(fairround("calculate", three, "--compare", "--json"))
     schemes = {scheme["name"]: scheme for scheme in compared["schemes"]}
     assert schemes["conditional Shapley"]["payoffs"] == pytest.approx([-0.4, 0.2, 0.2])
     assert all(check["holds"] for check in schemes["conditional Shapley"]["properties"].values())
     assert not schemes["Shapley value"]["properties"]["balance"]["holds"]
-    assert "replication robustness" in fairround("allocate", "--values", three, "--compare")
+    assert "replication robustness" in fairround("calculate", three, "--compare")
 
 
-def test_allocate_wants_a_round_or_a_file(fairround, three, tmp_path):
-    assert "--values FILE" in fairround("allocate", code=2)
-    assert "--values FILE" in fairround("allocate", tmp_path, "--values", three, code=2)
-    assert "goes with --values" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
-    assert "--compare goes with" in fairround("allocate", tmp_path, "--compare", code=2)
-    message = fairround("allocate", "--values", three, "--compare", "--budget", "a=1", code=2)
+def test_comparing_schemes_takes_no_budgets(fairround, three):
+    message = fairround("calculate", three, "--compare", "--budget", "a=1", code=2)
     assert "takes no --budget" in message
 
 
-def test_allocate_names_bad_input_in_one_line(fairround, tmp_path):
-    message = fairround("allocate", "--values", tmp_path / "none.json", code=1)
+def test_allocate_is_for_rounds_and_calculate_for_files(fairround, three, tmp_path):
+    assert "No such option" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
+    assert "Missing argument 'FILE'" in fairround("calculate", code=2)
+    assert "is a directory" in fairround("calculate", tmp_path, code=2)
+
+
+def test_calculate_names_bad_input_in_one_line(fairround, tmp_path):
+    message = fairround("calculate", tmp_path / "none.json", code=1)
     assert message.startswith("error: ")
     assert len(message.splitlines()) == 1
 
@@ -46,3 +49,26 @@ def test_estimate_stands_beside_the_truth(fairround):
 
 def test_estimate_refuses_an_unknown_family(fairround):
     assert "expected one of additive" in fairround("estimate", "--family", "nope", code=1)
+
+
+def test_tables_come_as_csv_and_for_latex(fairround, three, tmp_path):
+    lines = fairround("calculate", three, "--budget", "a=0.2", "--format", "csv").splitlines()
+    rows = list(csv.reader(lines[1:5]))
+    assert rows[0] == ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
+    assert [float(row[4]) for row in rows[1:]] == pytest.approx([-0.2, 0.1125, 0.0875])
+    latex = fairround("calculate", three, "--compare", "--format", "latex")
+    assert latex.count(r"\begin{tabular}{l") == latex.count(r"\end{tabular}") == 3
+    fairround("init", tmp_path / "round")
+    fairround("run", tmp_path / "round")
+    found = fairround("report", tmp_path / "round", "--format", "csv")
+    assert "a,b,112500" in found.splitlines()
+    assert "party,payoff estimated" in fairround("estimate", "--parties", "4", "--format", "csv")
+
+
+def test_a_name_cannot_be_a_formula_in_a_spreadsheet(fairround, tmp_path):
+    names = {"parties": ["=1+1", "-x & 50%"], "values": [0, 0.2, 0.3, 1]}
+    (tmp_path / "v.json").write_text(json.dumps(names))
+    rows = fairround("calculate", tmp_path / "v.json", "--format", "csv").splitlines()
+    assert rows[2].startswith("'=1+1,")
+    assert rows[3].startswith("'-x & 50%,")
+    assert r"-x \& 50\%" in fairround("calculate", tmp_path / "v.json", "--format", "latex")

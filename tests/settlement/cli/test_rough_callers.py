@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 VERBS = ("run", "open", "train", "allocate", "reward", "settle", "report", "show", "verify")
-PARTY_VERBS = ("sign", "withdraw", "challenge")
+PARTY_VERBS = ("sign", "withdraw", "revoke", "close")
 
 
 @pytest.mark.parametrize("verb", [*VERBS, *PARTY_VERBS])
@@ -42,8 +42,8 @@ def test_a_stage_that_cannot_be_written_is_named(fairround, tmp_path):
 
 
 @pytest.mark.parametrize("option", [("--compare",), ("--monotone", "keep")])
-def test_options_of_the_calculator_are_refused_beside_a_folder(fairround, tmp_path, option):
-    assert "--values" in fairround("allocate", tmp_path, *option, code=2)
+def test_a_round_takes_no_options_of_the_calculator(fairround, tmp_path, option):
+    assert "No such option" in fairround("allocate", tmp_path, *option, code=2)
 
 
 def test_numbers_out_of_range_are_wrong_usage(fairround, tmp_path):

@@ -69,9 +69,9 @@ def test_a_plan_id_is_the_hash_of_where_and_what():
 @pytest.mark.parametrize(
     "other",
     [
-        RoundReference(62, REFERENCE.escrow, 7, REFERENCE.agreement, 3),
-        RoundReference(61, "0x" + "Ac" * 20, 7, REFERENCE.agreement, 3),
-        RoundReference(61, REFERENCE.escrow, 8, REFERENCE.agreement, 3),
+        replace(REFERENCE, chain_id=62),
+        replace(REFERENCE, escrow="0x" + "Ac" * 20),
+        replace(REFERENCE, round_id=8),
     ],
 )
 def test_a_plan_of_another_round_chain_or_escrow_has_another_id(other):

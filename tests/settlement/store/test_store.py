@@ -2,7 +2,15 @@ import json
 
 import pytest
 
-from settlement.store.folder import RoundBusy, RoundFolder, StageMissing, TamperedFile, dump_json
+from settlement.store import folder as store
+from settlement.store.folder import (
+    OtherLayout,
+    RoundBusy,
+    RoundFolder,
+    StageMissing,
+    TamperedFile,
+    dump_json,
+)
 
 
 @pytest.fixture
@@ -88,3 +96,34 @@ def test_a_stage_that_lost_its_seal_is_not_written_over(folder):
     ):
         pass
     assert (folder.path / "train" / "values.json").exists()
+
+
+def seal_again(path, change):
+    """What a forger does, or another version: a seal of other content that agrees with itself."""
+    seal = json.loads(path.read_text())
+    del seal["seal"]
+    change(seal)
+    path.write_bytes(dump_json(seal | {"seal": store._digest(seal)}))
+
+
+@pytest.mark.parametrize("layout", [None, 1, 3])
+def test_a_folder_of_another_layout_is_refused_by_name(folder, layout):
+    def change(seal):
+        del seal["layout"]
+        if layout:
+            seal["layout"] = layout
+
+    seal_again(folder.path / "train" / "seal.json", change)
+    named = rf"round of layout {layout or 1} \(train/seal\.json\); this version reads layout 2"
+    with pytest.raises(OtherLayout, match=named):
+        folder.require_config()
+    with pytest.raises(OtherLayout):
+        folder.stage("train")
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/outside.json", "a/../../outside.json"])
+@pytest.mark.parametrize("list_", ["files", "inputs"])
+def test_a_seal_that_names_a_file_outside_the_round_is_refused(folder, name, list_):
+    seal_again(folder.path / "train" / "seal.json", lambda seal: seal[list_].update({name: "0"}))
+    with pytest.raises(TamperedFile, match=r"train/seal\.json does not agree"):
+        folder.stage("train")

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from ml.errors import BudgetError, CapError, FlowsError, NegativeFlowError
 from ml.game import (
+    Certificate,
     adjustment_factors,
     allocate_many,
     check_certificate,
@@ -276,3 +277,28 @@ def test_the_unit_of_value_does_not_matter(unit, method):
 def test_next_to_no_budget_is_no_budget(budget):
     found = adjustment_factors(THREE, np.full(3, budget)).factors
     np.testing.assert_allclose(found, adjustment_factors(THREE, np.zeros(3)).factors, atol=1e-15)
+
+
+def test_the_duality_gap_decides_where_next_to_nothing_leaks():
+    # Two parties pay each other and 1e-10 to a third, which pays as much out of its budget: half
+    # of their greatest factors meets every equation within the tolerance.
+    flows = np.array([[0.0, 1.0, 1e-10], [1.0, 0.0, 0.0], [1e-10, 0.0, 0.0]])
+    budgets = np.array([0.0, 0.0, 1.0])
+    result = adjustment_factors(flows, budgets)
+    np.testing.assert_allclose(result.factors, 1.0)
+    assert check_certificate(flows, budgets, result.factors, result.certificate)
+    halved = np.array([0.5, 0.5, 1.0])
+    assert not check_certificate(flows, budgets, halved, result.certificate)
+    # No dual values are so large that their rounding would excuse it.
+    huge = Certificate(np.array([1e30, 1e30, 0.0]), 0.0, 0.0)
+    assert not check_certificate(flows, budgets, halved, huge)
+
+
+def test_huge_dual_values_are_certified():
+    rng = np.random.default_rng(7016)
+    flows = rng.random((5, 5)) * (rng.random((5, 5)) >= 0.2)
+    np.fill_diagonal(flows, 0)
+    flows *= 10.0 ** rng.uniform(-12, 0, (5, 5))
+    result = adjustment_factors(flows, np.zeros(5))
+    assert result.certificate.dual_values.max() > 1e6
+    assert check_certificate(flows, np.zeros(5), result.factors, result.certificate)

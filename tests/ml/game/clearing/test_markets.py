@@ -6,7 +6,7 @@ from scipy import sparse
 
 from ml.game import adjustment_factors, check_certificate
 from ml.game.clearing.aggregation import marked_system, solve_duals, solve_factors
-from ml.game.clearing.fictitious_default import _default_in_rounds
+from ml.game.clearing.fictitious_default import _single
 from ml.game.clearing.problem import checked_problem
 
 
@@ -64,7 +64,7 @@ def test_iterated_factors_equal_eliminated_ones(shape, is_funded):
     flows = SHAPES[shape](320, rng)
     budgets = 0.1 * rng.random(320) * (rng.random(320) < 0.1) * is_funded
     found = adjustment_factors(flows, budgets)
-    exact = _default_in_rounds(checked_problem(flows, budgets), False)
+    exact = _single(checked_problem(flows, budgets), False)
     np.testing.assert_allclose(found.factors, exact.factors, atol=1e-12)
     assert check_certificate(flows, budgets, found.factors, found.certificate)
 

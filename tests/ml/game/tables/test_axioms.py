@@ -123,6 +123,8 @@ def test_an_allocation_keeps_every_promise_of_section_4(game, budget, has_caps):
     assert ((factors >= 0) & (factors <= 1)).all()
     assert abs(allocation.payoffs.sum()) < 1e-12
     assert (allocation.payoffs >= -budgets - 1e-12).all()
+    expected = own + factors * (table.grand_value - own)
+    np.testing.assert_allclose(allocation.model_values, expected, atol=1e-14)
     assert (allocation.model_values >= own).all()
     assert (allocation.model_values <= table.grand_value + 1e-12).all()
     if has_caps:
@@ -143,10 +145,3 @@ def test_a_larger_budget_lowers_nobodys_model_third_observation(game, richer):
     budgets[richer % game[1]] += 0.1
     after = adjustment_factors(flows, budgets).factors
     assert (after >= before - 1e-12).all()
-
-
-def test_a_party_with_neither_budget_nor_revenue_gets_a_factor_of_zero(rng):
-    table = with_dummy(ValueTable(random_monotone_table(4, rng)))
-    allocation = allocate(table, np.zeros(5))
-    assert allocation.adjustment_factors[-1] == 0
-    assert allocation.model_values[-1] == 0

@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import minimize
 
 from ml.errors import ValueTableError
-from ml.game import ValueTable, cover, subsets
+from ml.game import ValueTable, cover
+from tests.ml.game.helpers import subsets
 
 
 def noisy_table(n_parties, rng, spread=0.1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.errors import NotMonotoneError, ValueTableError
-from ml.game import ValueTable, describe_coalition, members, subsets
+from ml.game import ValueTable, describe_coalition, members
 
 
 def test_a_table_knows_its_parties_and_values(three_parties):
@@ -96,4 +96,3 @@ def test_monotonicity_agrees_with_the_definition(rng):
 def test_coalitions_read_as_sets_of_parties():
     assert members(0b10110) == (1, 2, 4)
     assert describe_coalition(0b10110, list("abcde")) == "{b, c, e}"
-    assert sorted(subsets(0b1010)) == [0, 2, 8, 10]

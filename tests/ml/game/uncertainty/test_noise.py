@@ -25,9 +25,6 @@ def test_means_and_standard_errors_are_those_of_the_seeds(rng):
     spread = np.std(tables.values, axis=0, ddof=1) / 2
     np.testing.assert_allclose(tables.standard_errors, spread)
     np.testing.assert_allclose(tables.mean().values, tables.values.mean(axis=0))
-    assert tables.describe(3).startswith("{0, 1} 0.")
-    assert "+-" in tables.describe(3)
-    assert "n = 4" in tables.describe(3)
 
 
 @pytest.mark.parametrize("budget", [np.inf, 0.05])
@@ -77,11 +74,6 @@ def test_covered_tables_are_drawn_and_reported(rng):
     assert found.cover.n_broken > 0
     with pytest.raises(NotMonotoneError):
         allocate_seeds(tables, monotone="refuse")
-
-
-def test_a_party_sees_its_payoff_with_its_error(rng):
-    text = allocate_seeds(seeded(rng, 5), np.full(5, 0.05)).describe(0)
-    assert text.startswith("payoff -0.050 +- 0.000, lambda 0.")
 
 
 def test_bad_seeded_tables_are_refused():

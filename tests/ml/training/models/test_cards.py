@@ -20,16 +20,6 @@ from ml.training.models.cards import CardError
 from ml.training.models.model_files import ModelFileError
 
 
-@pytest.fixture(scope="module")
-def made(digits, quick, tmp_path_factory):
-    cache, out = (tmp_path_factory.mktemp(name) for name in ("cache", "out"))
-    own = train_coalitions(digits, quick, [1, 2, 4, 7], cache=cache).means
-    rewards = train_rewards(
-        digits, quick, [own[0], own[3], (own[2] + own[3]) / 2], out, cache=cache
-    )
-    return cache, out, rewards
-
-
 def test_three_lines_load_and_use_a_reward(made, digits):
     _, out, rewards = made
     for reward in rewards:

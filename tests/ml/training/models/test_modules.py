@@ -12,6 +12,7 @@ from ml.datasets.collaboration import Collaboration, Samples
 from ml.datasets.preparation import Preparation
 from ml.errors import MlError
 from ml.training import check_training, recipe, train_coalitions, train_rewards
+from ml.training.checks import network_for
 from ml.training.models.modules import ModuleNetwork, small_cnn
 from ml.training.models.networks import TextAverage, stack_weights
 from ml.training.reference import train_one
@@ -20,7 +21,6 @@ from ml.training.stack.chunks import DeviceMemoryError
 from ml.training.stack.footprint import STACK_BYTES_ON_CUDA, bytes_per_model, layout_size
 from ml.training.stack.orders import Trainee
 from ml.training.stack.trainer import train_stack
-from ml.training.trials import network_for
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -116,10 +116,12 @@ def test_a_users_score_replaces_accuracy(small, tmp_path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"network": "user_code:not_a_module"}, "gives a str; expected a torch.nn.Module"),
+        ({"network": "user_code:not_a_module"}, "is a function; expected a class that inherits"),
+        ({"network": "user_code:np"}, "is a module; expected a class that inherits"),
+        ({"network": "user_code:JustAClass"}, "is a JustAClass; expected a class that inherits"),
         ({"network": "user_code:Nothing"}, "cannot be imported"),
         ({"network": "no_such_module:Net"}, "cannot be imported"),
-        ({"network": "user_code:raises"}, "no weights today"),
+        ({"network": "user_code:Raises"}, "no weights today"),
         ({"network": "user_code:Normed"}, "use GroupNorm"),
         ({"network": "user_code:WrongWidth"}, r"gives outputs of shape \(3, 3\)"),
         ({"network": "user_code:Detached"}, "cannot be trained on .* does not require grad"),
@@ -131,9 +133,18 @@ def test_a_users_score_replaces_accuracy(small, tmp_path):
         ({"network": "text"}, 'Network "text" does not fit samples'),
         ({"network": "cnn", "channels": [4, 4, 4, 4]}, "too small to be halved 4 times"),
         ({"score": "r2"}, 'Score "r2" does not fit targets that are classes'),
+        (
+            {"score": "user_code:np"},
+            "is a module; expected a function that is written",
+        ),
+        (
+            {"score": "user_code:run"},
+            "is a function; expected a function that is written",
+        ),
         ({"score": "user_code:two"}, r"gave 2.0; expected a number in \[0, 1\]"),
         ({"score": "user_code:nothing"}, r"gave nan; expected a number in \[0, 1\]"),
         ({"score": "user_code:broken"}, "failed: LookupError.*no score today"),
+        ({"score": "user_code:error_rate"}, "gives 0 where every output is right .*1 - error"),
         ({"score": "user_code:chance"}, "for the same outputs; expected one score"),
     ],
 )

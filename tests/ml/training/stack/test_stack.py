@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from ml.training.models.narrowing import Narrowing
+from ml.training.checks import network_for
 from ml.training.models.networks import Mlp, stack_weights
+from ml.training.models.used_columns import UsedColumns
 from ml.training.reference import linear_layers, train_one
-from ml.training.scores import Judge, accuracy
+from ml.training.scores import Evaluator, accuracy
 from ml.training.stack.orders import Trainee
 from ml.training.stack.trainer import train_stack
-from ml.training.trials import network_for
 
 
 def test_stacked_and_sequential_training_agree_after_full_training(digits, quick):
@@ -22,20 +22,18 @@ def test_stacked_and_sequential_training_agree_after_full_training(digits, quick
         Trainee.for_epochs(digits.coalition_indices(c), quick.epochs, quick.batch_size, f"0/{c}")
         for c in coalitions
     ]
-    narrowing = Narrowing.of(network, features)
-    assert narrowing.columns is not None
+    used = UsedColumns.of(network, features)
+    assert used.columns is not None
     initial = network.initial(0)
     options = {"batch_size": quick.batch_size, "learning_rate": quick.learning_rate}
-    start = narrowing.shrink(stack_weights([initial] * len(trainees)))
-    advances = list(
-        train_stack(narrowing.network, start, trainees, narrowing.features, targets, **options)
-    )
+    start = used.reduced(stack_weights([initial] * len(trainees)))
+    advances = list(train_stack(used.network, start, trainees, used.features, targets, **options))
     assert sum(a.n_steps for a in advances) == sum(t.n_steps for t in trainees)
     finished = [pair for advance in advances for pair in advance.finished]
     assert sorted(index for index, _ in finished) == list(range(7))
-    judge = Judge.on(network, accuracy, digits.validation, torch.device("cpu"))
+    evaluator = Evaluator.on(network, accuracy, digits.validation, torch.device("cpu"))
     for index, narrow in finished:
-        weights = narrowing.grow(narrow, initial)
+        weights = used.restored(narrow, initial)
         model = train_one(
             linear_layers(network, initial), trainees[index], features, targets, **options
         )
@@ -45,19 +43,19 @@ def test_stacked_and_sequential_training_agree_after_full_training(digits, quick
         }
         for name in weights:
             torch.testing.assert_close(weights[name], alone[name], atol=1e-4, rtol=0)
-        assert judge.score(weights) == judge.score(alone)
+        assert evaluator.score(weights) == evaluator.score(alone)
 
 
 def test_columns_that_are_never_used_keep_their_initial_weights():
     features = torch.zeros(6, 2, 2, dtype=torch.uint8)
     features[:, 0, 1] = 9
     network = Mlp(4, (3,), 2)
-    narrowing = Narrowing.of(network, features)
-    assert narrowing.columns.tolist() == [1]
+    used = UsedColumns.of(network, features)
+    assert used.columns.tolist() == [1]
     initial = network.initial(0)
-    small = narrowing.shrink(stack_weights([initial, initial]))
+    small = used.reduced(stack_weights([initial, initial]))
     assert small["layer0.weight"].shape == (2, 1, 3)
-    grown = narrowing.grow({n: t[0] + 1 for n, t in small.items()}, initial)
+    grown = used.restored({n: t[0] + 1 for n, t in small.items()}, initial)
     moved = (grown["layer0.weight"] != initial["layer0.weight"]).all(dim=1)
     assert moved.tolist() == [False, True, False, False]
 

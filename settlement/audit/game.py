@@ -1,0 +1,131 @@
+"""The checks of what is agreed before any money: values, game, and the terms that name them.
+
+They read files alone, run no code of a user's and need no data, so a party carries them out before
+it deposits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from settlement.audit.comparing import close, disagreement, same
+from settlement.audit.findings import AuditError
+from settlement.config.schema import ValuesConfig
+from settlement.config.terms import AgreedTerms
+from settlement.posting.format import VALUE_SCALE, flow_scale
+from settlement.round.game import game_document, is_exact, own_values, stored_game, value_flows
+from settlement.round.stages.train import value_document
+from settlement.store.documents import GameDocument, ValueDocument
+from settlement.store.folder import RoundFolder
+
+__all__ = ["FLOW_TOLERANCE", "check_agreed_game", "check_game", "check_values"]
+
+FLOW_TOLERANCE = 1e-6
+"""How far a posted flow may be from one's own where flows come from floats, in value units.
+
+One base unit at the default exchange rate; another machine rounds by far less. Up to 8 parties
+whose whole table is known have flows in whole numbers, which must be the same to the last unit.
+"""
+
+
+def check_values(folder: RoundFolder) -> None:
+    """The value table is the mean of its scores, covered as it says.
+
+    Raises
+    ------
+    AuditError
+    """
+    stored = ValueDocument.read(folder)
+    again = value_document(
+        stored.parties,
+        np.array(stored.scores),
+        monotone=stored.monotone,
+        source=stored.source,
+        coalitions=stored.coalitions,
+        seeds=stored.seeds,
+        device=stored.device,
+        basis=stored.basis,
+    )
+    for name in stored.as_json():
+        close(stored, name, getattr(again, name))
+
+
+def check_game(
+    folder: RoundFolder, caps: Sequence[float | None], estimation: ValuesConfig | None
+) -> None:
+    """Flows and own values follow from the values, and have the hash that they are named by.
+
+    ``estimation`` says how coalitions were sampled; None where all values are known.
+
+    Raises
+    ------
+    AuditError
+    """
+    values, stored = ValueDocument.read(folder), GameDocument.read(folder)
+    game = stored_game(stored)
+    same(stored, "game_hash", game.hash.hex())
+    _check_row_sums(stored)
+    again = game_document(values, caps, estimation)
+    if is_exact(values):
+        for name in stored.as_json():
+            same(stored, name, getattr(again, name))
+        return
+    same(stored, "parties", again.parties)
+    same(stored, "wanted", again.wanted)
+    ours = stored_game(again)
+    _check_close(stored, "flows", value_flows(game), value_flows(ours))
+    _check_close(stored, "own", [own_values(game)], [own_values(ours)])
+
+
+def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
+    """Values and game are those that the terms name, and follow from each other.
+
+    Raises
+    ------
+    AuditError
+    """
+    values, game = ValueDocument.read(folder), GameDocument.read(folder)
+    path = folder.stage(values.STAGE) / values.FILE
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != terms.values_sha256:
+        raise AuditError(
+            f"{values.STAGE}/{values.FILE} has SHA-256 {found}; the terms name "
+            f"{terms.values_sha256}."
+        )
+    same(values, "parties", list(terms.party_names))
+    same(values, "monotone", terms.monotone)
+    same(game, "parties", list(terms.party_names))
+    same(game, "game_hash", terms.game_sha256)
+    stored_game(game).check(terms.exchange_rate)  # any deposits can be settled
+    check_values(folder)
+    check_game(folder, terms.caps, terms.estimation)
+
+
+def _check_row_sums(stored: GameDocument) -> None:
+    """Eq. (4) in whole numbers: own value and costs of every party make up v(N)."""
+    n_parties = len(stored.own)
+    if [len(row) for row in stored.flows] != [n_parties] * n_parties:
+        raise AuditError(
+            disagreement(stored, "flows", "not square", f"{n_parties} rows of as many")
+        )
+    scale = flow_scale(n_parties)
+    grand = [scale * own + sum(row) for own, row in zip(stored.own, stored.flows, strict=True)]
+    for party, worth in enumerate(grand):
+        if worth != grand[0]:
+            told = f"own value and flows of party {party}"
+            raise AuditError(disagreement(stored, told, worth, f"{grand[0]}, eq. (4)"))
+        if stored.flows[party][party]:
+            raise AuditError(disagreement(stored, f"flows[{party}][{party}]", "not 0", 0))
+
+
+def _check_close(
+    stored: GameDocument, name: str, found: list[list[float]], ours: list[list[float]]
+) -> None:
+    for i, (row, expected) in enumerate(zip(found, ours, strict=True)):
+        for j, (one, other) in enumerate(zip(row, expected, strict=True)):
+            if abs(one - other) > FLOW_TOLERANCE:
+                told = f"{name}[{i}][{j}] (in posted units of 1/{VALUE_SCALE})"
+                raise AuditError(disagreement(stored, told, one, f"{other} +- {FLOW_TOLERANCE}"))

@@ -1,0 +1,1 @@
+"""What a party does for itself: look, deposit, close, sign, revoke, settle, withdraw."""

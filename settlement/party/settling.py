@@ -1,0 +1,184 @@
+"""A party's signature of a plan, taking it back, and settling in the operator's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from settlement.config.terms import AgreedTerms
+from settlement.errors import SettlementError
+from settlement.escrow import gas_limits
+from settlement.escrow.signing import sign_typed_data, typed_data_in_words
+from settlement.escrow.typed_data import Consent
+from settlement.money.terms import SettlementPlan, net_positions_of
+from settlement.party.consent import check_consent
+from settlement.party.desk import Action, PartyDesk
+from settlement.round.access import ChainAccess
+from settlement.round.funding import checked_escrow, final_deposits
+from settlement.round.plan import RoundPlan, plan_of
+from settlement.round.round import Round
+from settlement.round.signatures import checked_signature, write_signature
+from settlement.round.words import (
+    Asset,
+    asset_of,
+    chain_in_words,
+    ether_in_words,
+    moment_in_words,
+)
+from settlement.store.documents import GameDocument, OpenedRound
+from settlement.store.folder import RoundFolder
+
+__all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
+
+
+class NothingToSign(SettlementError):
+    """The round is settled by proof, or settled already: no signature counts."""
+
+
+def sign(desk: PartyDesk, given: str | None = None) -> Action:
+    """Sign the plan that follows from the agreed game and the deposits on the chain.
+
+    Parameters
+    ----------
+    given
+        A signature that a wallet has made of the typed data, in hexadecimal; else the party's key
+        signs.
+
+    Raises
+    ------
+    AuditError
+        If the folder's game is not the agreed one.
+    FundingOpen, RoundAbandoned, NothingToSign
+    SignatureError
+        If the given signature is not the party's.
+    """
+    consent = _consent(desk)
+    lines = [
+        desk.where,
+        "  You sign the plan that follows from the game and the locked deposits:",
+        *_plan_in_words(desk, consent.plan),
+        "",
+        typed_data_in_words(consent.typed_data(desk.party)),
+        "",
+        f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party "
+        "revokes. It costs no gas. Give the file to whoever settles.",
+    ]
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        if given is None:
+            signature = sign_typed_data(desk.account, consent.typed_data(desk.party))
+        else:
+            signature = checked_signature(desk.escrow, consent, desk.party, given)
+        name = write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
+        path = desk.folder.path / name
+        return {"party": desk.name, "signature": str(path)}, f"signed: {path}"
+
+    return Action("\n".join(lines), carry_out)
+
+
+def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:
+    """The typed data (EIP-712) for a wallet elsewhere, after all checks that `sign` makes.
+
+    As ``eth_signTypedData_v4`` takes it in JSON: bytes in hexadecimal, and whole numbers as text,
+    for amounts of wei are beyond what every reader of JSON keeps exact.
+    """
+    plain: dict[str, Any] = _for_json(_consent(desk).typed_data(desk.party))
+    return plain
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _for_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_for_json(item) for item in value]
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+
+
+def _consent(desk: PartyDesk) -> Consent:
+    if desk.terms.settlement != "signatures":
+        raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
+    check_consent(desk.folder, desk.terms)
+    return desk.escrow.consent(_plan_now(desk).plan)
+
+
+def revoke(desk: PartyDesk) -> Action:
+    """Take back what was signed in this round: no signature that anybody gave counts after it."""
+    lines = [
+        desk.where,
+        "  You take back your signature. As every party must have signed, all signatures of this "
+        "round become worthless; whoever still wants the plan signs again.",
+        f"  {desk.most_gas_in_words(gas_limits.CALL)}",
+    ]
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        desk.escrow.revoke(desk.opened.round_id, desk.party, desk.account)
+        return {"party": desk.name, "revoked": True}, f"{desk.name} has revoked its signature"
+
+    return Action("\n".join(lines), carry_out)
+
+
+def settle(path: Path, access: ChainAccess, account: str) -> Action:
+    """Carry out what follows from game and deposits, in anybody's place, and pay everybody out.
+
+    Parameters
+    ----------
+    account
+        Address that pays for the gas: a party's, or anybody's.
+
+    Raises
+    ------
+    FundingOpen, RoundAbandoned
+    """
+    folder = RoundFolder(path)
+    folder.require_config()
+    terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
+    check_consent(folder, terms)
+    with folder.lock(), access.open(folder, terms) as chain:
+        escrow = checked_escrow(chain, terms, opened)
+        deposits = final_deposits(chain, terms, opened)
+        game = GameDocument.read(folder)
+        plan = plan_of(escrow, terms, opened.round_id, game, deposits).plan
+        asset = asset_of(chain, terms.asset, terms.unit_scale)
+    most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
+    where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
+    lines = [
+        f'On {chain_in_words(terms.chain_id)}, {where} ("{terms.round}"), with {account}:',
+        "  You carry out what follows from the game and the locked deposits:",
+        *_transfers_in_words(terms, asset, plan),
+        "  Whoever has named an address for it is paid out at once.",
+        f"  Gas costs you {ether_in_words(most_wei)} at most.",
+    ]
+
+    def carry_out() -> tuple[dict[str, Any], str]:
+        round_ = Round(path, access, sender=account)
+        round_.carry_out("allocate")
+        round_.carry_out("settle")
+        result = round_.result("settle")
+        return result, f"settled in block {result['settlement_block']}"
+
+    return Action("\n".join(lines), carry_out)
+
+
+def _plan_in_words(desk: PartyDesk, plan: SettlementPlan) -> list[str]:
+    """What a plan means for the party, and every transfer."""
+    own = net_positions_of(plan.transfers, len(desk.terms.parties))[desk.party].amount_units
+    verb = "receive" if own >= 0 else "pay"
+    return [
+        f"  Net you {verb} {desk.asset.in_words(abs(own))}.",
+        *_transfers_in_words(desk.terms, desk.asset, plan),
+    ]
+
+
+def _transfers_in_words(terms: AgreedTerms, asset: Asset, plan: SettlementPlan) -> list[str]:
+    names = terms.party_names
+    return [
+        f'    "{names[transfer.debtor]}" pays "{names[transfer.creditor]}" '
+        f"{asset.in_words(transfer.amount_units)}."
+        for transfer in plan.transfers
+    ] or ["    Nobody pays anybody anything."]
+
+
+def _plan_now(desk: PartyDesk) -> RoundPlan:
+    deposits = final_deposits(desk.chain, desk.terms, desk.opened)
+    game = GameDocument.read(desk.folder)
+    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, deposits)

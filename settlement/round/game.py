@@ -1,0 +1,162 @@
+"""The game of a round: from its values to flows and own values in posted whole units.
+
+It depends on no deposit, so it is agreed before any money is locked. Up to 8 parties whose whole
+table is known have flows that follow from it exactly, in whole numbers; all others have flows that
+come from floats, which another machine may round differently in their last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml.game import (
+    FlowEstimate,
+    ValueTable,
+    allocate,
+    allocate_estimate,
+    describe_coalition,
+    estimate_flows,
+)
+from settlement.config.schema import ValuesConfig
+from settlement.errors import SettlementError
+from settlement.posting.format import (
+    MAX_EXACT_PARTIES,
+    VALUE_SCALE,
+    Game,
+    game_of_flows,
+    game_of_values,
+)
+from settlement.store.documents import GameDocument, ValueDocument
+
+if TYPE_CHECKING:
+    from ml.game.tables.coalitions import FloatArray
+
+__all__ = [
+    "OtherSample",
+    "cost_units",
+    "estimate_of",
+    "game_document",
+    "grand_value",
+    "is_exact",
+    "own_values",
+    "stored_estimate",
+    "stored_game",
+    "value_flows",
+]
+
+
+class OtherSample(SettlementError):
+    """The coalitions that were trained are not those that the estimator draws."""
+
+
+def is_exact(values: ValueDocument) -> bool:
+    """Whether the posted flows follow from the values in whole numbers, to the last unit."""
+    return values.coalitions is None and len(values.parties) <= MAX_EXACT_PARTIES
+
+
+def game_document(
+    values: ValueDocument, caps: Sequence[float | None], estimation: ValuesConfig | None
+) -> GameDocument:
+    """The posted game that values and caps lead to.
+
+    Parameters
+    ----------
+    caps
+        Most that each party wants its model to be worth; None without a cap.
+    estimation
+        How coalitions were sampled; None where all values are known.
+
+    Raises
+    ------
+    PostingError
+        If a flow is negative or does not fit its field.
+    OtherSample
+        If the values are of other coalitions than the estimation asks for.
+    """
+    if is_exact(values):
+        game = game_of_values(values.values, caps)
+    else:
+        flows = _float_flows(values, estimation).tolist()
+        game = game_of_flows(flows, values.grand_value, caps)
+    return GameDocument(
+        parties=list(values.parties),
+        flows=[list(row) for row in game.flows],
+        own=list(game.own),
+        wanted=list(game.wanted),
+        game_hash=game.hash.hex(),
+    )
+
+
+def stored_game(document: GameDocument) -> Game:
+    """The posted numbers of a document."""
+    return Game(tuple(map(tuple, document.flows)), tuple(document.own), tuple(document.wanted))
+
+
+def value_flows(game: Game) -> list[list[float]]:
+    """Posted flows in value units."""
+    unit = game.scale * VALUE_SCALE
+    return [[flow / unit for flow in row] for row in game.flows]
+
+
+def own_values(game: Game) -> list[float]:
+    """Posted own values in value units."""
+    return [own / VALUE_SCALE for own in game.own]
+
+
+def grand_value(game: Game) -> float:
+    """v(N) in value units, as posted."""
+    return game.grand / (game.scale * VALUE_SCALE)
+
+
+def cost_units(game: Game, party: int, exchange_rate: int) -> int:
+    """The most that a party can owe, v(N) - v(i), in base units, rounded up."""
+    unit = game.scale * VALUE_SCALE
+    return -(-exchange_rate * game.costs[party] // unit)
+
+
+def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> FloatArray:
+    if values.coalitions is None or estimation is None:
+        flows = allocate(ValueTable(np.array(values.values)), cross_check=False).flows
+    else:
+        estimate = stored_estimate(values, estimation)
+        flows = allocate_estimate(estimate, draws=2).allocation.flows
+    return np.maximum(flows, 0.0)  # what is negative by rounding is 0
+
+
+def estimate_of(
+    estimation: ValuesConfig, n_parties: int, evaluate: Callable[[np.ndarray], np.ndarray]
+) -> FlowEstimate:
+    """The round's estimate of its flows; the same coalitions whoever asks."""
+    return estimate_flows(
+        evaluate, n_parties, estimation.evaluations, estimation.seed, estimation.estimator
+    )
+
+
+def stored_estimate(values: ValueDocument, estimation: ValuesConfig) -> FlowEstimate:
+    """The estimate again, its coalitions looked up among those that were trained.
+
+    Raises
+    ------
+    OtherSample
+    """
+    known = dict(zip(values.coalitions or [], np.array(values.scores).T, strict=True))
+
+    def recall(coalitions: np.ndarray) -> np.ndarray:
+        if missing := [c for c in coalitions.tolist() if c not in known]:
+            raise OtherSample(_other_sample(values, missing[0], "is not in it"))
+        return np.array([known[coalition] for coalition in coalitions.tolist()]).T  # seeds first
+
+    estimate = estimate_of(estimation, len(values.parties), recall)
+    if more := sorted(known.keys() - set(estimate.coalitions.tolist())):
+        raise OtherSample(_other_sample(values, more[0], "is in it"))
+    return estimate
+
+
+def _other_sample(values: ValueDocument, coalition: int, found: str) -> str:
+    return (
+        f"{values.STAGE}/{values.FILE} holds another sample of coalitions than the estimation of "
+        f"the round asks for: {describe_coalition(coalition, values.parties)} {found}."
+    )
