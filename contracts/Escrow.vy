@@ -147,7 +147,7 @@ def open_round(terms: Terms, parties: DynArray[address, MAX_BATCH]) -> uint256:
         clock |= rounds.HAS_QUORUM
     rounds.game_hash[round_id] = terms.game_hash
     rounds.money[round_id] = convert(terms.asset, uint256) | (terms.unit_scale << 160)
-    rounds.rules[round_id] = terms.exchange_rate | (terms.quorum_units << 64) | (block.number << 128)
+    rounds.rules[round_id] = terms.exchange_rate | (terms.quorum_units << 64)
     log RoundOpened(round_id=round_id, operator=msg.sender, terms=terms)
     self._register(round_id, clock, sha256(abi_encode(chain.id, self, msg.sender, terms)), 0, parties)
     return round_id
@@ -406,14 +406,12 @@ def state(round_id: uint256) -> uint256:
 
 @external
 @view
-def figures(round_id: uint256) -> (uint256, uint256, uint256, uint256):
+def figures(round_id: uint256) -> (uint256, uint256, uint256):
     """
-    @notice How many parties have closed, what lies in the escrow in base units, how often somebody has revoked; and
-            the block of the opening, before which the round has no logs.
+    @notice How many parties have closed, what lies in the escrow in base units, how often somebody has revoked.
     """
     clock: uint256 = rounds.clock[round_id]
-    opened: uint256 = rounds.rules[round_id] >> 128
-    return (clock >> 112) & rounds.SIXTEEN, rounds._total_units(clock), clock >> 192, opened
+    return (clock >> 112) & rounds.SIXTEEN, rounds._total_units(clock), clock >> 192
 
 
 @external

@@ -52,7 +52,7 @@ round_of: public(HashMap[bytes32, uint256])
 game_hash: public(HashMap[uint256, bytes32])
 # Asset (160 bits) and wei of it a base unit (96 bits).
 money: HashMap[uint256, uint256]
-# Base units a unit of value (64 bits), the quorum (64 bits), and the block of the opening (above).
+# Base units a unit of value (64 bits), and the quorum (64 bits).
 rules: HashMap[uint256, uint256]
 # Parties by round and number.
 seats: HashMap[uint256, uint256]
@@ -115,7 +115,7 @@ def _funding_has_ended(clock: uint256) -> bool:
 @internal
 @view
 def _misses_quorum(round_id: uint256, clock: uint256) -> bool:
-    return clock & HAS_QUORUM != 0 and self._total_units(clock) < (self.rules[round_id] >> 64) & LANE
+    return clock & HAS_QUORUM != 0 and self._total_units(clock) < self.rules[round_id] >> 64
 
 
 @internal

@@ -42,7 +42,6 @@ class Figures:
     n_closed: int  # parties that deposit no more
     total_units: int  # what lies in the escrow
     revocations: int  # what signatures must name
-    opened_block: int  # before which the round has no logs
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,14 +137,3 @@ def test_rounds_of_one_escrow_are_numbered_and_apart(arena):
     assert arena.claims(first) == [5, 6]
     assert arena.claims(second) == [7, 8]
     assert arena.reference(first).key != arena.reference(second).key
-
-
-def test_a_round_tells_the_block_of_its_opening(arena):
-    """Whoever comes later knows from where to read its logs."""
-    terms = arena.terms(2)
-    arena.act(arena.operator, "open_round", terms, addresses(arena, 1))
-    this = len(arena.twin.rounds)
-    opened = arena.chain.block_number()
-    arena.act(arena.operator, "register", this, addresses(arena, 2)[1:])
-    assert arena.client.figures(this).opened_block == opened
-    assert arena.client.terms(this) == terms
