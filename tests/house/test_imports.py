@@ -31,6 +31,7 @@ BREACHES = {
     "the game knows no training": ("ml/game/allocation.py", "import torch"),
     "web3, eth-tester": ("settlement/escrow/reader.py", "import web3"),
     "vyper only": ("settlement/chain/evm.py", "import vyper"),
+    "matplotlib only": ("settlement/simulation/simulating.py", "import matplotlib"),
     "pyrevm only": ("settlement/simulation/arena/world.py", "import pyrevm"),
     "click and rich": ("settlement/round/round.py", "import click"),
     "torch only": ("settlement/audit/audit.py", "import torch"),
