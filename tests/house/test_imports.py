@@ -38,7 +38,7 @@ BREACHES = {
     "Ray only": ("ml/engines/processes.py", "import ray"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
-    "pydantic only": ("settlement/store/folder.py", "import pydantic"),
+    "pydantic only": ("settlement/round/plan.py", "import pydantic"),
 }
 """For each rule a file and a line in it that breaks the rule."""
 

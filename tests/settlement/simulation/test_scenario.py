@@ -3,7 +3,7 @@
 import pytest
 
 from settlement.config.reading import ConfigError
-from settlement.config.templates import template_names, write_template
+from settlement.config.templates import scenario_names, write_template
 from settlement.simulation.simulating import MANY_ROUNDS, TooManyRounds, simulate
 from settlement.simulation.tables.reading import read_scenario, scenario_of
 from settlement.simulation.tables.sweeps import RoundKey, round_rng
@@ -194,7 +194,7 @@ def test_keys_of_rounds_that_are_none_are_refused(text):
     assert RoundKey.parse("3.17") == RoundKey(3, 17, 0)
 
 
-@pytest.mark.parametrize("name", [n for n in template_names() if n.startswith("scenario")])
+@pytest.mark.parametrize("name", [n for n in scenario_names() if n.startswith("scenario")])
 def test_every_shipped_scenario_is_written_and_read(name, tmp_path):
     path = write_template(tmp_path, name)
     assert path.name == "scenario.toml"
