@@ -6,12 +6,12 @@ import time
 import pytest
 
 from settlement.cli.main import main
-from settlement.config.templates import template_names, write_template
+from settlement.config.templates import scenario_names, write_template
 from settlement.simulation.simulating import simulate
 from settlement.simulation.tables.reading import read_scenario
 
 TRAINED = "scenario-split-identity"
-SCENARIOS = [n for n in template_names() if n.startswith("scenario") and n != TRAINED]
+SCENARIOS = [n for n in scenario_names() if n.startswith("scenario") and n != TRAINED]
 TURNED = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "!="}
 
 
