@@ -24,17 +24,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("Escrow", "Judge", "assets", "fairness", "ledger")
+SOURCES = ("Escrow", "assets", "consent", "fairness", "ledger", "refusals", "rounds", "signatures")
 FIRST_TESTS = {
-    "ledger": ["settle", "settle_chunk", "deposit"],
-    "fairness": ["challenge"],
-    "Judge": ["challenge"],
-    "assets": ["tokens", "deposit", "withdraw", "propose"],
-    "Escrow": ["open_round", "deposit", "endorse", "settle", "propose", "withdraw", "settle_chunk"],
+    "ledger": ["settle", "settle_chunk", "deposit", "settle_large"],
+    "fairness": ["settle_by_proof", "attacks"],
+    "assets": ["tokens", "deposit", "withdraw", "pay_out"],
+    "consent": ["settle", "settle_large", "settle_chunk", "revoke"],
+    "rounds": ["close", "settle", "open_round", "deposit", "settle_by_proof"],
+    "refusals": ["close"],
+    "signatures": ["signatures", "settle"],
+    "Escrow": ["open_round", "deposit", "close", "withdraw", "pay_out"],
 }
 ALL_TESTS = [
-    "open_round", "deposit", "endorse", "settle", "settle_chunk",
-    "withdraw", "propose", "challenge", "tokens", "invariants",
+    "open_round", "deposit", "close", "settle", "settle_large", "settle_chunk", "revoke",
+    "settle_by_proof", "withdraw", "pay_out", "signatures", "tokens", "attacks", "invariants",
 ]  # fmt: skip
 SWAPS = [
     (" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" == ", " != "),
@@ -45,7 +48,7 @@ SWAPS = [
     ("False", "True"),
 ]  # fmt: skip
 NUMBER = re.compile(r"(?<![\w.\"])(\d+)(?![\w.\"])")
-STATEMENT = re.compile(r"^ +(assert |self\.|assets\.|ledger\.|log |if .*:$)")
+STATEMENT = re.compile(r"^ +(refusals\.|self\.|assets\.|ledger\.|rounds\.|log |if .*:$)")
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,9 @@ class Nursery:
         self.original = self.code()
 
     def code(self) -> str | None:
-        """Runtime code of both contracts, or None if they do not compile."""
+        """Code of the contract, or None if it does not compile."""
         command = (
-            "from settlement.escrow.artifacts import artifact;"
-            "print(artifact('Escrow').bytecode.hex(), artifact('Judge').bytecode.hex())"
+            "from settlement.escrow.artifacts import artifact;print(artifact().bytecode.hex())"
         )
         done = self._run([sys.executable, "-W", "ignore", "-c", command])
         return done.stdout if done.returncode == 0 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,9 +22,10 @@ _assigned: tuple[Work, Any] | None = None
 
 def _start(work: Work, shared: Any, n_threads: int) -> None:
     global _assigned
-    import torch
-
-    torch.set_num_threads(n_threads)
+    # Loaded with the work, if that trains anything; other work need not wait for it.
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(n_threads)
     _assigned = (work, shared)
 
 

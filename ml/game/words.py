@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 __all__ = [
+    "CHOICES",
     "COVER_KINDS",
     "ESTIMATORS",
     "MAX_PARTIES",
     "MAX_TABLE_PARTIES",
     "MONOTONE",
     "SOLVERS",
+    "Choice",
     "CoverKind",
     "Estimator",
     "Monotone",
@@ -20,6 +22,7 @@ __all__ = [
 CoverKind = Literal["above", "below", "mean", "isotonic"]
 Monotone = Literal["refuse", "keep", "above", "below", "mean", "isotonic"]
 Estimator = Literal["gaussian-process", "quadratic", "stratified", "permutation"]
+Choice = Literal["sizes", "flows", "payments"]
 Solver = Literal["clearing", "linear-programme"]
 
 COVER_KINDS: tuple[CoverKind, ...] = get_args(CoverKind)
@@ -30,6 +33,9 @@ MONOTONE: tuple[Monotone, ...] = get_args(Monotone)
 
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
 """Ways to estimate flows from a sample of coalitions; see `estimate_flows`."""
+
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+"""By what the coalitions of an estimate are chosen; see `estimate_flows`."""
 
 SOLVERS: tuple[Solver, ...] = get_args(Solver)
 """Ways to the adjustment factors; see `adjustment_factors`."""

@@ -3,9 +3,10 @@
 
     scripts/bench/gas.py [--sizes 5 50 200 1000] [--json] [--snapshot]
 
-The settlement's figure is the whole transaction that settles: budgets enforced, every transfer
-carried out and logged, slots funded. Signatures (which come before it) are counted apart.
-``--snapshot`` measures the escrow alone and prints what tests/contracts/gas.json keeps.
+The figures are whole ways, a party: what a round needs from locked deposit to money in a wallet.
+For the escrow that is the transaction that settles, by proof or by signatures (budgets enforced,
+every transfer carried out and logged), and a pay-out to everybody. ``--snapshot`` measures the
+escrow alone and prints what tests/contracts/gas.json keeps.
 """
 
 from __future__ import annotations
@@ -29,23 +30,56 @@ from settlement.chain.opening import open_chain
 from settlement.chain.spec import ChainSpec
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.client import EscrowClient
+from settlement.escrow.deployment import DEPLOYER, DEPLOYER_CODE
 from settlement.escrow.events import RoundTerms
 from settlement.escrow.interface import Interface
 from settlement.escrow.typed_data import sign_plan
 from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition, SettlementPlan
-from settlement.posting.check import net_amounts, post_allocation
+from settlement.posting.check import prove
+from settlement.posting.format import MAX_POSTED_PARTIES, Game, flow_scale
 
 DEPOSIT_UNITS = 10**6
-GAS = 16_000_000
-GOALS = {5: 80_000 / 5, 50: 3_000, 200: 2_400, 1_000: 2_200}
+RATE = 10**6
+GAS = 16_700_000
+SIZES_BY_PROOF = (3, 5, 8, 12, 20, 50, 64)
+GOALS_WHOLE_WAY = {5: (42_000, 45_000), 50: (32_000, 55_000), 200: (30_000, None)}
 
 
 def start(n_parties: int) -> Chain:
     """A fresh chain with one account a party; the same one every time."""
     names = ("operator", *(f"party/{k}" for k in range(n_parties)))
-    spec = ChainSpec(accounts=names, genesis_timestamp=1_700_000_000, seed=b"\x2a" * 32)
+    codes = {DEPLOYER: DEPLOYER_CODE}  # the escrow's deployment is measured, too
+    spec = ChainSpec(
+        accounts=names, genesis_timestamp=1_700_000_000, seed=b"\x2a" * 32, codes=codes
+    )
     return open_chain(None, spec)
+
+
+def open_and_fund(
+    chain: Chain, n_parties: int, deposits: list[int], game_hash: bytes, *, by_proof: bool
+) -> tuple[EscrowClient, int]:
+    """A round in ether in which everybody has deposited, named its address, and closed."""
+    client = EscrowClient.deploy(chain, chain.account("operator"))
+    parties = [chain.account(f"party/{k}") for k in range(n_parties)]
+    round_id = client.open_round(
+        chain.account("operator"),
+        RoundTerms(
+            terms_hash=bytes(range(32)),
+            game_hash=game_hash,
+            unit_scale=10**9,
+            exchange_rate=RATE,
+            funding_deadline=chain.started_at + 10**6,
+            settlement_deadline=chain.started_at + 10**7,
+            n_parties=n_parties,
+            by_proof=by_proof,
+        ),
+        [party.address for party in parties],
+    )
+    agreement = client.agreement(round_id)
+    for k, (party, units) in enumerate(zip(parties, deposits, strict=True)):
+        client.deposit(round_id, k, party, units, agreement, payout=party.address, last=True)
+    return client, round_id
 
 
 def random_positions(n_parties: int) -> list[NetPosition]:
@@ -59,101 +93,89 @@ def random_positions(n_parties: int) -> list[NetPosition]:
     return [NetPosition(party, net) for party, net in enumerate(nets)]
 
 
-def measure_escrow(n_parties: int) -> dict[str, Any]:
+def pay_everybody(client: EscrowClient, chain: Chain, round_id: int, n_parties: int) -> int:
+    """Gas of paying everybody out, each of whom has something to get."""
+    if not all(client.claim(round_id, k) for k in range(n_parties)):
+        raise RuntimeError("Somebody has nothing to get; the figure would flatter.")
+    paid = client.pay_out(round_id, chain.account("operator"))
+    if left := client.figures(round_id).total_units:
+        raise RuntimeError(f"{left} units were not paid out.")
+    return sum(receipt.gas_used for receipt in paid)
+
+
+def measure_signatures(n_parties: int) -> dict[str, Any]:
     """Gas of every step of one round in ether that all parties sign."""
     with start(n_parties) as chain:
         operator = chain.account("operator")
-        parties = [chain.account(f"party/{k}") for k in range(n_parties)]
-        client = EscrowClient.deploy(chain, operator)
-        round_id = client.open_round(
-            operator,
-            RoundTerms(
-                terms_hash=bytes(range(32)),
-                unit_scale=10**9,
-                funding_deadline=chain.started_at + 10**6,
-                settlement_deadline=chain.started_at + 10**7,
-                n_parties=len(parties),
-            ),
-            [party.address for party in parties],
+        deposits = [DEPOSIT_UNITS] * n_parties
+        client, round_id = open_and_fund(
+            chain, n_parties, deposits, bytes(range(32)), by_proof=False
         )
-        for k, party in enumerate(parties):
-            client.deposit(round_id, k, party, DEPOSIT_UNITS, client.agreement(round_id))
         plan = SettlementPlan(
             client.reference(round_id), net_transfers(random_positions(n_parties))
         )
-        endorsed = client.endorse(plan, operator, [sign_plan(plan, party) for party in parties])
-        client.carry_out(plan, operator)
-        withdrawn = client.withdraw(round_id, 1, parties[1], parties[1].address)
+        consent = client.consent(plan)
+        signers = [chain.account(f"party/{k}") for k in range(n_parties)]
+        signatures = [sign_plan(consent, k, party) for k, party in enumerate(signers)]
+        client.settle(consent, operator, signatures)
         gas = {label: chain.receipt(label).gas_used for label in chain.labels()}
         opening = sum(used for label, used in gas.items() if label.startswith(("open", "register")))
+        settling = sum(
+            used for label, used in gas.items() if label.startswith(("settle", "endorse"))
+        )
         return {
             "n_parties": n_parties,
             "n_transfers": len(plan.transfers),
             "deploy": gas["deploy"],
-            "deploy_judge": gas["deploy/judge"],
             "open_a_party": opening // n_parties,
             "deposit_into_a_fresh_slot": gas[f"deposit/{round_id}/0"],
             "deposit_into_a_used_slot": gas[f"deposit/{round_id}/1"],
-            "signatures": sum(receipt.gas_used for receipt in endorsed),
-            "settle": gas[f"settle/{round_id}"],
-            "withdraw": withdrawn.gas_used,
+            "settle": settling,
+            "pay_out": pay_everybody(client, chain, round_id, n_parties),
         }
 
 
-def measure_optimistic(n_parties: int) -> dict[str, int]:
-    """Gas of the optimistic way, and of a challenge that recomputes everything."""
+def random_flows(n_parties: int) -> Game:
+    """A game whose figures fill their fields as trained scores do; half the parties are short."""
+    generator = random.Random(n_parties)
+    scale = flow_scale(n_parties)
+    grand = scale * 10**15
+    rows = []
+    for i in range(n_parties):
+        share = generator.uniform(0.5, 0.95)
+        weights = [0 if i == j else generator.random() for j in range(n_parties)]
+        row = [int(grand * share * w / sum(weights)) for w in weights]
+        row[(i + 1) % n_parties] += (grand - sum(row)) % scale
+        rows.append(tuple(row))
+    return Game(tuple(rows), tuple((grand - sum(row)) // scale for row in rows))
+
+
+def measure_proof(n_parties: int) -> dict[str, Any]:
+    """Gas of settling one round in ether by proof."""
     with start(n_parties) as chain:
         operator = chain.account("operator")
-        parties = [chain.account(f"party/{k}") for k in range(n_parties)]
-        client = EscrowClient.deploy(chain, operator)
-        ends = chain.started_at + 1_000
-        round_id = client.open_round(
-            operator,
-            RoundTerms(
-                terms_hash=bytes(range(32)),
-                unit_scale=10**9,
-                funding_deadline=ends,
-                settlement_deadline=ends + 10_000,
-                exchange_rate=10**6,
-                bond_wei=10**16,
-                challenge_window=100,
-                n_parties=len(parties),
-            ),
-            [party.address for party in parties],
-        )
-        deposits = [(DEPOSIT_UNITS // 8) * (k % 2) for k in range(n_parties)]
-        for k, units in enumerate(deposits):
-            if units:
-                client.deposit(round_id, k, parties[k], units, client.agreement(round_id))
-        shares = [k + 1 for k in range(n_parties)]
-        if n_parties <= 8:
-            values = [
-                (sum(s for k, s in enumerate(shares) if c >> k & 1) / sum(shares)) ** 0.5
-                for c in range(1 << n_parties)
-            ]
-            posting = post_allocation(deposits, 10**6, values=values)
-        else:
-            flows = [
-                [0 if i == j else shares[j] / sum(shares) / 2 for j in range(n_parties)]
-                for i in range(n_parties)
-            ]
-            posting = post_allocation(deposits, 10**6, flows=flows, grand_value=1)
-        nets = net_amounts(posting, 10**6)
-        positions = [NetPosition(k, net) for k, net in enumerate(nets)]
+        game = random_flows(n_parties)
+        generator = random.Random(n_parties)
+        deposits = [generator.randrange(1, RATE // 4) for _ in range(n_parties)]
+        client, round_id = open_and_fund(chain, n_parties, deposits, game.hash, by_proof=True)
+        proof = prove(game, deposits, RATE)
+        positions = [NetPosition(k, net) for k, net in enumerate(proof.net_amounts)]
         plan = SettlementPlan(client.reference(round_id), net_transfers(positions))
-        chain.advance_to(ends + 1)
-        committed = client.commit_table(round_id, operator, posting.table_hash)
-        proposed = client.propose(plan, operator, posting)
-        challenged = client.challenge(round_id, parties[0])
-        chain.advance_to(chain.timestamp() + 101)
-        client.carry_out(plan, operator)
+        client.settle_by_proof(plan, operator, proof)
         return {
             "n_parties": n_parties,
-            "commit_table": committed.gas_used,
-            "propose": proposed.gas_used,
-            "challenge": challenged.gas_used,
+            "n_transfers": len(plan.transfers),
             "settle": chain.receipt(f"settle/{round_id}").gas_used,
         }
+
+
+def measure_withdrawal() -> int:
+    """Gas of one party that takes its claim out by itself; the same whatever the round's size."""
+    with start(3) as chain:
+        client, round_id = open_and_fund(chain, 3, [5, 5, 5], bytes(32), by_proof=False)
+        chain.advance_to(chain.started_at + 10**7 + 1)
+        party = chain.account("party/1")
+        return client.withdraw(round_id, 1, party, party.address).gas_used
 
 
 def measure_token() -> dict[str, int]:
@@ -211,17 +233,20 @@ def merkle(level: list[bytes], place: int) -> tuple[bytes, list[bytes]]:
 
 
 def compare(n_parties: int, token: dict[str, int]) -> dict[str, Any]:
-    """One row of the table: gas a party."""
-    escrow, claims = measure_escrow(n_parties), measure_claims(n_parties)
-    netted = escrow["n_transfers"] * token["transfer_from"]
+    """One row of the table: gas a party, from locked deposit to money in a wallet."""
+    signed, claims = measure_signatures(n_parties), measure_claims(n_parties)
+    proved = measure_proof(n_parties) if n_parties <= MAX_POSTED_PARTIES else None
+    goals = GOALS_WHOLE_WAY.get(n_parties, (None, None))
+    netted = signed["n_transfers"] * token["transfer_from"]
     return {
-        **escrow,
-        "settle_a_party": escrow["settle"] / n_parties,
-        "goal_a_party": GOALS.get(n_parties),
-        "signatures_a_party": escrow["signatures"] / n_parties,
-        "transfer_from_per_flow_a_party": (n_parties - 1) * token["transfer_from"],
-        "transfer_from_netted_a_party": netted / n_parties,
-        "merkle_a_party": claims["commit"] / n_parties + claims["claim"],
+        **signed,
+        "by_signatures": (signed["settle"] + signed["pay_out"]) / n_parties,
+        "goal_by_signatures": goals[0],
+        "by_proof": proved and (proved["settle"] + signed["pay_out"]) / n_parties,
+        "goal_by_proof": goals[1],
+        "transfer_from_per_flow": (n_parties - 1) * token["transfer_from"],
+        "transfer_from_netted": netted / n_parties,
+        "merkle": claims["commit"] / n_parties + claims["claim"],
     }
 
 
@@ -233,9 +258,14 @@ def main() -> int:
     parser.add_argument("--snapshot", action="store_true")
     options = parser.parse_args()
     if options.snapshot:
-        optimistic = [measure_optimistic(n) for n in (3, 8, 32)]
-        rounds = [measure_escrow(n) for n in options.sizes]
-        print(json.dumps({"rounds": rounds, "optimistic": optimistic}, indent=2))
+        by_proof = [measure_proof(n) for n in SIZES_BY_PROOF]
+        by_signatures = [measure_signatures(n) for n in options.sizes]
+        snapshot = {
+            "withdraw": measure_withdrawal(),
+            "by_signatures": by_signatures,
+            "by_proof": by_proof,
+        }
+        print(json.dumps(snapshot, indent=2))
         return 0
     token = measure_token()
     result = {
@@ -248,16 +278,21 @@ def main() -> int:
     if options.json:
         print(json.dumps(result, indent=2))
         return 0
-    print("gas a party      settle   goal  signatures  per flow  netted  Merkle claims")
+    print("gas a party, locked deposit to wallet; the last three prove nothing")
+    print("              signatures    goal   proof    goal  per flow  netted  Merkle claims")
     for row in result["rows"]:
         print(
-            f"n = {row['n_parties']:<10} {row['settle_a_party']:8.0f} "
-            f"{row['goal_a_party'] or 0:6.0f} "
-            f"{row['signatures_a_party']:10.0f} {row['transfer_from_per_flow_a_party']:10.0f} "
-            f"{row['transfer_from_netted_a_party']:7.0f} {row['merkle_a_party']:8.0f}"
+            f"n = {row['n_parties']:<10}{row['by_signatures']:10.0f}"
+            f"{row['goal_by_signatures'] or '-':>8}{_or_none(row['by_proof'])}"
+            f"{row['goal_by_proof'] or '-':>8}{row['transfer_from_per_flow']:10.0f}"
+            f"{row['transfer_from_netted']:8.0f}{row['merkle']:9.0f}"
         )
     print(", ".join(f"{name} {number}" for name, number in result["versions"].items()))
     return 0
+
+
+def _or_none(figure: float | None) -> str:
+    return "       -" if figure is None else f"{figure:8.0f}"
 
 
 if __name__ == "__main__":

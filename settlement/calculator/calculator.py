@@ -13,9 +13,9 @@ from ml.game import allocate as allocate_game
 from settlement.calculator.comparisons import comparison
 from settlement.calculator.values_file import limits_of, read_values
 from settlement.naming import parties_named
-from settlement.report.tables import text_table
+from settlement.report.tables import Table, text_table
 
-__all__ = ["calculate", "compare", "readable"]
+__all__ = ["calculate", "compare", "readable", "tables"]
 
 _FIGURES = (
     "flows",
@@ -73,21 +73,31 @@ def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
         return comparison(parties, table) | {"monotone_violations": violations}
 
 
-def readable(result: dict[str, Any]) -> str:
-    """The result as a page of text."""
+def tables(result: dict[str, Any]) -> tuple[Table, Table]:
+    """The parties' figures, and the flows before budgets."""
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
     columns = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     rows = [
         [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
     ]
-    lines = text_table(header, rows)
-    lines += ["", "flows (what the row pays the column, before budgets)"]
-    rows = [
+    flows = [
         [name, *(f"{flow:.4f}" for flow in row)]
         for name, row in zip(result["parties"], result["flows"], strict=True)
     ]
-    lines += text_table(["", *result["parties"]], rows)
+    return (
+        Table("parties", header, rows),
+        Table(
+            "flows (what the row pays the column, before budgets)", ["", *result["parties"]], flows
+        ),
+    )
+
+
+def readable(result: dict[str, Any]) -> str:
+    """The result as a page of text."""
+    parties, flows = tables(result)
+    lines = text_table(parties.header, parties.rows)
+    lines += ["", flows.title, *text_table(flows.header, flows.rows)]
     violations = result["monotone_violations"]
     lines += ["", f"{violations['broken']} of {violations['edges']} edges not monotone"]
     gap = result["certificate_gap"]

@@ -13,9 +13,16 @@ from ml.game import (
     family,
     payoffs,
 )
-from settlement.report.tables import text_table
+from settlement.report.tables import Table, text_table
 
-__all__ = ["comparison", "comparison_text", "estimate_beside_truth", "estimate_text"]
+__all__ = [
+    "comparison",
+    "comparison_tables",
+    "comparison_text",
+    "estimate_beside_truth",
+    "estimate_table",
+    "estimate_text",
+]
 
 
 def comparison(parties: list[str], table: ValueTable) -> dict[str, Any]:
@@ -37,21 +44,26 @@ def comparison(parties: list[str], table: ValueTable) -> dict[str, Any]:
     }
 
 
-def comparison_text(compared: dict[str, Any]) -> str:
-    """Payoffs, model values and properties of the schemes, three tables."""
-    lines = []
+def comparison_tables(compared: dict[str, Any]) -> tuple[Table, ...]:
+    """Payoffs, model values and properties of the schemes."""
+    tables = []
     for title, key in (("payoffs", "payoffs"), ("model values", "model_values")):
         rows = [
             [scheme["name"], *(f"{round(figure, 4) + 0.0:.4f}" for figure in scheme[key])]
             for scheme in compared["schemes"]
         ]
-        lines += [*text_table([title, *compared["parties"]], rows), ""]
+        tables.append(Table(title, [title, *compared["parties"]], rows))
     rows = [
         [scheme["name"], *("yes" if scheme["properties"][p]["holds"] else "no" for p in PROPERTIES)]
         for scheme in compared["schemes"]
     ]
-    lines += text_table(["property", *PROPERTIES], rows)
-    return "\n".join(lines) + "\n"
+    return (*tables, Table("properties", ["property", *PROPERTIES], rows))
+
+
+def comparison_text(compared: dict[str, Any]) -> str:
+    """Payoffs, model values and properties of the schemes, readable."""
+    tables = comparison_tables(compared)
+    return "\n\n".join("\n".join(text_table(t.header, t.rows)) for t in tables) + "\n"
 
 
 def estimate_beside_truth(
@@ -79,14 +91,20 @@ def estimate_beside_truth(
     }
 
 
-def estimate_text(result: dict[str, Any]) -> str:
-    """An estimate beside the truth, readable."""
+def estimate_table(result: dict[str, Any]) -> Table:
+    """Estimated payoffs beside the true ones."""
     rows = [
         [str(party), f"{estimated:+.5f}", f"{true:+.5f}"]
         for party, (estimated, true) in enumerate(
             zip(result["payoffs_estimated"], result["payoffs_true"], strict=True)
         )
     ]
+    return Table("payoffs", ["party", "payoff estimated", "payoff true"], rows)
+
+
+def estimate_text(result: dict[str, Any]) -> str:
+    """An estimate beside the truth, readable."""
+    table = estimate_table(result)
     lines = [
         f"{result['family']} game of {result['n_parties']} parties, {result['method']}: "
         f"{result['n_evaluations']} of {result['n_coalitions']} coalitions evaluated",
@@ -94,6 +112,6 @@ def estimate_text(result: dict[str, Any]) -> str:
         f"the estimate's own standard error {result['relative_standard_error']:.3%}",
         f"{result['share_within_two_errors']:.0%} of the true flows lie within two standard errors",
         "",
-        *text_table(["party", "payoff estimated", "payoff true"], rows),
+        *text_table(table.header, table.rows),
     ]
     return "\n".join(lines) + "\n"

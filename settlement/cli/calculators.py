@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
-from settlement.cli.printing import as_json, print_result
+from settlement.cli.printing import as_form, as_json, print_result, print_tables
 
 __all__ = ["calculate", "estimate"]
 
@@ -31,6 +31,7 @@ __all__ = ["calculate", "estimate"]
     help="Whose adjustment factors to print; both are computed and must agree.",
 )
 @click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets, no caps).")
+@as_form
 @as_json
 def calculate(
     file: Path,
@@ -39,6 +40,7 @@ def calculate(
     monotone: str,
     method: str,
     compare: bool,
+    form: str,
     json_: bool,
 ) -> None:
     """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
@@ -49,12 +51,18 @@ def calculate(
 
     if not compare:
         result = calculator.calculate(file, budgets, caps, monotone, method)
-        print_result(result, calculator.readable, json_)
+        if form != "text":
+            print_tables(calculator.tables(result), form)
+        else:
+            print_result(result, calculator.readable, json_)
         return
     if budgets or caps:
         raise click.UsageError("--compare takes no --budget and no --cap.")
     compared = calculator.compare(file, monotone)
-    print_result(compared, comparisons.comparison_text, json_)
+    if form != "text":
+        print_tables(comparisons.comparison_tables(compared), form)
+    else:
+        print_result(compared, comparisons.comparison_text, json_)
 
 
 @click.command()
@@ -71,16 +79,20 @@ def calculate(
 @click.option(
     "--method",
     type=click.Choice(ESTIMATORS),
-    default="quadratic",
+    default=ESTIMATORS[0],
     show_default=True,
     help="Estimator.",
 )
+@as_form
 @as_json
 def estimate(
-    name: str, n_parties: int, evaluations: int, seed: int, method: str, json_: bool
+    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str, json_: bool
 ) -> None:
     """Estimate flows of a game from a sample of its coalitions, and compare with the true ones."""
-    from settlement.calculator.comparisons import estimate_beside_truth, estimate_text
+    from settlement.calculator import comparisons
 
-    result = estimate_beside_truth(name, n_parties, evaluations, seed, method)
-    print_result(result, estimate_text, json_)
+    result = comparisons.estimate_beside_truth(name, n_parties, evaluations, seed, method)
+    if form != "text":
+        print_tables([comparisons.estimate_table(result)], form)
+    else:
+        print_result(result, comparisons.estimate_text, json_)

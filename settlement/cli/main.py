@@ -17,6 +17,7 @@ from settlement.cli.models import cache, predict
 from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
 from settlement.cli.reading import list_rounds, show, status, verify
+from settlement.cli.simulation import attack, replay, simulate
 from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
 from settlement.errors import SettlementError, Waiting
 
@@ -70,6 +71,9 @@ for verb in (
     calculate,
     estimate,
     cache,
+    simulate,
+    replay,
+    attack,
     keys,
     config,
     doctor,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import ask_password, print_json
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def own_settings(verb: Verb) -> Verb:
         flags = {name: options.pop(name) for name in _NAMES}
         return verb(*arguments, access=_access(flags), **options)
 
-    wrapped: Any = with_access
+    wrapped: Any = allow_module(with_access)
     for option in reversed(_FLAGS):
         wrapped = option(wrapped)
     found: Verb = wrapped

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from settlement.report.tables import Table
+
 __all__ = [
     "and_open",
+    "as_form",
     "as_json",
     "ask_password",
     "open_page",
     "print_json",
     "print_result",
+    "print_tables",
     "progress_bars",
     "round_folder",
 ]
@@ -26,6 +31,15 @@ round_folder = click.argument(
 )
 
 and_open = click.option("--open", "open_", is_flag=True, help="Show the page in the browser.")
+
+as_form = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "latex"]),
+    default="text",
+    show_default=True,
+    help="How to print tables.",
+)
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
 
@@ -57,6 +71,13 @@ def print_result(document: Any, as_text: Callable[[Any], str], json_: bool) -> N
         print_json(document)
     else:
         click.echo(as_text(document), nl=False)
+
+
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """Tables on standard output, as CSV or for LaTeX."""
+    from settlement.report.tables import tables_as
+
+    click.echo(tables_as(tables, form), nl=False)
 
 
 @contextlib.contextmanager

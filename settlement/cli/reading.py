@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import own_settings
-from settlement.cli.own_code import allow_module
 from settlement.cli.printing import (
     and_open,
     as_json,
@@ -90,7 +89,6 @@ def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
 
 @click.command()
 @round_folder
-@allow_module
 @click.option(
     "--retrain",
     type=click.IntRange(min=0),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import agree, own_settings, unasked
-from settlement.cli.own_code import allow_module
 from settlement.cli.printing import (
     and_open,
+    as_form,
     as_json,
     open_page,
     print_json,
+    print_tables,
     progress_bars,
     round_folder,
 )
@@ -39,23 +40,26 @@ __all__ = [
 @round_folder
 @click.option("--template", default="three-parties", show_default=True, help="What to start from.")
 def init(folder: Path, template: str) -> None:
-    """Write a commented round.toml into DIR.
+    """Write a commented round.toml into DIR, or a scenario.toml.
 
     To try: three-parties (a given value table, ends in seconds), digits (trains in seconds), mnist
     (the experiment of the paper), estimate (ten parties, a sample of the coalitions).
 
     For data of your own: csv (tables of each party), ids (one table, a list of ids a party), folder
     (csv, parquet or npz, a regression), images.
+
+    For the simulator: scenario, and scenario-budget-sweep, scenario-replication and others that
+    `fairround init DIR --template ?` lists.
     """
-    from settlement.config.templates import write_template
+    from settlement.config.templates import SCENARIO, write_template
 
     path = write_template(folder, template)
-    click.echo(f"Wrote {path}. Next: fairround run {shlex.quote(str(folder))}")
+    verb = "simulate" if path.name == SCENARIO else "run"
+    click.echo(f"Wrote {path}. Next: fairround {verb} {shlex.quote(str(folder))}")
 
 
 @click.command()
 @round_folder
-@allow_module
 @own_settings
 @as_json
 def run(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -75,7 +79,9 @@ def run(folder: Path, access: ChainAccess, json_: bool) -> None:
         click.echo(round_.summary(), nl=False)
 
 
-def carry_out_stage(stage: str, folder: Path, access: ChainAccess, json_: bool) -> None:
+def carry_out_stage(
+    stage: str, folder: Path, access: ChainAccess, json_: bool, form: str = "text"
+) -> None:
     """Carry out one stage and print what it wrote."""
     from settlement.round.round import Round
 
@@ -84,6 +90,10 @@ def carry_out_stage(stage: str, folder: Path, access: ChainAccess, json_: bool) 
         new = round_.carry_out(stage)
     if json_:
         print_json(round_.result(stage))
+    elif form != "text":
+        from settlement.report import summary_tables
+
+        print_tables(summary_tables(round_.result(stage)), form)
     elif stage == "report":
         click.echo(round_.summary(), nl=False)
     else:
@@ -92,7 +102,6 @@ def carry_out_stage(stage: str, folder: Path, access: ChainAccess, json_: bool) 
 
 @click.command()
 @round_folder
-@allow_module
 @own_settings
 @as_json
 def train(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -170,7 +179,6 @@ def settle(
 
 @click.command()
 @round_folder
-@allow_module
 @own_settings
 @as_json
 def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -185,13 +193,14 @@ def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
 @round_folder
 @and_open
 @own_settings
+@as_form
 @as_json
-def report(folder: Path, open_: bool, access: ChainAccess, json_: bool) -> None:
+def report(folder: Path, open_: bool, access: ChainAccess, form: str, json_: bool) -> None:
     """Write the summary and the page of a settled round, and print the summary.
 
-    Example: fairround report ROUND --open
+    Example: fairround report ROUND
     """
-    carry_out_stage("report", folder, access, json_)
+    carry_out_stage("report", folder, access, json_, form)
     if open_:
         open_page(folder)
 

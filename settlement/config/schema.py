@@ -160,7 +160,7 @@ class ValuesConfig(Table):
     )
     evaluations: int = Field(500, ge=1, le=10**7, description="of an estimate: coalitions to train")
     estimator: Estimator = Field(
-        "quadratic", description="of an estimate: how flows follow from the sample"
+        "gaussian-process", description="of an estimate: how flows follow from the sample"
     )
     seed: Seed = Field(0, description="of an estimate: of the choice of coalitions")
 

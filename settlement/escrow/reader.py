@@ -68,13 +68,19 @@ class EscrowReader:
         self.chain = chain
         self.address = address
         self.interface = Interface(artifact().abi)
+        self._terms: dict[bytes, RoundTerms] = {}
 
     def terms(self, round_id: int) -> RoundTerms:
         """The contract's part of a round's terms, as its first log tells them."""
-        for event in self.events(round_id):
-            if isinstance(event, RoundOpened):
-                return event.terms
-        raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
+        agreement = self.agreement(round_id)  # it commits to the terms, so they are read once
+        if agreement not in self._terms:
+            for event in self.events(round_id):
+                if isinstance(event, RoundOpened):
+                    self._terms[agreement] = event.terms
+                    break
+            else:
+                raise EscrowError(f"No round {round_id} in the escrow {self.address}.")
+        return self._terms[agreement]
 
     def reference(self, round_id: int) -> RoundReference:
         """What names this round, for plans and signatures."""

@@ -7,6 +7,7 @@ parties the flows follow from the values without any rounding; above, each is a 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,6 +233,7 @@ def game_of_flows(
     return Game(posted, own, _wanted_units(wanted, n_parties))
 
 
+@functools.cache
 def flow_scale(n_parties: int) -> int:
     """Flow units in one value unit: the least number that makes every flow whole, for n <= 8.
 
@@ -280,7 +282,9 @@ def flows_of_table(table: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 def _posted_units(value: float | Fraction, what: str) -> int:
     """A value in posted units, rounded to the nearest."""
-    units = round(Fraction(value) * VALUE_SCALE)
+    numerator, denominator = value.as_integer_ratio()
+    units, rest = divmod(numerator * VALUE_SCALE, denominator)
+    units += 2 * rest > denominator or (2 * rest == denominator and units % 2)
     if not 0 <= units < NUMBER_LIMIT:
         raise PostingError(f"{what} {float(value)} is posted as {units}; expected 0 to 2**64 - 1.")
     return units

@@ -6,6 +6,7 @@ from settlement.report.summary import (
     REPORT_TEXT,
     StoredRound,
     summarise,
+    summary_tables,
     summary_text,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "REPORT_TEXT",
     "StoredRound",
     "summarise",
+    "summary_tables",
     "summary_text",
 ]

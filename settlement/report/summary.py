@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from settlement.config.terms import AgreedTerms
-from settlement.report.tables import text_table
+from settlement.report.tables import Table, text_table
 from settlement.store.documents import (
     AllocationDocument,
     OpenedRound,
@@ -16,7 +16,15 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import RoundFolder
 
-__all__ = ["REPORT_HTML", "REPORT_JSON", "REPORT_TEXT", "StoredRound", "summarise", "summary_text"]
+__all__ = [
+    "REPORT_HTML",
+    "REPORT_JSON",
+    "REPORT_TEXT",
+    "StoredRound",
+    "summarise",
+    "summary_tables",
+    "summary_text",
+]
 
 REPORT_HTML = "report.html"
 REPORT_JSON = "report.json"
@@ -99,22 +107,32 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
     }
 
 
-def summary_text(summary: dict[str, Any]) -> str:
-    """The summary as a page of text."""
+def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
+    """The parties, and the transfers among them."""
     names = [party["name"] for party in summary["parties"]]
-    lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
     header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"]
     trained = any(party["validation_score"] is not None for party in summary["parties"])
     if trained:
         header += ["reward's score", "on holdout"]
-    lines += text_table(header, [_row(party, trained) for party in summary["parties"]])
     transfers = [
-        [names[t["debtor"]], "->", names[t["creditor"]], f"{t['amount_units']:,}"]
+        [names[t["debtor"]], names[t["creditor"]], f"{t['amount_units']:,}"]
         for t in summary["transfers"]
     ]
-    if transfers:
-        table = text_table(["debtor", "", "creditor", "amount"], transfers)
-        lines += ["", "transfers (base units)", *("  " + line for line in table)]
+    return (
+        Table("parties", header, [_row(party, trained) for party in summary["parties"]]),
+        Table("transfers (base units)", ["debtor", "creditor", "amount"], transfers),
+    )
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """The summary as a page of text."""
+    parties, transfers = summary_tables(summary)
+    lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
+    lines += text_table(parties.header, parties.rows)
+    if transfers.rows:
+        arrows = [[debtor, "->", *others] for debtor, *others in transfers.rows]
+        table = text_table(["debtor", "", "creditor", "amount"], arrows)
+        lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary), ""]

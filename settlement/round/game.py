@@ -142,12 +142,12 @@ def stored_estimate(values: ValueDocument, estimation: ValuesConfig) -> FlowEsti
     ------
     OtherSample
     """
-    known = dict(zip(values.coalitions or [], values.values, strict=True))
+    known = dict(zip(values.coalitions or [], np.array(values.scores).T, strict=True))
 
     def recall(coalitions: np.ndarray) -> np.ndarray:
         if missing := [c for c in coalitions.tolist() if c not in known]:
             raise OtherSample(_other_sample(values, missing[0], "is not in it"))
-        return np.array([known[coalition] for coalition in coalitions.tolist()])
+        return np.array([known[coalition] for coalition in coalitions.tolist()]).T  # seeds first
 
     estimate = estimate_of(estimation, len(values.parties), recall)
     if more := sorted(known.keys() - set(estimate.coalitions.tolist())):

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = json.loads((Path(__file__).parent / "gas.json").read_text())
-GOALS_A_PARTY = {5: 16_000, 50: 3_000, 200: 2_400, 1_000: 2_200}
+PUSH_GOAL = 20_000
+GOALS_BY_PROOF = {3: 110_000, 5: 120_000, 8: 160_000, 12: 220_000, 20: 400_000, 64: 2_500_000}
+GOALS_WHOLE_WAY = {5: (42_000, 45_000), 50: (32_000, 55_000), 200: (30_000, None)}
 
 
 def measured(*sizes):
@@ -21,8 +23,8 @@ def measured(*sizes):
 
 
 def kept(*sizes):
-    rounds = [row for row in KEPT["rounds"] if row["n_parties"] in sizes]
-    return {"rounds": rounds, "optimistic": KEPT["optimistic"]}
+    signed = [row for row in KEPT["by_signatures"] if row["n_parties"] in sizes]
+    return {**KEPT, "by_signatures": signed}
 
 
 def test_gas_is_what_the_snapshot_says():
@@ -35,8 +37,16 @@ def test_gas_of_large_rounds_is_what_the_snapshot_says():
 
 
 def test_the_kept_figures_meet_the_goals():
-    assert {row["n_parties"] for row in KEPT["rounds"]} == set(GOALS_A_PARTY)
-    for row in KEPT["rounds"]:
-        n_parties = row["n_parties"]
-        assert row["settle"] <= GOALS_A_PARTY[n_parties] * n_parties, row
-    assert max(row["challenge"] for row in KEPT["optimistic"]) < 2**24
+    signed = {row["n_parties"]: row for row in KEPT["by_signatures"]}
+    proved = {row["n_parties"]: row for row in KEPT["by_proof"]}
+    for n, goal in GOALS_BY_PROOF.items():
+        assert proved[n]["settle"] <= goal, n
+    for n, (by_signatures, by_proof) in GOALS_WHOLE_WAY.items():
+        out = signed[n]["pay_out"]
+        assert (signed[n]["settle"] + out) / n <= by_signatures, n
+        if by_proof is not None:
+            assert (proved[n]["settle"] + out) / n <= by_proof, n
+    for n, row in signed.items():
+        assert row["settle"] < 2**24, n
+        if n > 5:  # of five parties each bears a fifth of the transaction itself
+            assert row["pay_out"] / n <= PUSH_GOAL, n

@@ -7,6 +7,7 @@ import pytest
 from settlement.chain.opening import open_chain
 from settlement.chain.spec import ChainSpec
 from settlement.escrow.client import EscrowClient
+from settlement.escrow.deployment import genesis_codes
 from settlement.escrow.events import RoundState, RoundTerms
 from settlement.escrow.typed_data import sign_plan
 from settlement.money.netting import net_transfers
@@ -26,7 +27,7 @@ def neighbours(n_parties):
 def whole_round(n_parties, nets):
     """Open, fund, sign and settle; some withdraw."""
     names = ("operator", *(f"party/{k}" for k in range(n_parties)))
-    chain = open_chain(None, ChainSpec(accounts=names))
+    chain = open_chain(None, ChainSpec(accounts=names, codes=genesis_codes()))
     operator = chain.account("operator")
     parties = [chain.account(f"party/{k}") for k in range(n_parties)]
     client = EscrowClient.deploy(chain, operator)
@@ -35,10 +36,12 @@ def whole_round(n_parties, nets):
         operator,
         RoundTerms(
             terms_hash=bytes(range(32)),
+            game_hash=bytes(range(32)),
             unit_scale=1,
             funding_deadline=now + 10**6,
             settlement_deadline=now + 10**7,
             n_parties=len(parties),
+            by_proof=False,
         ),
         [party.address for party in parties],
     )
@@ -48,8 +51,10 @@ def whole_round(n_parties, nets):
             client.deposit(round_id, k, parties[k], -net, agreement)
     positions = [NetPosition(k, net) for k, net in enumerate(nets)]
     plan = SettlementPlan(client.reference(round_id), net_transfers(positions))
-    client.endorse(plan, operator, [sign_plan(plan, party) for party in parties])
-    client.carry_out(plan, operator)
+    chain.advance_to(now + 10**6 + 1)
+    consent = client.consent(plan)
+    signatures = [sign_plan(consent, k, party) for k, party in enumerate(parties)]
+    client.settle(consent, operator, signatures)
     assert max(chain.receipt(label).gas_used for label in chain.labels()) < MOST_GAS
     ledger = client.ledger(round_id)
     assert ledger.plan_id == plan.plan_id

@@ -79,8 +79,9 @@ def odd_signatures(digest, account, generator):
 def accepts(contract, account, digest, signature):
     try:
         contract.ask("check", account, digest, 0, signature)
-    except Reverted as error:
-        assert error.reason == "escrow: not signed by party", error.reason
+    except Reverted as refusal:
+        if refusal.reason != "escrow: not signed by party":
+            raise
         return False
     return True
 

@@ -31,13 +31,14 @@ BREACHES = {
     "the game knows no training": ("ml/game/allocation.py", "import torch"),
     "web3, eth-tester": ("settlement/escrow/reader.py", "import web3"),
     "vyper only": ("settlement/chain/evm.py", "import vyper"),
+    "matplotlib only": ("settlement/simulation/simulating.py", "import matplotlib"),
+    "pyrevm only": ("settlement/simulation/arena/world.py", "import pyrevm"),
     "click and rich": ("settlement/round/round.py", "import click"),
     "torch only": ("settlement/audit/audit.py", "import torch"),
     "Ray only": ("ml/engines/processes.py", "import ray"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
-    "matplotlib only": ("settlement/audit/findings.py", "import matplotlib"),
-    "pydantic only": ("settlement/store/folder.py", "import pydantic"),
+    "pydantic only": ("settlement/round/plan.py", "import pydantic"),
 }
 """For each rule a file and a line in it that breaks the rule."""
 

@@ -46,6 +46,15 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "settlement/report/page/modules": "tests/settlement/report/page",
     "settlement/report/page/vendor": "tests/settlement/report/page",
     "ml/datasets/readers": "tests/ml/datasets",
+    # Its rooms are parts of one machine.
+    "settlement/simulation/arena": "tests/settlement/simulation",
+    "settlement/simulation/behaviours": "tests/settlement/simulation",
+    "settlement/simulation/behaviours/others": "tests/settlement/simulation",
+    "settlement/simulation/behaviours/parties": "tests/settlement/simulation",
+    "settlement/simulation/games": "tests/settlement/simulation",
+    "settlement/simulation/play": "tests/settlement/simulation",
+    "settlement/simulation/results": "tests/settlement/simulation",
+    "settlement/simulation/tables": "tests/settlement/simulation",
 }
 """Rooms whose tests stand elsewhere, and where."""
 

@@ -155,10 +155,7 @@ def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, thre
     message = fairround("run", three_parties, code=1)
     assert "round.toml:25: party[0].budget" in message
     assert "round.toml:26: party[0].wish" in message
-    assert sorted(path.name for path in three_parties.iterdir()) == [
-        "round.schema.json",
-        "round.toml",
-    ]
+    assert not [path for path in three_parties.iterdir() if path.is_dir() or path.name == ".lock"]
 
 
 def test_list_and_show_tell_how_far_rounds_are(fairround, three_parties, tmp_path):
@@ -286,6 +283,43 @@ def edit(folder, old, new):
     config = folder / "round.toml"
     assert old in config.read_text()
     config.write_text(config.read_text().replace(old, new))
+
+
+OWN_NETWORK = """
+import pathlib
+import torch
+
+pathlib.Path(__file__).with_name("was-imported").touch()
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+"""
+
+
+def test_own_code_beside_the_round_runs_only_where_this_user_allows_it(fairround, digits):
+    edit(digits, 'network = "mlp"\nhidden = [64, 64]', 'network = "clinic_net:Net"')
+    edit(digits, "epochs = 30", "epochs = 2")
+    (digits / "clinic_net.py").write_text(OWN_NETWORK)
+    refused = fairround("train", digits, code=1)
+    assert "which you have not allowed; nothing of it was run" in refused.replace("\n", " ")
+    assert not (digits / "was-imported").exists()
+    fairround("run", digits, "--allow-module", "clinic_net")
+    assert (digits / "was-imported").exists()
+    terms = json.loads((digits / "open" / "terms.json").read_text())
+    digest = hashlib.sha256(OWN_NETWORK.encode()).hexdigest()
+    assert terms["basis"]["code_sha256"] == {"clinic_net:Net": digest}
+    (digits / "was-imported").unlink()
+    fairround("verify", digits)  # reads files alone
+    assert not (digits / "was-imported").exists()
+    (digits / "clinic_net.py").write_text(OWN_NETWORK + "# changed\n")
+    changed = fairround("verify", digits, "--retrain", "0", "--allow-module", "clinic_net", code=1)
+    assert "WRONG data: code_sha256 is" in changed
 
 
 def test_training_killed_half_way_goes_on_and_trains_no_coalition_twice(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ml.game.clearing.clearing import solve
 from ml.game.clearing.elimination import eliminate
-from ml.game.clearing.problem import Problem
+from ml.game.clearing.problem import Problem, checked_problem
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["NEAR", "below_limit", "budget_derivative"]
+__all__ = ["NEAR", "below_limit", "budget_derivative", "flow_derivative"]
 
 NEAR = 1e-12
 """A factor this close to its cap, relative to it, is at its cap."""
@@ -35,3 +36,18 @@ def budget_derivative(problem: Problem, factors: FloatArray) -> FloatArray:
         leaks = np.broadcast_to(leaks, (n_below, n_below))
         derivative[np.ix_(below, below)], _ = eliminate(inner, leaks, np.eye(n_below), leaks)
     return derivative
+
+
+def flow_derivative(flows: FloatArray, budgets: FloatArray) -> FloatArray:
+    """Derivative of each party's payoff with respect to each flow, shape (n, n, n).
+
+    One more unit of flow from i to j takes lambda_i from i and gives it to j; what either then
+    passes on, because it pays all it has, moves the payoffs of all.
+    """
+    problem = checked_problem(flows, budgets)
+    factors = solve(problem, "clearing").factors
+    n_parties = len(factors)
+    passed = budget_derivative(problem, factors) @ (problem.flows - np.diag(problem.costs))
+    arriving = np.eye(n_parties) + passed  # [i, k]: what one unit at i does to the payoff of k
+    derivative = factors[:, None, None] * (arriving[None, :, :] - arriving[:, None, :])
+    return np.asarray(derivative)

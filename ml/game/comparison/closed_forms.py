@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import comb
 
@@ -157,6 +158,7 @@ def _glove(n_parties: int, rng: np.random.Generator) -> _Rules:
     return of_members, flows
 
 
+@functools.cache
 def _gauss(degree: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights on [0, 1], exact for polynomials of this degree."""
     nodes, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)

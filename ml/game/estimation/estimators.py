@@ -3,53 +3,79 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ml.errors import EstimationError
-from ml.game.estimation.permutations import flows_by_permutations, permutation_coalitions
+from ml.game.clearing.derivative import flow_derivative
+from ml.game.clearing.problem import checked_budgets
+from ml.game.estimation.active import next_coalitions
+from ml.game.estimation.permutations import by_permutations, permutation_coalitions
+from ml.game.estimation.process import FittedProcess, fit_process, surprise
+from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
-from ml.game.estimation.size_means import flows_by_size, on_row_sums
-from ml.game.estimation.surrogates import fit_gaussian_process, fit_quadratic
+from ml.game.estimation.size_means import by_size
 from ml.game.tables.coalitions import FloatArray, coalition_bits, describe_coalition
 from ml.game.tables.reading import as_floats
-from ml.game.words import ESTIMATORS, MAX_PARTIES
+from ml.game.words import CHOICES, ESTIMATORS, MAX_PARTIES
 
 __all__ = ["FlowEstimate", "estimate_flows"]
 
 CoalitionArray = npt.NDArray[np.uint64]
 Evaluate = Callable[[CoalitionArray], npt.ArrayLike]
 Progress = Callable[[int, int], None]
-StoppedBy = Literal["evaluations", "standard error", "time", "all coalitions"]
+StoppedBy = Literal["evaluations", "standard error", "payment error", "time", "all coalitions"]
 
 _BATCH = 256
+"""Coalitions that `evaluate` is asked for at a time."""
+
+_CHOSEN_AT_A_TIME = 16
+"""Coalitions chosen from one fit where the next ones depend on the values so far."""
+
 _SAMPLES_A_PARTY = 5
-"""With fewer samples a surrogate would fit accidents; means by size are all there is."""
+"""With fewer samples a surrogate would fit accidents; means by size remain."""
+
+_LARGEST_PROCESS = 2_000
+"""Samples beyond which a Gaussian process takes minutes; the quadratic surrogate steps in."""
 
 _REFIT = 1.25
-"""A target standard error is looked at whenever the sample has grown by this factor."""
+"""A target error is looked at whenever the sample has grown by this factor."""
+
+_ROWS = 400
+"""Rows of scatter that are kept: so many drawn mixtures tell errors to 4 %."""
 
 
 @dataclass(frozen=True, eq=False)
 class FlowEstimate:
-    """Estimated payoff flows, what is known of their error, and what was evaluated."""
+    """Estimated payoff flows, how they err together, and what was evaluated."""
 
     flows: FloatArray
     """``flows[payer, payee]``, shape (n, n); rows sum to v(N) - v(i), eq. (4)."""
-    standard_errors: FloatArray
-    """Of each flow, shape (n, n); zero once every coalition was evaluated."""
+    scatter: FloatArray
+    """How the flows err together, shape (rows, n, n): their error is a sum of these rows, each
+    times a standard normal number of its own. No rows once everything is known."""
+    own_scatter: FloatArray
+    """The same rows for v(i), shape (rows, n): not zero where several seeds were evaluated."""
     coalitions: CoalitionArray
     """Bitmasks evaluated, in the order of evaluation, each once."""
     values: FloatArray
+    """Of each coalition, the mean over seeds."""
+    seed_values: FloatArray
+    """Shape (seeds, samples); one seed where ``evaluate`` gives one value a coalition."""
     own_values: FloatArray
     grand_value: float
     method: str
     seed: int
     stopped_by: StoppedBy
+
+    @property
+    def standard_errors(self) -> FloatArray:
+        """Of each flow, shape (n, n); zero once every coalition was evaluated."""
+        return np.asarray(np.sqrt((self.scatter**2).sum(axis=0)))
 
     @property
     def n_parties(self) -> int:
@@ -61,17 +87,25 @@ class FlowEstimate:
         """How many coalitions were evaluated."""
         return len(self.coalitions)
 
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds were evaluated; with one, nothing is known of their noise."""
+        return len(self.seed_values)
+
 
 def estimate_flows(
     evaluate: Evaluate,
     n_parties: int,
     evaluations: int,
     seed: int = 0,
-    method: str = "quadratic",
+    method: str = "gaussian-process",
     *,
+    choose: str = "sizes",
+    budgets: npt.ArrayLike | None = None,
     target_standard_error: float | None = None,
+    target_payment_error: float | None = None,
     wall_time_s: float | None = None,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
     progress: Progress | None = None,
     previous: FlowEstimate | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -81,8 +115,9 @@ def estimate_flows(
     Parameters
     ----------
     evaluate : callable
-        Takes a uint64 array of distinct coalitions (bitmasks) and returns their values; called
-        in batches, so that training can be batched.
+        Takes a uint64 array of distinct coalitions (bitmasks) and returns their values, shape
+        (batch,), or those of several seeds, shape (seeds, batch); called in batches, so that
+        training can be batched.
     n_parties : int
         2 to 64.
     evaluations : int
@@ -90,17 +125,26 @@ def estimate_flows(
         the n parties alone are always among them.
     seed : int
         Of the choice of coalitions.
-    method : {"quadratic", "gaussian-process", "stratified", "permutation"}
-        ``quadratic``: quadratic surrogate with size effects, its residual by means of size.
-        ``gaussian-process``: likewise with a diffusion kernel; more exact on smooth games,
-        cubic in the evaluations. ``stratified``: means by size alone. ``permutation``: one
-        sampled game per payer, as libraries without shared samples do; for comparison. With
-        fewer than 5 samples a party the surrogates step back and means by size remain.
+    method : {"gaussian-process", "quadratic", "stratified", "permutation"}
+        ``gaussian-process``: a smooth random game with a length scale a party, `fit_process`; up
+        to 2,000 evaluations, beyond them ``quadratic`` steps in. ``quadratic``: quadratic surrogate
+        with size effects, its residual by means of size. ``stratified``: means by size alone.
+        ``permutation``: one sampled game per payer, as libraries without shared samples do; for
+        comparison.
+    choose : {"sizes", "flows", "payments"}
+        Which coalitions: a list fixed by the seed, sizes by turn; or those from which the process
+        learns most of the flows, or of the net payments under ``budgets``.
+    budgets : float64, shape (n,), optional
+        Expected budgets; for ``choose="payments"`` and ``target_payment_error``. No limit if left
+        out.
     target_standard_error : float, optional
         Stop when no flow's standard error is larger, in value units.
+    target_payment_error : float, optional
+        Stop when no party's net payment has a larger standard error, in value units.
     wall_time_s : float, optional
         Stop after the batch that passes this many seconds on ``clock``.
-    batch_size : int
+    batch_size : int, optional
+        256 of a fixed list, 16 of those chosen by what is known.
     progress : callable, optional
         Called with (evaluated, most) after each batch.
     previous : FlowEstimate, optional
@@ -121,54 +165,115 @@ def estimate_flows(
     Notes
     -----
     One coalition informs all n (n - 1) flows. Estimates approach eq. (5) and equal it when
-    every coalition was evaluated (but for ``permutation``). Standard errors come from the
-    sample alone: parts of it that happen to show no variance borrow from the rest, and a
-    sample in which nothing but size matters is as uncertain as an event that it may have missed.
+    every coalition was evaluated (but for ``permutation``). Flows that share a sample share its
+    accidents; the scatter keeps them together, so that errors of payoffs are right as well. Choices
+    depend on values and seed alone: a run that is repeated chooses the same coalitions again.
 
     Examples
     --------
     >>> from ml.game import family
     >>> game = family("saturating", 12)
-    >>> estimate = estimate_flows(game.evaluate, 12, 500)
+    >>> estimate = estimate_flows(game.evaluate, 12, 100)
     >>> bool(np.abs(estimate.flows - game.flows).max() < 0.05 * game.flows.max())
     True
     """
-    _check_arguments(n_parties, evaluations, method, batch_size, previous)
+    if batch_size is None:
+        batch_size = _BATCH if choose == "sizes" else _CHOSEN_AT_A_TIME
+    _check_arguments(n_parties, evaluations, method, choose, batch_size, previous)
+    limits = checked_budgets(budgets, n_parties)
     if previous is not None:
         seed = previous.seed
     started = clock() if wall_time_s is not None else 0.0
-    wanted = _wanted(n_parties, evaluations, seed, method)
-    known: dict[int, float] = {}
+    recalled: dict[int, FloatArray] = {}
     if previous is not None:
-        pairs = zip(previous.coalitions.tolist(), previous.values.tolist(), strict=True)
-        known = dict(pairs)
-    missing = [coalition for coalition in wanted if coalition not in known]
-    everything = len(known) + len(missing) >= 2**n_parties - 1
-    stopped_by: StoppedBy = "all coalitions" if everything else "evaluations"
-    fitted_at = max(len(known), n_parties + 2)
-    for start in range(0, len(missing), batch_size):
-        batch = missing[start : start + batch_size]
-        known |= dict(zip(batch, _ask(evaluate, batch), strict=True))
-        if progress is not None:
-            progress(len(known), len(known) + len(missing) - start - len(batch))
-        if start + batch_size >= len(missing):
-            break
+        recalled = dict(zip(previous.coalitions.tolist(), previous.seed_values.T, strict=True))
+    most = min(evaluations, 2**n_parties - 1)
+    known: dict[int, FloatArray] = {}
+    stopped_by: StoppedBy = "evaluations"
+    fitted_at = max(len(recalled), n_parties + 2)
+    for batch in _batches(known, n_parties, most, seed, method, choose, limits, batch_size):
+        new = [coalition for coalition in batch if coalition not in recalled]
+        if new:
+            recalled |= dict(zip(new, _ask(evaluate, new), strict=True))
+        known |= {coalition: recalled[coalition] for coalition in batch}
+        if progress is not None and new:
+            progress(len(known), most)
+        if len(known) >= most or not new:
+            continue
         if wall_time_s is not None and clock() - started >= wall_time_s:
             stopped_by = "time"
             break
-        if target_standard_error is not None and len(known) >= _REFIT * fitted_at:
+        has_target = target_standard_error is not None or target_payment_error is not None
+        if has_target and (len(known) >= _REFIT * fitted_at or choose != "sizes"):
             fitted_at = len(known)
             estimate = _fit(known, n_parties, seed, method, "standard error")
-            if estimate.standard_errors.max() <= target_standard_error:
+            if estimate.standard_errors.max() <= (target_standard_error or 0.0):
                 return estimate
+            if payment_errors(estimate, limits).max() <= (target_payment_error or 0.0):
+                return replace(estimate, stopped_by="payment error")
+    if len(known) >= 2**n_parties - 1:
+        stopped_by = "all coalitions"
     return _fit(known, n_parties, seed, method, stopped_by)
 
 
+def payment_errors(estimate: FlowEstimate, budgets: FloatArray) -> FloatArray:
+    """Standard error of each party's net payment, to first order, shape (n,)."""
+    derivative = flow_derivative(np.maximum(estimate.flows, 0.0), budgets)
+    moved = np.tensordot(estimate.scatter, derivative, axes=([1, 2], [0, 1]))  # (rows, n)
+    return np.asarray(np.sqrt((moved**2).sum(axis=0)))
+
+
+def _batches(
+    known: dict[int, FloatArray],
+    n_parties: int,
+    most: int,
+    seed: int,
+    method: str,
+    choose: str,
+    budgets: FloatArray,
+    batch_size: int,
+) -> Iterator[list[int]]:
+    """Yield what to evaluate next, as long as it is allowed, looking at what is known by then."""
+    if method == "permutation":
+        order = permutation_coalitions(n_parties, seed, most)
+    else:
+        length = most if choose == "sizes" else min(most, 3 * n_parties)
+        order = [int(c) for c in stratified_order(n_parties, seed, length)]
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+    while choose != "sizes" and len(known) < most:
+        coalitions, values = _arrays(known)
+        fits = fit_process(coalition_bits(coalitions, n_parties), values)
+        derivative = None
+        if choose == "payments":
+            flows = np.mean([np.tensordot(values, fit.weights, 1) for fit in fits], axis=0)
+            derivative = flow_derivative(np.maximum(flows, 0.0), budgets)
+        count = min(batch_size, most - len(known))
+        yield next_coalitions(fits, set(known), count, derivative, (seed, len(known)))
+
+
+def _arrays(known: dict[int, FloatArray]) -> tuple[CoalitionArray, FloatArray]:
+    """Coalitions, and their mean values over seeds."""
+    return np.array(list(known), dtype=np.uint64), np.array(list(known.values())).mean(axis=1)
+
+
 def _check_arguments(
-    n_parties: int, evaluations: int, method: str, batch_size: int, previous: FlowEstimate | None
+    n_parties: int,
+    evaluations: int,
+    method: str,
+    choose: str,
+    batch_size: int,
+    previous: FlowEstimate | None,
 ) -> None:
     if method not in ESTIMATORS:
         raise EstimationError(f"Method is {method!r}; expected one of {', '.join(ESTIMATORS)}.")
+    if choose not in CHOICES:
+        raise EstimationError(f"Choose is {choose!r}; expected one of {', '.join(CHOICES)}.")
+    if choose != "sizes" and (method != "gaussian-process" or evaluations > _LARGEST_PROCESS):
+        raise EstimationError(
+            f"Choosing by {choose!r} with {method!r} and {evaluations} evaluations; expected "
+            f"'gaussian-process' and at most {_LARGEST_PROCESS}. Choose by 'sizes' instead."
+        )
     if not 2 <= n_parties <= MAX_PARTIES:
         raise EstimationError(
             f"Number of parties is {n_parties}; expected 2 to {MAX_PARTIES}: a coalition "
@@ -194,57 +299,134 @@ def _check_arguments(
             )
 
 
-def _wanted(n_parties: int, evaluations: int, seed: int, method: str) -> list[int]:
-    if method != "permutation":
-        return [int(c) for c in stratified_order(n_parties, seed, evaluations)]
-    return permutation_coalitions(n_parties, seed, evaluations)
-
-
-def _ask(evaluate: Evaluate, batch: list[int]) -> list[float]:
+def _ask(evaluate: Evaluate, batch: list[int]) -> list[FloatArray]:
+    """Values of each coalition of a batch, one a seed."""
     answer = as_floats(evaluate(np.array(batch, dtype=np.uint64)), "Values", EstimationError)
-    if answer.shape != (len(batch),):
+    if answer.ndim not in (1, 2) or answer.shape[-1] != len(batch):
         raise EstimationError(
             f"evaluate() returned shape {answer.shape} for {len(batch)} coalitions; "
-            f"expected ({len(batch)},), one value each."
+            f"expected ({len(batch)},), one value each, or (seeds, {len(batch)})."
         )
-    for place in np.flatnonzero(~np.isfinite(answer)):
+    seeds = np.atleast_2d(answer)
+    for place in np.flatnonzero(~np.isfinite(seeds).all(axis=0)):
         raise EstimationError(
             f"Value of coalition {batch[place]} {describe_coalition(batch[place])} is "
-            f"{answer[place]}; expected a finite number. Train it again."
+            f"{answer.T[place]}; expected a finite number. Train it again."
         )
-    return [float(value) for value in answer]
+    return list(seeds.T)
 
 
 def _fit(
-    known: dict[int, float], n_parties: int, seed: int, method: str, stopped_by: StoppedBy
+    known: dict[int, FloatArray], n_parties: int, seed: int, method: str, stopped_by: StoppedBy
 ) -> FlowEstimate:
-    coalitions = np.array(list(known), dtype=np.uint64)
-    values = np.array(list(known.values()))
+    coalitions, values = _arrays(known)
+    seed_values = np.array(list(known.values())).T
     bits = coalition_bits(coalitions, n_parties)  # (samples, n)
     sizes = bits.sum(axis=1)
     own = bits[sizes == 1].T @ values[sizes == 1]
     grand = float(values[sizes == n_parties][0])
-    flows, errors = _flows_and_errors(known, bits, values, seed, method)
-    flows = on_row_sums(flows, grand - own)
-    return FlowEstimate(flows, errors, coalitions, values, own, grand, method, seed, stopped_by)
-
-
-def _flows_and_errors(
-    known: dict[int, float], bits: FloatArray, values: FloatArray, seed: int, method: str
-) -> tuple[FloatArray, FloatArray]:
-    if method == "permutation":
-        return flows_by_permutations(known, bits.shape[1], seed)
-    too_few = len(values) < _SAMPLES_A_PARTY * bits.shape[1]
-    if method == "stratified" or too_few or not _varies_within_sizes(bits, values):
-        return flows_by_size(bits, values)
-    fit = (
-        fit_quadratic(bits, values) if method == "quadratic" else fit_gaussian_process(bits, values)
+    weights, scatter = _weights_and_scatter(coalitions, bits, values, seed, method)
+    flows = np.tensordot(values, weights, 1)
+    # Rounding apart the rows sum to this already.
+    off = 1 - np.eye(n_parties)
+    flows = off * (flows + ((grand - own - flows.sum(axis=1)) / (n_parties - 1))[:, None])
+    own_scatter = np.zeros((len(scatter), n_parties))
+    if (n_seeds := len(seed_values)) > 1:
+        # Each seed's own deviations, whatever they have in common, over the root of their number.
+        noise = (seed_values - values) / np.sqrt(n_seeds * (n_seeds - 1))
+        scatter = np.concatenate([scatter, np.tensordot(noise, weights, 1)])
+        own_noise = noise[:, sizes == 1] @ bits[sizes == 1]
+        own_scatter = np.concatenate([own_scatter, own_noise])
+    if len(scatter) > _ROWS:
+        mixed = np.random.default_rng(0).standard_normal((_ROWS, len(scatter))) / np.sqrt(_ROWS)
+        scatter, own_scatter = np.tensordot(mixed, scatter, 1), mixed @ own_scatter
+    return FlowEstimate(
+        flows=flows,
+        scatter=scatter,
+        own_scatter=own_scatter,
+        coalitions=coalitions,
+        values=values,
+        seed_values=seed_values,
+        own_values=own,
+        grand_value=grand,
+        method=method,
+        seed=seed,
+        stopped_by=stopped_by,
     )
-    rest, errors = flows_by_size(bits, fit.residuals, fit.left_out)
-    if fit.standard_errors is not None and errors.any():
-        # A process says what it does not know; the means by size know when nothing is left.
-        errors = fit.standard_errors
-    return fit.flows + rest, errors
+
+
+def _weights_and_scatter(
+    coalitions: CoalitionArray, bits: FloatArray, values: FloatArray, seed: int, method: str
+) -> tuple[FloatArray, FloatArray]:
+    n_samples, n_parties = bits.shape
+    if method == "permutation":
+        places = {int(coalition): place for place, coalition in enumerate(coalitions)}
+        return by_permutations(places, values, n_parties, seed)
+    complete = n_samples == 2**n_parties - 1
+    if method == "stratified" or complete or not _varies_within_sizes(bits, values):
+        return by_size(bits, values)
+    if n_samples < _SAMPLES_A_PARTY * n_parties:
+        return by_size(bits, values)
+    if method == "gaussian-process" and n_samples <= _LARGEST_PROCESS:
+        return _by_process(fit_process(bits, values), bits, values)
+    return by_quadratic(bits, values)[:2]
+
+
+def _by_process(
+    fits: list[FittedProcess], bits: FloatArray, values: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean weights of the fits, and their errors: each fit's own, and how far fits disagree."""
+    n_parties = bits.shape[1]
+    weights = np.mean([fit.weights for fit in fits], axis=0)
+    flows = np.tensordot(values, weights, 1)
+    covariance = np.mean([fit.flow_covariance() for fit in fits], axis=0)
+    disagreement = np.stack([np.tensordot(values, fit.weights, 1) - flows for fit in fits])
+    # What the process would have missed had it not seen it, by size: a step or a corner in
+    # the game that no smooth game has shows here first.
+    missed = np.mean([fit.left_out(values) for fit in fits], axis=0)
+    _, rough = by_size(bits, missed, missed)
+    # Not its root: the half that is still unseen surprises no less than the one that was.
+    own = surprise(fits[0], values) * _root(covariance, n_parties)
+    # A stand-in of quite another kind: as far as it misses samples no more than the process
+    # does, what it says of the flows is as likely.
+    other_weights, _, other_missed = by_quadratic(bits, values)
+    ratio = min(1.0, _size(missed) / max(_size(other_missed), 1e-300))
+    other = ratio * (np.tensordot(values, other_weights, 1) - flows)
+    return weights, np.concatenate([own, disagreement / np.sqrt(len(fits)), rough, other[None]])
+
+
+def _size(misses: FloatArray) -> float:
+    return float(np.sqrt(np.nanmean(misses**2))) if np.isfinite(misses).any() else 0.0
+
+
+def _root(covariance: FloatArray, n_parties: int) -> FloatArray:
+    """Rows that scatter as this covariance says, shape (rows, n, n)."""
+    off = ~np.eye(n_parties, dtype=bool).ravel()
+    inner = covariance[np.ix_(off, off)]
+    if len(inner) <= _ROWS:
+        spreads, axes = np.linalg.eigh(inner)
+        rows = (axes * np.sqrt(np.maximum(spreads, 0.0))).T
+    else:
+        drawn = np.random.default_rng(1).standard_normal((_ROWS, len(inner))) / np.sqrt(_ROWS)
+        rows = drawn @ _lower(inner).T
+    scatter = np.zeros((len(rows), n_parties**2))
+    scatter[:, off] = rows
+    return scatter.reshape(-1, n_parties, n_parties)
+
+
+def _lower(covariance: FloatArray) -> FloatArray:
+    """Cholesky factor, with as little added to the diagonal as rounding makes necessary.
+
+    Rows of flows sum to a known amount, so some directions have no variance at all.
+    """
+    from scipy.linalg import lapack
+
+    mean = float(np.abs(np.diag(covariance)).mean()) + 1e-300
+    for share in (1e-8, 1e-6, 1e-4, 1e-2, 1.0):
+        lower, failed = lapack.dpotrf(covariance + share * mean * np.eye(len(covariance)), lower=1)
+        if not failed:
+            return np.asarray(np.tril(lower))
+    return np.asarray(np.diag(np.sqrt(np.maximum(np.diag(covariance), 0.0))))
 
 
 def _varies_within_sizes(bits: FloatArray, values: FloatArray) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, permutations
 
 import numpy as np
 
 from ml.game.estimation.size_means import unseen_variance
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["flows_by_permutations", "permutation_coalitions", "permutation_order"]
+__all__ = ["by_permutations", "permutation_coalitions", "permutation_order"]
 
 
 _ORDERS_A_COALITION = 20
@@ -50,30 +50,47 @@ def permutation_coalitions(n_parties: int, seed: int, evaluations: int) -> list[
     return list(wanted)
 
 
-def flows_by_permutations(
-    known: dict[int, float], n_parties: int, seed: int
+def by_permutations(
+    known: dict[int, int], values: FloatArray, n_parties: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean marginals over the orders whose coalitions are all known, and their errors."""
-    sums, squares = np.zeros((n_parties, n_parties)), np.zeros((n_parties, n_parties))
-    counts = np.zeros(n_parties)
+    """Weights and scatter of the mean marginals over the orders whose coalitions are all known.
+
+    Parameters
+    ----------
+    known : dict
+        Place of each coalition among the values.
+    values : float64, shape (samples,)
+    n_parties, seed : int
+    """
+    weights = np.zeros((len(values), n_parties, n_parties))
+    squares, counts = np.zeros((n_parties, n_parties)), np.zeros(n_parties)
     grand = (1 << n_parties) - 1
     orders = islice(permutation_order(n_parties, seed), _ORDERS_A_COALITION * len(known))
     for payer, order, path in orders:
         if any(coalition not in known for coalition in path):
             break
-        steps = np.array([known[1 << payer], *(known[c] for c in path), known[grand]])
-        marginals = np.diff(steps)
-        sums[payer, list(order)] += marginals
-        squares[payer, list(order)] += marginals**2
+        steps = [known[coalition] for coalition in (1 << payer, *path, grand)]
+        squares[payer, list(order)] += np.diff(values[steps]) ** 2
         counts[payer] += 1
+        for party, before, after in zip(order, steps[:-1], steps[1:], strict=True):
+            weights[before, payer, party] -= 1
+            weights[after, payer, party] += 1
     # Payers by turn: all have the same number of orders, or one more.
-    means = sums / counts[:, None]
+    weights /= counts[:, None]
+    means = np.tensordot(values, weights, 1)
     deviations = np.maximum(squares - counts[:, None] * means**2, 0.0)
     # A few orders more each, in which the marginals deviate as they do for the other payers:
     # orders that happen to agree are not taken for exact.
-    unseen = unseen_variance(np.array(list(known.values())), int(counts.sum()))
+    unseen = unseen_variance(values, int(counts.sum()))
     of_payee = (deviations.sum(axis=0) + unseen) / ((counts - 1).sum() + 1)
     spread = (deviations + _BORROWED * of_payee) / (counts - 1 + _BORROWED)[:, None]
     errors = np.sqrt(spread / counts[:, None])
-    np.fill_diagonal(errors, 0.0)
-    return means, errors
+    # Each payer has a sample of its own, in which what one payee gets more another gets less.
+    scatter = np.zeros((n_parties * (n_parties - 1), n_parties, n_parties))
+    for row, (payer, payee) in enumerate(permutations(range(n_parties), 2)):
+        others = [party for party in range(n_parties) if party not in (payer, payee)]
+        scatter[row, payer, payee] = errors[payer, payee]
+        scatter[row, payer, others] = -errors[payer, payee] / max(len(others), 1)
+    kept = np.sqrt((scatter**2).sum(axis=0))
+    scatter *= np.divide(errors, kept, out=np.zeros_like(errors), where=kept > 0)
+    return weights, scatter

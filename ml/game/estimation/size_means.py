@@ -9,29 +9,32 @@ import numpy.typing as npt
 
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["flows_by_size", "on_row_sums", "unseen_variance"]
+__all__ = ["by_size", "unseen_variance"]
 
 
-def flows_by_size(
+def by_size(
     bits: FloatArray, values: FloatArray, left_out: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Flows and standard errors from values of sampled coalitions, stratified by size.
+    """Weight of each sampled value in each flow, stratified by size, and how flows err together.
 
     Parameters
     ----------
     bits : float64 of 0 and 1, shape (samples, n)
         Distinct coalitions; the grand one and the singletons must be among them.
     values : float64, shape (samples,)
-        Their values, or what a surrogate leaves of them.
+        Their values; only for the size of the error.
     left_out : float64, shape (samples,), optional
         How far a surrogate would have missed each sample had it not been fitted to it; NaN
         where that cannot be known. The errors are then judged by these.
 
     Returns
     -------
-    flows, standard_errors : float64, shape (n, n)
-        Rows of ``flows`` sum to v(N) - v(i). Both are exact, with errors of zero, once every
-        coalition was evaluated.
+    weights : float64, shape (samples, n, n)
+        Flows are the values times these. Rows sum to v(N) - v(i). Exact once every coalition
+        was evaluated.
+    scatter : float64, shape (rows, n, n)
+        Errors of all flows are a sum of these rows, each times a standard normal number: one row
+        a sampled coalition, because all flows that see it share its deviation, and one a payee.
 
     Notes
     -----
@@ -40,37 +43,38 @@ def flows_by_size(
     hold i and j, or i. Of those that hold i the share (s - 1) / (n - 1) holds j too, so the
     difference is (n - s) / (n - 1) times that of the means with j and without. Each of the two
     is a sample of its own, drawn without replacement, and that gives the errors. Where one of
-    the two was never drawn the difference is taken to be zero, as uncertain as one draw.
+    the two was never drawn the difference is taken to be zero, which is as uncertain as one
+    draw, and wrong in the same direction for all who pay the same party.
     """
     n_parties = bits.shape[1]
     sizes = bits.sum(axis=1).astype(np.intp)
-    own = bits[sizes == 1].T @ values[sizes == 1]
-    grand = float(values[sizes == n_parties][0])
-    flows = np.zeros((n_parties, n_parties))
-    variances = np.zeros((n_parties, n_parties))
+    weights = np.zeros((len(bits), n_parties, n_parties))
+    scatter = np.zeros_like(weights)
+    missing = np.zeros((n_parties, n_parties))
     spreads = _spreads(sizes, values, left_out)
     for size in range(2, n_parties):
-        inside, mine = bits[sizes == size], values[sizes == size]
-        difference, terms = _with_less_without(inside, mine, size)
-        flows += difference / (n_parties - 1)
-        variances += spreads[size] * terms / (n_parties - 1) ** 2
-    flows += ((grand - own) / (n_parties - 1))[:, None]
-    np.fill_diagonal(variances, 0.0)
-    return on_row_sums(flows, grand - own), np.sqrt(variances)
-
-
-def on_row_sums(flows: FloatArray, row_sums: FloatArray) -> FloatArray:
-    """Nearest flows whose rows sum to v(N) - v(i), eq. (4), with a zero diagonal."""
-    n_parties = len(flows)
-    flows = flows.copy()
-    np.fill_diagonal(flows, 0.0)
-    flows += ((row_sums - flows.sum(axis=1)) / (n_parties - 1))[:, None]
-    np.fill_diagonal(flows, 0.0)
-    return flows
+        chosen = sizes == size
+        with_both, without, unsure, gaps = _with_less_without(bits[chosen], size)
+        weights[chosen] = (with_both - without) / (n_parties - 1)
+        scatter[chosen] = np.sqrt(spreads[size]) * unsure / (n_parties - 1)
+        missing += spreads[size] * gaps / (n_parties - 1) ** 2
+    off = 1 - np.eye(n_parties)
+    # Sampled coalitions move no row sum: what they would move is taken off evenly.
+    weights -= (weights.sum(axis=2) / (n_parties - 1))[:, :, None] * off
+    weights[sizes == n_parties] += off / (n_parties - 1)
+    for party in range(n_parties):
+        weights[(sizes == 1) & (bits[:, party] == 1), party] -= off[party] / (n_parties - 1)
+    payees = np.zeros((n_parties, n_parties, n_parties))
+    places = np.arange(n_parties)
+    payees[places, :, places] = np.sqrt(missing.T)
+    # What the rows lose when their sums are taken off again is given back.
+    rows = np.concatenate([scatter, payees * np.sqrt((n_parties - 1) / max(n_parties - 2, 1))])
+    rows -= (rows.sum(axis=2) / (n_parties - 1))[:, :, None] * off
+    return weights, rows[np.abs(rows).max(axis=(1, 2)) > 0]
 
 
 def unseen_variance(values: FloatArray, n_drawn: int) -> float:
-    """Variance by the rule of succession, if what was not seen in any draw may yet come.
+    """Variance by the rule of succession: what no draw has shown may still exist.
 
     An event that k draws did not show has chance 1 / (k + 2); it is taken to be as large as
     the range of all values.
@@ -82,11 +86,11 @@ def unseen_variance(values: FloatArray, n_drawn: int) -> float:
 def _spreads(
     sizes: npt.NDArray[np.intp], values: FloatArray, left_out: FloatArray | None
 ) -> FloatArray:
-    """Variance of the values of each size, shape (n + 1,), none too sure of itself.
+    """Variance of the values of each size, shape (n + 1,), never zero.
 
-    Each size counts one sample more, which deviates as those of the sizes near it do, and these
-    one more of the variance that a sample like none before would have. So a size that happens
-    to show no variance, or was not drawn, is not taken for exact.
+    Each size is given one more sample, with the variance of the sizes near it; and those are
+    given one more, with `unseen_variance`. So a size whose few samples happen to be equal, or
+    that was not drawn at all, is not taken to be known exactly.
     """
     n_parties = int(sizes.max())
     squares, counts = np.zeros(n_parties + 1), np.zeros(n_parties + 1)
@@ -110,20 +114,25 @@ def _spreads(
 
 
 def _with_less_without(
-    bits: FloatArray, values: FloatArray, size: int
-) -> tuple[FloatArray, FloatArray]:
-    """Mean value with i and j less that with i and not j, and its variance terms, (n, n)."""
+    bits: FloatArray, size: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Of one size: each sample's weight in the means with and without j, and in their errors.
+
+    Shapes (samples, n, n) three times and (n, n): the last says where a mean was never drawn.
+    """
     n_parties = bits.shape[1]
-    together = bits.T @ bits  # (n, n) coalitions with both
-    sums = (bits * values[:, None]).T @ bits
-    apart = np.diag(together)[:, None] - together
-    apart_sums = np.diag(sums)[:, None] - sums
-    difference = sums / np.maximum(together, 1) - apart_sums / np.maximum(apart, 1)
-    difference[(together == 0) | (apart == 0)] = 0.0
-    terms = np.zeros_like(together)
-    for count, most in (
-        (together, comb(n_parties - 2, size - 2)),
-        (apart, comb(n_parties - 2, size - 1)),
-    ):
-        terms += np.maximum(1 - count / most, 0.0) / np.maximum(count, 1)
-    return difference, terms
+    off = 1 - np.eye(n_parties)
+    holds_both = bits[:, :, None] * bits[:, None, :] * off
+    holds_one = bits[:, :, None] * (1 - bits[:, None, :])
+    together, apart = holds_both.sum(axis=0), holds_one.sum(axis=0)
+    drawn = (together > 0) & (apart > 0)
+    with_both = holds_both * drawn / np.maximum(together, 1)
+    without = holds_one * drawn / np.maximum(apart, 1)
+    most_together, most_apart = comb(n_parties - 2, size - 2), comb(n_parties - 2, size - 1)
+    # Of a part that was drawn whole nothing is unknown.
+    left_together = np.sqrt(np.maximum(1 - together / most_together, 0.0))
+    left_apart = np.sqrt(np.maximum(1 - apart / most_apart, 0.0))
+    unsure = holds_both / np.maximum(together, 1) * left_together
+    unsure -= holds_one / np.maximum(apart, 1) * left_apart
+    gaps = ((together == 0) * 1.0 + (apart == 0)) * off
+    return with_both, without, unsure, gaps

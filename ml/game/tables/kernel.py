@@ -39,8 +39,8 @@ _VALUES_A_THREAD = 1 << 20
 _LINE = 8
 """Values in a cache line."""
 
-_AHEAD = 4 * _SIDE
-"""How far ahead of its use a value is fetched: two pairs of rows, some hundred nanoseconds."""
+_AHEAD = 128 * _SIDE
+"""How far ahead of its use a value is fetched: the same rows of the next two blocks."""
 
 _U = np.uint64
 _SIDE_U, _BLOCK_U, _ONE, _ZERO = _U(_SIDE), _U(_BLOCK), _U(1), _U(0)
@@ -69,8 +69,8 @@ def _prefetch_line(context: Any, array: Any, index: Any) -> Any:
             [line.type],
             ir.FunctionType(ir.VoidType(), [line.type, *[ir.IntType(32)] * 3]),
         )
-        to_read, keep_near, data_cache = (ir.IntType(32)(number) for number in (0, 3, 1))
-        builder.call(declared, [line, to_read, keep_near, data_cache])
+        to_read, outer_cache, data_cache = (ir.IntType(32)(number) for number in (0, 1, 1))
+        builder.call(declared, [line, to_read, outer_cache, data_cache])
         return target.get_dummy_value()
 
     return types.void(array, types.uint64), generate

@@ -111,6 +111,7 @@ def allocate_seeds(
         n_replicates=replicates if method == "bootstrap" else 0,
         n_refused=n_refused,
         cover=report,
+        n_seeds=n_seeds,
     )
 
 

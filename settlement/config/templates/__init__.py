@@ -8,7 +8,13 @@ from pathlib import Path
 from settlement.errors import SettlementError
 from settlement.store.folder import CONFIG
 
-__all__ = ["TemplateError", "template_names", "write_template"]
+__all__ = ["SCENARIO", "TemplateError", "scenario_names", "template_names", "write_template"]
+
+SCENARIO = "scenario.toml"
+"""The file of a scenario in its folder."""
+
+SCENARIOS = "settlement.config.scenarios"
+"""Where their templates are."""
 
 
 class TemplateError(SettlementError):
@@ -19,30 +25,45 @@ SCHEMA = "round.schema.json"
 
 
 def template_names() -> list[str]:
-    """Names of all templates, sorted."""
-    names = (item.name for item in files(__name__).iterdir())
+    """Names of the templates of rounds, sorted."""
+    return _names_in(__name__)
+
+
+def scenario_names() -> list[str]:
+    """Names of the templates of scenarios, sorted."""
+    return _names_in(SCENARIOS)
+
+
+def _names_in(room: str) -> list[str]:
+    names = (item.name for item in files(room).iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
 def write_template(folder: Path, template: str) -> Path:
-    """Write a template as ``round.toml`` into a folder, made if need be; never overwrite one.
+    """Write a template into a folder, made if need be; never overwrite one.
 
-    The JSON schema that its first line names is put beside it, for editors.
+    A round is written as ``round.toml``, a scenario of the simulator as ``scenario.toml``.
+
+    The JSON schema that the first line of a round names is put beside it, for editors.
 
     Raises
     ------
     TemplateError
     """
-    if template not in template_names():
-        known = ", ".join(template_names())
+    scenario = template in scenario_names()
+    if not scenario and template not in template_names():
+        known = ", ".join([*template_names(), *scenario_names()])
         raise TemplateError(f"Unknown template {template!r}; expected one of: {known}.")
-    path = folder / CONFIG
-    text = files(__name__).joinpath(f"{template}.toml").read_text("utf-8")
+    path = folder / (SCENARIO if scenario else CONFIG)
+    text = (
+        files(SCENARIOS if scenario else __name__).joinpath(f"{template}.toml").read_text("utf-8")
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
-        (folder / SCHEMA).write_bytes(files(__name__).joinpath(SCHEMA).read_bytes())
+        if not scenario:
+            (folder / SCHEMA).write_bytes(files(__name__).joinpath(SCHEMA).read_bytes())
     except FileExistsError:
         raise TemplateError(f"{path} is there already; choose another folder.") from None
     except OSError as error:

@@ -62,7 +62,7 @@ def page_data(
         lists of rows, ``[payer][payee]``.
     """
     terms, values, allocation = stored.terms, stored.values, stored.allocation
-    settlement, n_parties, wanted = stored.settlement, len(terms.parties), terms.caps
+    settlement, n_parties = stored.settlement, len(terms.parties)
     table = values.coalitions is None and n_parties <= MAX_TABLE_PARTIES
     measured, errors = _measured(values) if table else (None, None)
     return {
@@ -80,7 +80,7 @@ def page_data(
         "grandValue": values.grand_value,
         "flows": allocation.flows if n_parties <= MAX_FLOW_PARTIES else None,
         "budgets": allocation.budgets,
-        "wanted": None if all(cap is None for cap in wanted) else list(wanted),
+        "wanted": None if all(cap is None for cap in terms.caps) else list(terms.caps),
         "factors": allocation.adjustment_factors,
         "factorErrors": allocation.factor_errors,
         "payoffs": allocation.payoffs,

@@ -1,4 +1,4 @@
-"""report: the readable summary of a settled round, and its page."""
+"""report: the summary as text and as JSON, and the page."""
 
 from __future__ import annotations
 

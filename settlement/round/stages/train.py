@@ -14,6 +14,7 @@ import numpy as np
 from ml.game import ValueTable, best_coalitions, made_monotone
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
+from settlement.config.settings import read_settings
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.context import Progress, RoundContext, model_cache
 from settlement.round.game import estimate_of, game_document, stored_game
@@ -128,6 +129,11 @@ def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:
 
     if config.data is None or config.recipe is None:
         raise BrokenInvariant("A round without given values has no data or recipe to train with.")
+    if ":" in config.recipe.network + config.recipe.score:
+        from ml.training.models.own_code import allow_modules
+
+        # Only what this user has allowed, wherever the round's file comes from.
+        allow_modules(*read_settings().allowed_modules, folder=config.folder)
     return load(config.data), config.recipe
 
 
@@ -236,7 +242,7 @@ def _train_sample(
     def evaluate(coalitions: np.ndarray) -> np.ndarray:
         batches.append(train(coalitions.astype(np.int64)))
         context.progress("train", sum(len(batch.coalitions) for batch in batches), asked)
-        return batches[-1].means
+        return batches[-1].scores
 
     context.progress("train", 0, asked)
     estimate = estimate_of(context.config.values, collaboration.n_parties, evaluate)

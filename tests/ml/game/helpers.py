@@ -1,6 +1,7 @@
 """Random games and slow exact forms for the tests of the game."""
 
 from fractions import Fraction
+from functools import lru_cache
 from math import comb, factorial
 
 import numpy as np
@@ -101,6 +102,32 @@ def exact_factors(flows, budgets, caps=None):
         solution = _gauss(rows)
         for position, party in enumerate(order):
             factors[party] = solution[position]
+
+
+@lru_cache(maxsize=32)
+def digits_table(n_parties, seed):
+    """Table of ridge classifiers of label-skewed parties on scikit-learn's digits, trained here."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    rng = np.random.default_rng(seed)
+    inputs = np.hstack([bunch.data / 16, np.ones((len(bunch.data), 1))])
+    labels = np.eye(10)[bunch.target]
+    order = rng.permutation(len(inputs))
+    train, test = order[:900], order[900:]
+    shares = rng.dirichlet(np.full(n_parties, 0.5), 10)
+    owner = np.array([rng.choice(n_parties, p=shares[bunch.target[k]]) for k in train])
+    held = [(inputs[train[owner == i]], labels[train[owner == i]]) for i in range(n_parties)]
+    grams = np.array([x.T @ x for x, _ in held])
+    targets = np.array([x.T @ y for x, y in held])
+    values = np.zeros(2**n_parties)
+    for coalition in range(1, 2**n_parties):
+        inside = [i for i in range(n_parties) if coalition >> i & 1]
+        gram = grams[inside].sum(axis=0) + 0.1 * np.eye(inputs.shape[1])
+        weights = np.linalg.solve(gram, targets[inside].sum(axis=0))
+        found = (inputs[test] @ weights).argmax(axis=1)
+        values[coalition] = (found == bunch.target[test]).mean()
+    return values
 
 
 def _gauss(rows):

@@ -126,7 +126,8 @@ def main(folder: str, story_name: str, endpoint: str | None = None) -> None:
     from tests.settlement.chain.anvil import anvil_spec
 
     story = {"purse": purse, "escrow": escrow_story}[story_name]
-    spec = SPEC.model_copy(update={"accounts": story.ACCOUNTS})
+    changes = {"accounts": story.ACCOUNTS, "codes": getattr(story, "CODES", {})}
+    spec = SPEC.model_copy(update=changes)
     if endpoint is not None:
         spec = anvil_spec(endpoint, accounts=story.ACCOUNTS)
     purse.compiled()

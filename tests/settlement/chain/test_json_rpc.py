@@ -75,7 +75,9 @@ def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
 ):
     """The same keys, chain id and time on both, so that every byte of every call is the same."""
     monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
-    spec = ChainSpec(accounts=escrow_story.ACCOUNTS, genesis_timestamp=1_700_000_000)
+    spec = ChainSpec(
+        accounts=escrow_story.ACCOUNTS, genesis_timestamp=1_700_000_000, codes=escrow_story.CODES
+    )
     options = {"timestamp": spec.genesis_timestamp, "chain-id": SIMULATED_CHAIN_ID}
     with (
         open_chain(tmp_path / "here", spec) as here,

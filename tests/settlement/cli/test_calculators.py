@@ -1,3 +1,4 @@
+import csv
 import json
 
 import pytest
@@ -48,3 +49,26 @@ def test_estimate_stands_beside_the_truth(fairround):
 
 def test_estimate_refuses_an_unknown_family(fairround):
     assert "expected one of additive" in fairround("estimate", "--family", "nope", code=1)
+
+
+def test_tables_come_as_csv_and_for_latex(fairround, three, tmp_path):
+    lines = fairround("calculate", three, "--budget", "a=0.2", "--format", "csv").splitlines()
+    rows = list(csv.reader(lines[1:5]))
+    assert rows[0] == ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
+    assert [float(row[4]) for row in rows[1:]] == pytest.approx([-0.2, 0.1125, 0.0875])
+    latex = fairround("calculate", three, "--compare", "--format", "latex")
+    assert latex.count(r"\begin{tabular}{l") == latex.count(r"\end{tabular}") == 3
+    fairround("init", tmp_path / "round")
+    fairround("run", tmp_path / "round")
+    found = fairround("report", tmp_path / "round", "--format", "csv")
+    assert "a,b,112500" in found.splitlines()
+    assert "party,payoff estimated" in fairround("estimate", "--parties", "4", "--format", "csv")
+
+
+def test_a_name_cannot_be_a_formula_in_a_spreadsheet(fairround, tmp_path):
+    names = {"parties": ["=1+1", "-x & 50%"], "values": [0, 0.2, 0.3, 1]}
+    (tmp_path / "v.json").write_text(json.dumps(names))
+    rows = fairround("calculate", tmp_path / "v.json", "--format", "csv").splitlines()
+    assert rows[2].startswith("'=1+1,")
+    assert rows[3].startswith("'-x & 50%,")
+    assert r"-x \& 50\%" in fairround("calculate", tmp_path / "v.json", "--format", "latex")

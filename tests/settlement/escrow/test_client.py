@@ -13,17 +13,22 @@ from settlement.chain.spec import ChainSpec
 from settlement.errors import PlanError
 from settlement.escrow.artifacts import ArtifactError, artifact
 from settlement.escrow.checks import check_contract, check_round
-from settlement.escrow.client import EscrowClient, EscrowError
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.deployment import genesis_codes
 from settlement.escrow.events import RoundTerms
 from settlement.escrow.interface import Interface, InterfaceError
+from settlement.escrow.reader import EscrowError
+from settlement.escrow.signing import pack_signatures
 from settlement.escrow.typed_data import sign_plan
-from settlement.money.terms import RoundReference, SettlementPlan, Transfer
+from settlement.money.terms import SettlementPlan, Transfer
+from settlement.posting.check import prove
+from settlement.posting.format import game_of_values
 
 
 @pytest.fixture
 def escrow():
     names = ("operator", "party/0", "party/1", "party/2")
-    with open_chain(None, ChainSpec(accounts=names)) as chain:
+    with open_chain(None, ChainSpec(accounts=names, codes=genesis_codes())) as chain:
         yield EscrowClient.deploy(chain, chain.account("operator"))
 
 
@@ -32,30 +37,48 @@ def parties(escrow):
     return [escrow.chain.account(f"party/{k}") for k in range(3)]
 
 
-def opened(escrow, parties, terms_hash=b"\x07" * 32):
+def opened(escrow, parties, terms_hash=b"\x07" * 32, game_hash=b"\x09" * 32, **changes):
     now = escrow.chain.started_at
     return escrow.open_round(
         escrow.chain.account("operator"),
         RoundTerms(
             terms_hash=terms_hash,
+            game_hash=game_hash,
             unit_scale=10,
+            exchange_rate=10**6,
             funding_deadline=now + 1_000,
             settlement_deadline=now + 2_000,
             n_parties=len(parties),
+            by_proof=changes.pop("by_proof", False),
+            **changes,
         ),
         [party.address for party in parties],
     )
+
+
+def fund(client, round_id, parties, units):
+    """Everybody deposits or nothing, and closes."""
+    agreement = client.agreement(round_id)
+    for party, (account, amount) in enumerate(zip(parties, units, strict=True)):
+        if amount:
+            client.deposit(round_id, party, account, amount, agreement, last=True)
+        else:
+            client.close(round_id, party, account, agreement)
+
+
+def signed(client, parties, round_id, *transfers):
+    plan = SettlementPlan(client.reference(round_id), tuple(Transfer(*t) for t in transfers))
+    consent = client.consent(plan)
+    return consent, [sign_plan(consent, party, account) for party, account in enumerate(parties)]
 
 
 def test_a_round_through_the_client_and_all_of_it_again_sends_nothing(escrow, parties):
     def whole_round():
         client = EscrowClient.deploy(escrow.chain, escrow.chain.account("operator"))
         round_id = opened(client, parties)
-        for party, units in enumerate((10, 20, 0)):
-            if units:
-                client.deposit(round_id, party, parties[party], units, client.agreement(round_id))
-        plan = SettlementPlan(client.reference(round_id), (Transfer(1, 2, 15),))
-        receipt = client.settle(plan, escrow.chain.account("operator"), parties)
+        fund(client, round_id, parties, (10, 20, 0))
+        consent, signatures = signed(client, parties, round_id, (1, 2, 15))
+        receipt = client.settle(consent, escrow.chain.account("operator"), signatures)
         for party, account in enumerate(parties):
             client.withdraw(round_id, party, account, account.address)
         return receipt, client.ledger(round_id)
@@ -97,95 +120,131 @@ def test_deposits_are_checked_before_anything_is_sent(escrow, parties, units):
 )
 def test_plans_are_checked_before_anything_is_sent(escrow, parties, transfers, message):
     round_id = opened(escrow, parties)
-    for party in (0, 1):
-        escrow.deposit(round_id, party, parties[party], 10, escrow.agreement(round_id))
+    fund(escrow, round_id, parties, (10, 10, 0))
     plan = SettlementPlan(escrow.reference(round_id), tuple(Transfer(*t) for t in transfers))
+    consent = replace(escrow.consent(SettlementPlan(plan.round, ())), plan=plan)
     root = escrow.chain.state_root()
     with pytest.raises(PlanError, match=message):
-        escrow.settle(plan, parties[0], parties)
+        escrow.settle(consent, parties[0], [bytes(65)] * 3)
     assert escrow.chain.state_root() == root
 
 
 def test_a_plan_for_another_round_or_too_few_signatures_is_refused(escrow, parties):
     round_id = opened(escrow, parties)
-    good = escrow.reference(round_id)
-    other = RoundReference(good.chain_id, good.escrow, good.round_id, b"\x08" * 32)
+    fund(escrow, round_id, parties, (1, 0, 0))
+    consent, signatures = signed(escrow, parties, round_id)
+    other = replace(consent.plan, round=replace(consent.plan.round, agreement=b"\x08" * 32))
     root = escrow.chain.state_root()
     with pytest.raises(PlanError, match="Make the plan again"):
-        escrow.settle(SettlementPlan(other, ()), parties[0], parties)
-    plan = SettlementPlan(good, ())
+        escrow.settle(replace(consent, plan=other), parties[0], signatures)
     with pytest.raises(PlanError, match="2 signatures for a round of 3 parties"):
-        escrow.settle(plan, parties[0], signatures=[sign_plan(plan, p) for p in parties[:2]])
+        escrow.settle(consent, parties[0], signatures[:2])
     assert escrow.chain.state_root() == root
 
 
-def test_a_round_or_proposal_that_is_not_there_is_named(escrow, parties):
+def test_a_round_that_is_not_there_is_named(escrow):
     with pytest.raises(EscrowError, match="No round 9"):
         escrow.terms(9)
+
+
+def test_the_same_agreement_is_opened_once(escrow, parties):
+    """Also by a process that lost its journal: the round of an agreement is found on the chain."""
     round_id = opened(escrow, parties)
-    with pytest.raises(EscrowError, match="has no proposal"):
-        escrow.challenge(round_id, parties[0])
-
-
-def test_signatures_and_settlement_that_somebody_else_brought_are_not_sent_again(escrow, parties):
-    """Anyone may bring them, so a bystander must not be able to stop the operator's client."""
-    round_id = opened(escrow, parties)
-    escrow.deposit(round_id, 1, parties[1], 20, escrow.agreement(round_id))
-    plan = SettlementPlan(escrow.reference(round_id), (Transfer(1, 2, 15),))
-    signatures = [sign_plan(plan, party) for party in parties]
-    operator, bystander = escrow.chain.account("operator"), parties[0]
-
-    def brought(label, name, *arguments):
-        data = escrow.interface.encode(name, *arguments)
-        return escrow.chain.send(label, bystander, escrow.address, data, gas=400_000)
-
-    brought("bystander/0", "endorse", round_id, bytes(32), plan.plan_id, b"".join(signatures[:2]))
-    assert len(escrow.endorse(plan, operator, signatures)) == 1
-    assert escrow.endorse(plan, operator, signatures) == []
-    receipt = brought("bystander/1", "settle", round_id, plan.encode())
+    terms = escrow.terms(round_id)
     sent = escrow.chain.labels()
-    settlement = escrow.settle(plan, operator, signatures=signatures)
+    addresses = [party.address for party in parties]
+    assert escrow.open_round(escrow.chain.account("operator"), terms, addresses) == round_id
+    assert escrow.chain.labels() == sent
+
+
+def test_a_settlement_that_somebody_else_brought_is_not_sent_again(escrow, parties):
+    """Anyone may bring it, so a bystander must not be able to stop the operator's client."""
+    round_id = opened(escrow, parties)
+    fund(escrow, round_id, parties, (0, 20, 0))
+    consent, signatures = signed(escrow, parties, round_id, (1, 2, 15))
+    operator, bystander = escrow.chain.account("operator"), parties[0]
+    data = escrow.interface.encode(
+        "settle", round_id, consent.plan.encode(), pack_signatures(signatures)
+    )
+    receipt = escrow.chain.send("bystander", bystander, escrow.address, data, gas=400_000)
+    sent = escrow.chain.labels()
+    settlement = escrow.settle(consent, operator, signatures)
     assert settlement.transaction_hash == receipt.transaction_hash
     assert escrow.chain.labels() == sent
-    other = SettlementPlan(plan.round, (Transfer(1, 2, 14),))
-    with pytest.raises(Reverted, match="escrow: round cannot be settled"):
-        escrow.carry_out(other, operator)
+
+
+def test_a_proof_that_somebody_else_brought_is_not_sent_again(escrow, parties):
+    game = game_of_values([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
+    round_id = opened(escrow, parties, game_hash=game.hash, by_proof=True)
+    fund(escrow, round_id, parties, (200_000, 0, 0))
+    proof = prove(game, (200_000, 0, 0), 10**6)
+    transfers = (Transfer(0, 1, 112_500), Transfer(0, 2, 87_500))
+    plan = SettlementPlan(escrow.reference(round_id), transfers)
+    with pytest.raises(PlanError, match="not the proof's"):
+        escrow.settle_by_proof(replace(plan, transfers=()), parties[0], proof)
+    figures = (list(proof.factors), game.encode())
+    data = escrow.interface.encode("settle_by_proof", round_id, plan.encode(), *figures)
+    receipt = escrow.chain.send("bystander", parties[2], escrow.address, data, gas=400_000)
+    log = escrow.settle_by_proof(plan, escrow.chain.account("operator"), proof)
+    assert log.transaction_hash == receipt.transaction_hash
+    assert escrow.ledger(round_id).claims_units == (0, 112_500, 87_500)
 
 
 def test_a_wrong_signature_is_refused_by_the_escrow_and_not_taken_for_brought(escrow, parties):
     round_id = opened(escrow, parties)
-    plan = SettlementPlan(escrow.reference(round_id), ())
-    signatures = [sign_plan(plan, party) for party in (parties[0], parties[0], parties[2])]
-    with pytest.raises(Reverted, match="escrow: signer is not next party"):
-        escrow.endorse(plan, parties[0], signatures)
+    fund(escrow, round_id, parties, (1, 0, 0))
+    consent, signatures = signed(escrow, parties, round_id)
+    with pytest.raises(Reverted, match="escrow: not signed by party"):
+        escrow.settle(consent, parties[0], [signatures[0], signatures[0], signatures[2]])
+
+
+def test_revoking_makes_old_signatures_useless_and_new_ones_work(escrow, parties):
+    round_id = opened(escrow, parties)
+    fund(escrow, round_id, parties, (9, 0, 0))
+    consent, signatures = signed(escrow, parties, round_id, (0, 1, 4))
+    escrow.revoke(round_id, 2, parties[2])
+    with pytest.raises(Reverted, match="escrow: not signed by party"):
+        escrow.settle(consent, parties[0], signatures)
+    consent, signatures = signed(escrow, parties, round_id, (0, 1, 4))
+    escrow.settle(consent, parties[0], signatures)
+    assert escrow.ledger(round_id).claims_units == (5, 4, 0)
+
+
+def test_pay_out_pays_in_batches_and_again_sends_nothing(escrow, parties):
+    round_id = opened(escrow, parties)
+    agreement = escrow.agreement(round_id)
+    for party, account in enumerate(parties):
+        payout = account.address if party else "0x" + "00" * 20
+        escrow.deposit(round_id, party, account, 5, agreement, payout=payout, last=True)
+    consent, signatures = signed(escrow, parties, round_id, (0, 1, 4))
+    escrow.settle(consent, parties[0], signatures)
+    assert len(escrow.pay_out(round_id, parties[0])) == 1
+    assert escrow.ledger(round_id).withdrawn_units == (0, 9, 5)
+    escrow.pay_out(round_id, parties[0])
+    assert escrow.ledger(round_id).claims_units == (1, 0, 0)  # it named no address
+    assert escrow.pay_out(round_id, parties[0], [1]) == []
 
 
 def test_contract_is_compared_with_what_the_sources_make(escrow, parties):
     check_contract(escrow)
-    names = ("Judge", "mocks/Party")
-    impostors = [
-        escrow.chain.send(name, parties[0], None, artifact(name).bytecode, gas=8_000_000)
-        for name in names
-    ]
     nobody = EscrowClient(escrow.chain, parties[0].address)
-    with pytest.raises(EscrowError, match="is not the escrow of this version"):
+    with pytest.raises(EscrowError, match=r"this version's is at .* Deposit nothing there"):
         check_contract(nobody)
-    # The right escrow with a judge that finds no fault in anything.
-    judge = bytes.fromhex(impostors[1].contract_address[2:])
-    creation = artifact().bytecode + bytes(12) + judge
-    made = escrow.chain.send("made", parties[0], None, creation, gas=8_000_000)
-    with pytest.raises(EscrowError, match=r"is not its judge of this version .* Deposit nothing"):
-        check_contract(EscrowClient(escrow.chain, made.contract_address))
+    impostor = escrow.chain.send(
+        "impostor", parties[0], None, artifact("mocks/Party").bytecode, gas=8_000_000
+    )
+    with pytest.raises(EscrowError, match="Deposit nothing there"):
+        check_contract(EscrowClient(escrow.chain, impostor.contract_address))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"unit_scale": 11},
-        {"settlement_deadline": 2**63},
+        {"settlement_deadline": 2**39},
         {"terms_hash": b"\x08" * 32},
         {"asset": "0x" + "Ab" * 20},
-        {"bond_wei": 1, "challenge_window": 1},
+        {"game_hash": bytes(32), "quorum_units": 3},
     ],
 )
 def test_a_round_that_was_not_opened_as_agreed_is_told_by_every_figure(escrow, parties, changes):

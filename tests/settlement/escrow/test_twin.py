@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from settlement.errors import BrokenInvariant
 from settlement.escrow.events import (
+    ETHER,
     Deposited,
     PartiesRegistered,
     RoundOpened,
@@ -28,29 +29,30 @@ OPERATOR = "0x" + "99" * 20
 PARTIES = ["0x" + f"{k:02x}" * 20 for k in range(1, 6)]
 TERMS = RoundTerms(
     terms_hash=b"t" * 32,
+    game_hash=b"g" * 32,
     unit_scale=10,
     exchange_rate=10**6,
     funding_deadline=100,
     settlement_deadline=1_000,
     n_parties=5,
+    by_proof=False,
 )
-AGREEMENT = TERMS.agreement(OPERATOR, PARTIES)
+AGREEMENT = TERMS.agreement(1, ESCROW, OPERATOR, PARTIES)
+AFTER_FUNDING = 101
 
 
 def funded(units: Sequence[int]) -> EscrowTwin:
     twin = EscrowTwin(1, ESCROW)
     twin.open_round(Call(OPERATOR, 1), TERMS, PARTIES)
-    for party, amount in zip(PARTIES, units, strict=True):
+    for k, (party, amount) in enumerate(zip(PARTIES, units, strict=True)):
         if amount:
-            twin.deposit(Call(party, 2, 10 * amount), 1, AGREEMENT, amount)
+            twin.deposit(Call(party, 2, 10 * amount), 1, k, AGREEMENT, amount)
     return twin
 
 
-def agreed(twin, transfers):
-    reference = RoundReference(1, ESCROW, 1, TERMS.terms_hash)
-    plan = SettlementPlan(reference, tuple(Transfer(*transfer) for transfer in transfers))
-    twin.endorse(Call("0xany", 3), 1, bytes(32), plan.plan_id, PARTIES)
-    return plan
+def plan_of(transfers):
+    reference = RoundReference(1, ESCROW, 1, AGREEMENT, 5)
+    return SettlementPlan(reference, tuple(Transfer(*transfer) for transfer in transfers))
 
 
 @given(
@@ -64,12 +66,12 @@ def agreed(twin, transfers):
 )
 def test_a_plan_conserves_the_units_or_changes_nothing(units, transfers):
     twin = funded(units)
-    plan = agreed(twin, transfers)
+    plan = plan_of(transfers)
     try:
-        twin.settle(Call("0xany", 4), 1, plan.encode())
+        twin.settle(Call("0xany", AFTER_FUNDING), 1, plan.encode(), PARTIES)
     except Refusal:
         assert twin.rounds[1].claims == units
-        assert twin.rounds[1].state is RoundState.AGREED
+        assert twin.rounds[1].state is RoundState.FUNDING
         return
     claims = twin.rounds[1].claims
     assert sum(claims) == sum(units)
@@ -97,9 +99,8 @@ def test_chunks_accept_exactly_the_plans_that_one_transaction_accepts(units, tra
     except Refusal:
         claims = None
     try:
-        chunked.note(b"".join(packed[:cut]))
-        chunked.note(b"".join(packed[cut:]))
-        noted = chunked.noted_claims()
+        after = chunked.noted(b"".join(packed[:cut])).noted(b"".join(packed[cut:]))
+        noted = after.noted_claims()
     except Refusal:
         noted = None
     assert noted == claims
@@ -108,20 +109,20 @@ def test_chunks_accept_exactly_the_plans_that_one_transaction_accepts(units, tra
 def test_a_refused_withdrawal_moves_nothing():
     twin = EscrowTwin(1, ESCROW, can_receive=lambda address: address != PARTIES[0])
     twin.open_round(Call(OPERATOR, 1), TERMS, PARTIES)
-    twin.deposit(Call(PARTIES[0], 2, 50), 1, AGREEMENT, 5)
+    twin.deposit(Call(PARTIES[0], 2, 50), 1, 0, AGREEMENT, 5)
     with pytest.raises(Refusal, match="recipient refused ether"):
-        twin.withdraw(Call(PARTIES[0], 1_001), 1, PARTIES[0])
+        twin.withdraw(Call(PARTIES[0], 1_001), 1, 0, PARTIES[0])
     assert twin.balance_wei == 50
     assert twin.rounds[1].claims[0] == 5
-    assert twin.withdraw(Call(PARTIES[0], 1_001), 1, PARTIES[1]) == 5
+    assert twin.withdraw(Call(PARTIES[0], 1_001), 1, 0, PARTIES[1]) == 5
     assert twin.balance_wei == 0
 
 
 def test_the_events_alone_rebuild_the_ledger():
     twin = funded([10, 20, 0, 0, 5])
-    plan = agreed(twin, [(0, 2, 4), (1, 3, 20)])
-    twin.settle(Call("0xany", 4), 1, plan.encode())
-    twin.withdraw(Call(PARTIES[2], 5), 1, PARTIES[2])
+    plan = plan_of([(0, 2, 4), (1, 3, 20)])
+    twin.settle(Call("0xany", AFTER_FUNDING), 1, plan.encode(), PARTIES)
+    twin.withdraw(Call(PARTIES[2], AFTER_FUNDING), 1, 2, PARTIES[2])
     ledger = ledger_of(twin.events)
     assert ledger.parties == tuple(PARTIES)
     assert ledger.deposits_units == (10, 20, 0, 0, 5)
@@ -142,7 +143,7 @@ def test_events_that_overdraw_a_claim_are_no_log_of_the_escrow(last):
     events = [
         RoundOpened(1, OPERATOR, TERMS),
         PartiesRegistered(1, 0, tuple(PARTIES)),
-        Deposited(1, 0, 7),
+        Deposited(1, 0, 7, ETHER),
         last,
     ]
     with pytest.raises(BrokenInvariant, match="party 0 has -1"):

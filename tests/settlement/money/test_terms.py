@@ -86,3 +86,18 @@ def test_net_positions_of_transfers_sum_to_zero(items):
     positions = net_positions_of(items, 6)
     assert sum(position.amount_units for position in positions) == 0
     assert positions[0] == NetPosition(0, -sum(item.amount_units for item in items))
+
+
+@pytest.mark.parametrize(
+    ("n_parties", "n_transfers", "n_chunks"),
+    [(3, 0, 1), (3, 1_024, 1), (3, 1_025, 5), (1_024, 5, 1), (1_025, 5, 1), (1_025, 257, 2)],
+)
+def test_a_plan_comes_in_chunks_when_its_round_or_it_is_too_large(n_parties, n_transfers, n_chunks):
+    round_ = RoundReference(61, REFERENCE.escrow, 7, bytes(32), n_parties)
+    plan = SettlementPlan(round_, (Transfer(0, 1, 5),) * n_transfers)
+    assert len(plan.chunks) == len(plan.links) == n_chunks
+    assert b"".join(plan.chunks) == plan.encode()
+    most = 256 if max(n_parties, n_transfers) > 1_024 else 1_024
+    assert max(len(chunk) for chunk in plan.chunks) <= 12 * most
+    empty = SettlementPlan(replace(round_, n_parties=2_000), ())
+    assert empty.chunks == (b"",)

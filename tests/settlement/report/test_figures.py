@@ -10,7 +10,6 @@ from settlement.report import figures
 from tests.settlement.report.page.rounds import flows_of_many, stored_round, three_parties
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: fairround[plots]")
-NO_CAPS = [None] * 3
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ function newlyShort(state) {
  * Take back marks that only rounding can have made: parties that owe nothing outside of their set
  * cannot all be short, so the least short one of such a set is not.
  */
-function spareWaysOut(flows, marked, short, deficits) {
+export function spareWaysOut(flows, marked, short, deficits) {
   const n = marked.length;
   for (;;) {
     const reaches = indices(n).map((i) => !(marked[i] || short[i]));

@@ -48,7 +48,7 @@ function square(round, i, j, x, y, cell, largest) {
     svg("rect", { class: "heat", ...box, "fill-opacity": (0.04 + 0.96 * share).toFixed(3) }, svg("title", {}, title)),
   ];
   if (cell >= 38) {
-    const centred = { "text-anchor": "middle", class: share > 0.5 ? "on-heat" : null };
+    const centred = { "text-anchor": "middle", class: share > 0.75 ? "on-heat" : null };
     parts.push(label(x + cell / 2, y + cell / 2 + 4, decimal(flow, 3), centred));
   }
   return parts;

@@ -57,7 +57,7 @@ export function drawSweep(round, rows, party, current, width, height = 300) {
   const ends = [...shown].map((i) => ({ i, y: y(rows.at(-1).payoffs[i]) }));
   for (const end of apart(ends, TOP + 6, height - BOTTOM)) {
     const name = round.parties[end.i];
-    const short = fit(`${end.i} ${name}`, RIGHT - 8);
+    const short = fit(name, RIGHT - 8);
     parts.push(label(width - RIGHT + 6, end.y + 4, short, {}, name));
   }
   const at = x(Math.min(current, most));

@@ -66,14 +66,14 @@ export class WhatIf {
       },
     });
     const figures = html("span", { class: "figures" });
-    const label = html("span", { class: "who" }, `${i} `, named(name));
+    const label = html("span", { class: "who" }, named(name));
     const element = html("div", { class: "control" }, label, slider, field, figures);
     return { element, slider, field, figures };
   }
 
   pickers() {
     const options = () =>
-      this.round.parties.map((name, i) => html("option", { value: i }, `${i} ${name}`));
+      this.round.parties.map((name, i) => html("option", { value: i }, name));
     const pick = (id, apply) => {
       const select = this.place(id);
       select.append(...options());

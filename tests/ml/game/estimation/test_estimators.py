@@ -139,10 +139,14 @@ def test_progress_counts_up_to_the_evaluations():
     assert seen == [(30, 100), (60, 100), (90, 100), (100, 100)]
 
 
-def test_sixty_four_parties_are_estimated():
+@pytest.mark.parametrize(
+    ("method", "goal"),
+    [("quadratic", 0.1), pytest.param("gaussian-process", 1e-3, marks=pytest.mark.slow)],
+)
+def test_sixty_four_parties_are_estimated(method, goal):
     game = family("saturating", 64, 1)
-    estimate = estimate_flows(game.evaluate, 64, 1500)
-    assert relative_error(estimate, game.flows) < 0.15
+    estimate = estimate_flows(game.evaluate, 64, 1500, method=method)
+    assert relative_error(estimate, game.flows) < goal
     assert len(set(estimate.coalitions.tolist())) == 1500
 
 
@@ -163,7 +167,10 @@ def test_noisy_values_are_smoothed_not_believed(rng):
         ({"method": "magic"}, "'magic'; expected one of gaussian-process"),
         ({"n_parties": 65}, "65; expected 2 to 64"),
         ({"n_parties": 1}, "1; expected 2 to 64"),
-        ({"evaluations": 8}, "8 evaluations for 8 parties; method 'quadratic' needs at least 9"),
+        (
+            {"evaluations": 8},
+            "8 evaluations for 8 parties; method 'gaussian-process' needs at least 9",
+        ),
         ({"evaluations": 50, "method": "permutation"}, "needs at least 57"),
         ({"batch_size": 0}, "Batch size is 0"),
     ],
@@ -184,7 +191,9 @@ def test_bad_answers_are_refused():
 def test_a_previous_estimate_of_another_game_is_refused():
     game = family("saturating", 8, 1)
     first = estimate_flows(game.evaluate, 8, 30)
-    with pytest.raises(EstimationError, match="for 8 parties; expected one that 'quadratic' for 9"):
+    with pytest.raises(
+        EstimationError, match="for 8 parties; expected one that 'gaussian-process' for 9"
+    ):
         estimate_flows(game.evaluate, 9, 60, previous=first)
 
 
@@ -255,7 +264,8 @@ def test_most_true_flows_lie_within_two_standard_errors(method, name):
     # Not by claiming too little, and a sum that is exact may claim what it cannot know.
     told = np.sqrt(np.mean([error.claimed_rms**2 for error in found]))
     wrong = np.sqrt(np.mean([error.rms**2 for error in found]))
-    assert told < 2.5 * wrong or name == "additive"
+    # A process may be exact and, as it should, not know it.
+    assert told < 2.5 * wrong or told < 0.1 * found[0].rms_flow or name == "additive"
 
 
 @pytest.mark.parametrize("name", FAMILIES)

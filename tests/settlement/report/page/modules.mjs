@@ -20,6 +20,9 @@ const functions = {
     const prices = marked.map((_, i) => [...clearing.shadowPrices(flat, solution, i).payoffs]);
     return { factors: [...factors], gap, marked, prices, payoffs: [...game.payoffsOf(flat, factors)] };
   },
+  spare({ flows, marked, short, deficits }) {
+    return clearing.spareWaysOut(Float64Array.from(flows.flat()), marked, short, deficits);
+  },
   flows: ({ values }) => [...game.flowsOf(values)],
   broken: ({ values }) => game.brokenEdges(values),
   nets({ payoffs, deposits, rate }) {

@@ -222,14 +222,14 @@ WORK = """() => {
 }"""
 
 
-def test_moving_a_budget_of_12_parties_takes_less_than_a_fixed_loop_of_work(show):
-    """The loop of 20 million square roots takes a good frame of 16 ms on today's machines."""
+def test_moving_a_budget_of_12_parties_takes_a_quarter_of_a_fixed_loop_at_most(show):
+    """The loop adds up 20 million square roots beside it, so a busy machine slows down both."""
     names = [f"party {k}" for k in range(12)]
     stored = stored_round(names, [50_000] * 12, values=additive_values(12).tolist())
     shown, trouble = show(data_of(stored))
     found = shown.evaluate(WORK)
     print(f"clearing and drawing {found['draw']:.1f} ms, the loop {found['loop']:.1f} ms")
-    assert found["draw"] < found["loop"]
+    assert found["draw"] < found["loop"] / 4
     assert trouble == []
 
 

@@ -1,0 +1,313 @@
+"""A Gaussian process over coalitions: flows, how sure they are together, what to evaluate next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.game.estimation.kernels import ProductKernel, white_kernel
+from ml.game.tables.coalitions import FloatArray
+
+__all__ = ["FittedProcess", "GameKernel", "fit_process", "surprise"]
+
+_SEARCHED = 400
+"""Samples on which the kernel is searched; more of them settle it and take long."""
+
+_KERNELS = 8
+"""Kernels that are averaged, drawn around the likeliest one, where few samples leave several."""
+
+_LARGEST_ASYMMETRY = 1.9
+"""Below 2, where the 2 x 2 matrices would stop being covariances."""
+
+_SHARES = ((-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
+"""Normal priors of the logs of the linear, the sizes' and the white share: mean and spread."""
+
+_MOST_SURPRISE = 10.0
+"""Beyond it the sample is too small for the process to say anything of its errors."""
+
+_RIDGE = 1e-9
+"""Least share of values that have nothing to do with each other; keeps systems solvable."""
+
+
+@dataclass(frozen=True, eq=False)
+class GameKernel:
+    """Covariance of a random game: a product kernel, a part linear in the parties, white noise."""
+
+    smooth: ProductKernel
+    linear: float
+    """Variance of a party's own constant contribution."""
+    sizes: float
+    """Variance of what all coalitions of one size have in common."""
+    white: float
+    """Variance of what each coalition is worth by itself, whatever the others are."""
+
+    def matrix(self, bits: FloatArray, others: FloatArray) -> FloatArray:
+        """Covariance of the values of two lists of coalitions, white part left out."""
+        matrix = self.smooth.matrix(bits, others)
+        matrix += self.linear * (bits - 0.5) @ (others - 0.5).T
+        return matrix + self.sizes * _same_size(bits, others)
+
+    def flows(self, bits: FloatArray) -> FloatArray:
+        """Covariance of each flow with the values of coalitions, shape (samples, n, n)."""
+        n_parties = bits.shape[1]
+        flows = self.smooth.flows(bits) + self.white * white_kernel(n_parties).flows(bits)
+        counts, off = bits.sum(axis=1), 1 - np.eye(n_parties)
+        flows += self.linear * (bits - 0.5)[:, None, :] * off
+        # What sizes add to each flow is (f(n) - f(1)) / (n - 1).
+        grown = ((counts == n_parties) * 1.0 - (counts == 1)) / (n_parties - 1)
+        flows += self.sizes * grown[:, None, None] * off
+        return flows
+
+    def flow_covariance(self) -> FloatArray:
+        """Covariance of the flows with each other, shape (n * n, n * n)."""
+        n_parties = len(self.smooth.absent)
+        covariance = self.smooth.flow_covariance()
+        covariance += self.white * white_kernel(n_parties).flow_covariance()
+        off = 1 - np.eye(n_parties)
+        covariance += self.linear * np.einsum("ij,kl,jl->ijkl", off, off, np.eye(n_parties))
+        covariance += 2 * self.sizes / (n_parties - 1) ** 2 * np.einsum("ij,kl->ijkl", off, off)
+        return covariance.reshape(n_parties**2, n_parties**2)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedProcess:
+    """What one kernel makes of the evaluated coalitions."""
+
+    kernel: GameKernel
+    bits: FloatArray
+    inverse: FloatArray
+    """P: inverse covariance of the samples with their common mean taken out."""
+    variance: float
+    """Scale of the process; few samples know it badly, which makes it larger."""
+    weights: FloatArray
+    """Of each sampled value in each flow, shape (samples, n, n)."""
+    seen: FloatArray
+    """Covariance of each flow with each sampled value, shape (samples, n, n)."""
+
+    def flow_covariance(self) -> FloatArray:
+        """Posterior covariance of the flows, shape (n * n, n * n)."""
+        n_flows = self.bits.shape[1] ** 2
+        seen, weights = self.seen.reshape(-1, n_flows), self.weights.reshape(-1, n_flows)
+        return self.variance * (self.kernel.flow_covariance() - seen.T @ weights)
+
+    def left_out(self, values: FloatArray) -> FloatArray:
+        """How far each sample would be missed were it left out, shape (samples,)."""
+        return np.asarray(self.inverse @ values / np.diag(self.inverse))
+
+    def covariance_with(self, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Posterior covariance of the candidates' values with the flows and with each other.
+
+        Shapes (candidates, n, n) and (candidates, candidates), the white part included.
+        """
+        across = self.kernel.matrix(self.bits, candidates)  # (samples, candidates)
+        with_flows = self.kernel.flows(candidates)
+        with_flows -= np.tensordot(across.T, self.weights, 1)
+        own = self.kernel.matrix(candidates, candidates)
+        own[np.diag_indices_from(own)] += self.kernel.white
+        own -= across.T @ self.inverse @ across
+        return self.variance * with_flows, self.variance * own
+
+
+def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
+    """Gaussian processes with the kernels that the sample leaves likely, equally weighted.
+
+    Parameters
+    ----------
+    bits : float64 of 0 and 1, shape (samples, n)
+        Distinct coalitions.
+    values : float64, shape (samples,)
+
+    Notes
+    -----
+    A party's 2 x 2 matrix has 1 for two coalitions that both lack it (or both hold it), beta for
+    two that differ in it, 0 < beta < 1 of its own, and beta**a for two that hold it (or lack it),
+    0 <= a < 2: with a > 0 differences shrink as coalitions grow, as they do in learning. beta, a,
+    the linear and the white share maximise the restricted likelihood, betas drawn together by a
+    normal prior on their log odds. From few samples several kernels are drawn around the
+    likeliest one (Laplace), so that flows differ between them as far as the kernel is unknown.
+    """
+    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _SEARCHED)).astype(np.intp))
+    likelihood = _Likelihood(bits[kept], values[kept])
+    kernels = likelihood.likely_kernels(1 if len(values) > _SEARCHED else _KERNELS)
+    return [_fit(kernel, bits, values) for kernel in kernels]
+
+
+def surprise(fit: FittedProcess, values: FloatArray) -> float:
+    """By how much more than it expects the flows move when the other half of the sample comes in.
+
+    Mean squared move of flows, or of payoffs, over the variance that the process gives it, at
+    least 1. A smooth process that is fitted to a game with steps is too sure of itself, and it is
+    here that this shows.
+    """
+    sizes = fit.bits.sum(axis=1)
+    certain = (sizes == 1) | (sizes == fit.bits.shape[1])
+    turn = np.cumsum(~certain) % 2
+    ratios = []
+    rounding = (1e-9 * float(np.abs(values).max())) ** 2 + 1e-300
+    for half in range(2):
+        kept = certain | (turn == half)
+        first = _fit(fit.kernel, fit.bits[kept], values[kept])
+        moved = np.tensordot(values, fit.weights, 1) - np.tensordot(values[kept], first.weights, 1)
+        pair = []
+        for figure in (np.asarray, _payoffs):
+            expected = (figure(fit.seen) * figure(fit.weights)).sum()
+            expected -= (figure(first.seen) * figure(first.weights)).sum()
+            size = float((figure(moved[None]) ** 2).sum())
+            pair.append(size / max(fit.variance * float(expected), rounding))
+        ratios.append(pair)
+    worst = max(float(ratio) for ratio in np.mean(ratios, axis=0))
+    return min(max(1.0, worst), _MOST_SURPRISE)
+
+
+def _payoffs(flows: FloatArray) -> FloatArray:
+    return np.asarray(flows.sum(axis=1) - flows.sum(axis=2))
+
+
+def _fit(kernel: GameKernel, bits: FloatArray, values: FloatArray) -> FittedProcess:
+    covariance = kernel.matrix(bits, bits)
+    covariance[np.diag_indices_from(covariance)] += kernel.white
+    inverse = _without_mean(_inverse(covariance))
+    seen = kernel.flows(bits)
+    weights = np.tensordot(inverse, seen, 1)
+    free = max(len(values) - 1, 3)
+    variance = max(float(values @ inverse @ values), 0.0) / (free - 2)
+    return FittedProcess(kernel, bits, inverse, variance, weights, seen)
+
+
+class _Likelihood:
+    """Restricted likelihood of kernels, as a function of their parameters.
+
+    Parameters: log odds of each beta, the asymmetry, logs of the shares of the linear part, of
+    the sizes and of the white part.
+    """
+
+    def __init__(self, bits: FloatArray, values: FloatArray) -> None:
+        self.bits, self.absent = bits, 1 - bits
+        spread = float(np.ptp(values))
+        self.values = values / spread if spread > 0 else values
+        self.n_parties = bits.shape[1]
+        self.centred = bits - 0.5
+        self.same_size = _same_size(bits, bits)
+
+    def likely_kernels(self, count: int) -> list[GameKernel]:
+        """Likeliest kernel, and others that are about as likely."""
+        from scipy.optimize import minimize
+
+        found = []
+        for sign in (1.0, -1.0):
+            bounds = self._bounds(sign)
+            start = np.r_[np.full(self.n_parties, 1.5), sign, -3.0, -5.0, -7.0]
+            options = {"maxiter": 60}
+            found.append(
+                minimize(
+                    self.negative,
+                    start,
+                    jac=True,
+                    bounds=bounds,
+                    method="L-BFGS-B",
+                    options=options,
+                )
+            )
+        best = min(found, key=lambda result: float(result.fun))
+        points = [best.x]
+        if count > 1:
+            root = self._root_of_inverse_curvature(best.x)
+            normals = np.random.default_rng(0).standard_normal((count - 1, len(best.x)))
+            points += list(
+                np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T)
+            )
+        return [self.kernel(point) for point in points]
+
+    def _bounds(self, sign: float) -> FloatArray:
+        """Ranges of the parameters, where the asymmetry has this sign."""
+        asymmetry = (0.0, _LARGEST_ASYMMETRY) if sign >= 0 else (-_LARGEST_ASYMMETRY, 0.0)
+        shares = [(-12.0, 3.0), (-14.0, 3.0), (-20.0, 1.0)]
+        return np.array([(-4.0, 7.0)] * self.n_parties + [asymmetry, *shares])
+
+    def _root_of_inverse_curvature(self, point: FloatArray) -> FloatArray:
+        step = 1e-3
+        curvature = np.array(
+            [
+                (self.negative(point + step * e)[1] - self.negative(point - step * e)[1]) / step / 2
+                for e in np.eye(len(point))
+            ]
+        )
+        spreads, axes = np.linalg.eigh((curvature + curvature.T) / 2)
+        # Flat or odd directions are left as wide as the priors are.
+        return np.asarray((axes / np.sqrt(np.maximum(spreads, 0.25))).T)
+
+    def kernel(self, point: FloatArray) -> GameKernel:
+        """Kernel of these parameters."""
+        n_parties = self.n_parties
+        beta = 1 / (1 + np.exp(-point[:n_parties]))
+        asymmetry = float(point[n_parties])
+        smooth = ProductKernel(beta ** max(-asymmetry, 0.0), beta, beta ** max(asymmetry, 0.0))
+        linear, sizes, white = (float(share) for share in np.exp(point[n_parties + 1 :]))
+        return GameKernel(smooth, linear, sizes, white + _RIDGE)
+
+    def negative(self, point: FloatArray) -> tuple[float, FloatArray]:
+        """Negative log likelihood with its priors, and its gradient."""
+        n_parties, bits, absent = self.n_parties, self.bits, self.absent
+        kernel = self.kernel(point)
+        smooth = kernel.smooth.matrix(bits, bits)
+        covariance = smooth + kernel.linear * self.centred @ self.centred.T
+        covariance += kernel.sizes * self.same_size
+        covariance[np.diag_indices_from(covariance)] += kernel.white
+        inverse, log_determinant = _inverse_and_log_determinant(covariance)
+        if inverse is None:
+            return 1e10, np.zeros(len(point))
+        total = float(inverse.sum())
+        inverse = _without_mean(inverse)
+        weighted = inverse @ self.values
+        squares, free = max(float(self.values @ weighted), 1e-300), len(bits) - 1
+        value = free / 2 * np.log(squares) + log_determinant / 2 + np.log(max(total, 1e-300)) / 2
+        slope = inverse / 2 - free / 2 / squares * np.outer(weighted, weighted)
+        moved = slope * smooth
+        log_odds, asymmetry = point[:n_parties], float(point[n_parties])
+        beta = 1 / (1 + np.exp(-log_odds))
+        alike = bits if asymmetry >= 0 else absent
+        of_differing = 2 * (bits * (moved @ absent)).sum(axis=0)
+        of_alike = (alike * (moved @ alike)).sum(axis=0)
+        gradient = np.empty(len(point))
+        gradient[:n_parties] = (1 - beta) * (of_differing + abs(asymmetry) * of_alike)
+        gradient[n_parties] = np.sign(asymmetry or 1.0) * (np.log(beta) @ of_alike)
+        gradient[-3] = kernel.linear * (self.centred * (slope @ self.centred)).sum()
+        gradient[-2] = kernel.sizes * (slope * self.same_size).sum()
+        gradient[-1] = (kernel.white - _RIDGE) * np.trace(slope)
+        middle = log_odds.mean()
+        value += ((log_odds - middle) ** 2).sum() / 2 + ((middle - 1.5) / 2.5) ** 2 / 2
+        gradient[:n_parties] += (log_odds - middle) + (middle - 1.5) / 2.5**2 / n_parties
+        for place, (mean, spread) in enumerate(_SHARES, start=n_parties + 1):
+            value += ((point[place] - mean) / spread) ** 2 / 2
+            gradient[place] += (point[place] - mean) / spread**2
+        return float(value), gradient
+
+
+def _same_size(bits: FloatArray, others: FloatArray) -> FloatArray:
+    same = bits.sum(axis=1)[:, None] == others.sum(axis=1)
+    return np.asarray(same, dtype=np.float64)
+
+
+def _without_mean(inverse: FloatArray) -> FloatArray:
+    sums = inverse.sum(axis=0)
+    return np.asarray(inverse - np.outer(sums, sums) / max(float(sums.sum()), 1e-300))
+
+
+def _inverse(covariance: FloatArray) -> FloatArray:
+    inverse, _ = _inverse_and_log_determinant(covariance)
+    while inverse is None:  # rounding made it indefinite: a little more white, as little as helps
+        covariance = covariance + 1e-9 * float(np.trace(covariance)) * np.eye(len(covariance))
+        inverse, _ = _inverse_and_log_determinant(covariance)
+    return inverse
+
+
+def _inverse_and_log_determinant(covariance: FloatArray) -> tuple[FloatArray | None, float]:
+    from scipy.linalg import lapack
+
+    lower, failed = lapack.dpotrf(covariance, lower=1)
+    if failed:
+        return None, 0.0
+    inverse, _ = lapack.dpotri(lower, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    return inverse, 2 * float(np.log(np.diag(lower)).sum())

@@ -1,0 +1,1 @@
+"""Commented scenarios of the simulator to start from."""

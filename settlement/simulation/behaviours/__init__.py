@@ -1,0 +1,1 @@
+"""What simulated parties, operators and outsiders do."""

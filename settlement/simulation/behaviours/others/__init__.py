@@ -1,0 +1,1 @@
+"""Behaviours of operators and of people without a seat, one a file."""

@@ -1,0 +1,1 @@
+"""Behaviours of parties, one a file."""

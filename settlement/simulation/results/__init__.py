@@ -1,0 +1,1 @@
+"""What simulated rounds leave: rows, expectations, a summary."""
