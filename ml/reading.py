@@ -16,7 +16,6 @@ __all__ = [
     "PLAIN_BYTES",
     "VALUES_BYTES",
     "UnreadableFile",
-    "inside",
     "parse_json",
     "read_json",
     "read_toml",
@@ -103,23 +102,6 @@ def read_toml(
         return text, tomllib.loads(text, parse_float=parse_float)
     except (ValueError, ArithmeticError, RecursionError) as error:  # also numbers out of all range
         raise UnreadableFile(f"{path} is not TOML: {error}.") from None
-
-
-def inside(folder: Path, name: object) -> Path:
-    """A file of a folder by the name that somebody else wrote down; never one outside.
-
-    Raises
-    ------
-    UnreadableFile
-        If the name is no relative path, leads out of the folder, or goes by way of a link.
-    """
-    if isinstance(name, str) and name and "\0" not in name:
-        path = folder / name
-        if not Path(name).is_absolute() and ".." not in Path(name).parts:
-            root = folder.resolve()
-            if path.resolve().is_relative_to(root):
-                return path
-    raise UnreadableFile(f"{folder} names the file {name!r:.80}; expected one inside the folder.")
 
 
 def _content(path: Path, limit_bytes: int) -> bytes:

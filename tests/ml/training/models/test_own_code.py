@@ -64,8 +64,10 @@ def test_a_recipe_runs_nothing_that_is_not_allowed(trap, digits_data, table, mon
 def test_even_an_allowed_name_is_called_only_if_it_is_a_module(digits_data, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     allow_modules("os", "subprocess")
-    for path in ("os:system", "subprocess:getoutput"):
-        arguments = {"command": "touch SPRUNG"}
+    for path, arguments in (
+        ("os:system", {"command": "touch SPRUNG"}),
+        ("subprocess:Popen", {"args": "touch SPRUNG", "shell": True}),  # a class, too
+    ):
         with pytest.raises(OwnCodeError, match="expected a class that inherits"):
             check_training(digits_data, recipe({"network": path, "arguments": arguments}))
     with pytest.raises(OwnCodeError, match="expected a function that is written in an allowed"):
