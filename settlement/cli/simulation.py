@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from settlement.cli.own_code import allow_module
 from settlement.cli.printing import as_json, print_json, print_result, progress_bars, round_folder
 
 __all__ = ["attack", "replay", "simulate"]
@@ -13,6 +14,7 @@ __all__ = ["attack", "replay", "simulate"]
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@allow_module
 @click.option("--yes", is_flag=True, help="Play more than a million rounds without being asked.")
 @click.option(
     "--evm",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ml.errors import MlError
 from ml.game import family
+from ml.reading import VALUES_BYTES, read_json
 from settlement.errors import SettlementError
 from settlement.simulation.games.pieces import (
     MAX_EXACT_ACCOUNTS,
@@ -156,12 +156,12 @@ def _values(table: TableGame | RoundGame, folder: Path) -> np.ndarray:
         from settlement.store.folder import RoundFolder
 
         return np.array(ValueDocument.read(RoundFolder(folder / table.path)).values)
-    document = json.loads((folder / str(table.path)).read_text("utf-8"))
+    document = read_json(folder / str(table.path), VALUES_BYTES)
     return np.array(document["values"], dtype=np.float64)
 
 
 def _given_flows(path: Path) -> GivenFlows:
-    document = json.loads(path.read_text("utf-8"))
+    document = read_json(path, VALUES_BYTES)
     flows = np.array(document["flows"], dtype=np.float64)
     return GivenFlows(
         flows, np.array(document["own_values"], dtype=np.float64), float(document["grand_value"])
