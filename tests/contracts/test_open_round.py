@@ -73,6 +73,12 @@ def test_open_round_takes_the_largest_figures(arena):
     assert arena.client.claim(round_id, 0) == 1
 
 
+def test_open_round_takes_the_largest_number_of_parties(arena):
+    terms = arena.terms(32_768)
+    arena.act(arena.operator, "open_round", terms, addresses(arena, 2))
+    assert arena.client.terms(len(arena.twin.rounds)).n_parties == 32_768
+
+
 def test_open_round_reverts_when_funding_would_end_at_once(arena, refused):
     now = arena.chain.timestamp()
     with refused("funding deadline is past"):

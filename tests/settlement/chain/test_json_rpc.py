@@ -22,8 +22,8 @@ from settlement.chain.errors import (
     Unconfirmed,
     WrongChain,
 )
-from settlement.chain.in_process import CHAIN_ID as SIMULATED_CHAIN_ID
 from settlement.chain.journal import JOURNAL_NAME, Journal, read_journal
+from settlement.chain.spec import SIMULATED_CHAIN_ID
 from tests.settlement.chain.anvil import (
     CHAIN_ID,
     KEYS,
