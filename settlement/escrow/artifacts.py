@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+from ml.files import write_atomically
 from ml.reading import UnreadableFile, read_json
 from settlement.cache import cache_folder
 from settlement.errors import SettlementError
@@ -128,11 +127,6 @@ def _write(cached: Path, made: Artifact) -> None:
         "codes_sha256": hashlib.sha256(made.bytecode + made.runtime).hexdigest(),
     }
     try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=cached.parent, suffix=".part", delete=False
-        ) as part:
-            json.dump(content, part)
-        os.replace(part.name, cached)
+        write_atomically(cached, json.dumps(content).encode(), durable=False)
     except OSError:
         return  # a cache that cannot be written only costs the next caller a second

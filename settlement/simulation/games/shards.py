@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ml.datasets.spec import data_spec
+from ml.files import write_atomically
 from ml.game.tables.coalitions import FloatArray
 from ml.training.recipe import recipe
 from settlement.cache import cache_folder
@@ -97,7 +96,4 @@ def _train(
 
 def _keep(path: Path, values: FloatArray) -> None:
     """A whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as part:
-        json.dump({"values": values.tolist()}, part)
-    os.replace(part.name, path)
+    write_atomically(path, json.dumps({"values": values.tolist()}).encode(), durable=False)
