@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["cache_folder", "cache_limit_bytes"]
+from settlement.errors import SettlementError
+
+__all__ = ["CacheLimitUnreadable", "cache_folder", "cache_limit_bytes"]
 
 DEFAULT_LIMIT_MIB = 4096
+MAX_DIGITS = 12
+
+
+class CacheLimitUnreadable(SettlementError):
+    """The variable that limits the cache holds no number."""
 
 
 def cache_folder(room: str) -> Path:
@@ -25,7 +32,16 @@ def cache_folder(room: str) -> Path:
 def cache_limit_bytes() -> int:
     """How much finished trainings may take when a round starts to train.
 
-    ``FAIRROUND_CACHE_MIB`` if that is a whole number, else 4 GiB. What was used longest ago goes.
+    ``FAIRROUND_CACHE_MIB``, else 4 GiB. What was used longest ago goes.
+
+    Raises
+    ------
+    CacheLimitUnreadable
+        If the variable holds no whole number.
     """
-    chosen = os.environ.get("FAIRROUND_CACHE_MIB", "")
-    return (int(chosen) if chosen.isdecimal() else DEFAULT_LIMIT_MIB) * 2**20
+    chosen = os.environ.get("FAIRROUND_CACHE_MIB") or str(DEFAULT_LIMIT_MIB)
+    if not (chosen.isascii() and chosen.isdecimal() and len(chosen) < MAX_DIGITS):
+        raise CacheLimitUnreadable(
+            f"FAIRROUND_CACHE_MIB is {chosen!r:.80}; expected a whole number of MiB."
+        )
+    return int(chosen) * 2**20

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from settlement.cache import cache_folder, cache_limit_bytes
+from settlement.cache import CacheLimitUnreadable, cache_folder, cache_limit_bytes
 from settlement.chain.errors import ChainSpecError, ProviderUnreachable, RpcFailed
 from settlement.chain.keys import list_keys
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
@@ -90,10 +90,17 @@ def _folders() -> Iterator[Finding]:
         free = shutil.disk_usage(there).free
         told = f"{folder.absolute()}, {free / 2**30:.1f} GiB free"
         if subject == "cache":
-            told += f", at most {cache_limit_bytes() / 2**30:.1f} GiB of trained models"
+            told += f", {_limit_text()}"
         writable = os.access(there, os.W_OK)
         verdict = "ok" if writable and free >= LEAST_FREE_BYTES else "wrong"
         yield Finding(subject, verdict, told if writable else f"{told}; not writable")
+
+
+def _limit_text() -> str:
+    try:
+        return f"at most {cache_limit_bytes() / 2**30:.1f} GiB of trained models"
+    except CacheLimitUnreadable as error:
+        return str(error)
 
 
 def _settings_text() -> str:
