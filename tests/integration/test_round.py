@@ -149,6 +149,17 @@ def test_verify_compares_the_configuration_with_the_terms_on_the_chain(fairround
     assert "WRONG terms: open/terms.json: exchange_rate is 1000000; expected 2000000" in message
 
 
+def test_a_creditor_without_a_deposit_is_paid_out_too(fairround, three_parties):
+    config = three_parties / "round.toml"
+    config.write_text(config.read_text().replace('budget = "unlimited"', "budget = 0"))
+    text = fairround("run", three_parties)
+    assert "paid out: 200,000 base units; left in the escrow: 0" in text
+    settled = json.loads((three_parties / "settle" / "settlement.json").read_text())
+    assert sum(settled["net_positions_units"][1:]) == 200_000
+    assert settled["claims_units"] == [0, 0, 0]
+    fairround("verify", three_parties)
+
+
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
     config = three_parties / "round.toml"
     config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))

@@ -104,7 +104,7 @@ def _deposit_for_keys_at_hand(
                 opened.round_id, party, account, units, agreement, payout=account.address, last=True
             )
         else:
-            escrow.close(opened.round_id, party, account, agreement)
+            escrow.close(opened.round_id, party, account, agreement, payout=account.address)
 
 
 def _write_deployment(folder: Path, escrow: EscrowClient) -> None:
