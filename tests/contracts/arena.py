@@ -41,6 +41,14 @@ class TokenTwin:
     escrow: str
     allowances: dict[str, int]
 
+    def state(self) -> tuple[dict[str, int], dict[str, int]]:
+        return dict(self.balances), dict(self.allowances)
+
+    def restore(self, state: tuple[dict[str, int], dict[str, int]]) -> None:
+        for figures, earlier in zip((self.balances, self.allowances), state, strict=True):
+            figures.clear()
+            figures.update(earlier)
+
     def balance_of(self, owner: str) -> int:
         return self.balances.get(owner, 0)
 
@@ -96,10 +104,13 @@ class Arena:
         call = Call(account.address, self.chain.timestamp(), value_wei)
         n_events = len(self.twin.events)
         expected: Refusal | None = None
+        before = [(token, token.state()) for token in self.twin.tokens.values()]
         try:
             getattr(self.twin, name)(call, *(arguments if twin is None else twin))
         except Refusal as refusal:
             expected = refusal
+            for token, state in before:  # a revert undoes what tokens have done
+                token.restore(state)
         data = self.client.interface.encode(name, *(_plain(a) for a in arguments))
         reason, receipt = self._send_or_reason(account, data, value_wei)
         if reason is not None:

@@ -237,6 +237,19 @@ def test_permit_is_ignored_in_a_round_in_ether(arena):
     assert arena.client.claim(round_id, 0) == 5
 
 
+def test_a_refused_pay_out_moves_no_token(arena, plain_token, refused):
+    """The first party is paid before the second is found not to be there: all of it is undone."""
+    round_id = arena.settled(10, 5, transfers=[(0, 1, 4)], payouts=True, asset=plain_token)
+    held = arena.token_balance(plain_token, arena.client.address)
+    with refused("no such party"):
+        arena.act(arena.outsider, "pay_out", round_id, [0, 9])
+    assert arena.token_balance(plain_token, arena.client.address) == held
+    assert arena.twin.tokens[plain_token].balance_of(arena.client.address) == held
+    assert arena.claims(round_id) == [6, 9]
+    arena.act(arena.outsider, "pay_out", round_id, [0, 1])
+    assert arena.token_balance(plain_token, arena.client.address) == held - 15_000
+
+
 def test_the_client_approves_and_deposits_tokens(arena, plain_token):
     party = arena.parties[3]
     zero = arena.token_abi.encode("approve", arena.client.address, 0)
