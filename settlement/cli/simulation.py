@@ -56,7 +56,7 @@ def simulate(
 
     if evm == "auto" and not twin_only and not has_revm():
         click.echo(
-            "pyrevm is not installed: rounds are played on py-evm, some forty times slower "
+            "pyrevm is not installed: rounds are played on py-evm, some ten times slower "
             "(pip install 'fairround[revm]')",
             err=True,
         )

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from settlement.chain import quick
+from settlement.chain.quick import choosing
 from settlement.cli.main import main
 from settlement.config.templates import write_template
 from settlement.report import simulation_plots
@@ -118,7 +118,7 @@ def test_too_many_rounds_exit_1_and_name_the_option(tmp_path, capsys):
 
 
 def test_without_the_extra_everything_works_slower_and_says_so_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(quick, "find_spec", lambda name: None)
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
     (tmp_path / "scenario.toml").write_text(SMALL)
     code, found = run(capsys, "simulate", str(tmp_path))
     assert not code
