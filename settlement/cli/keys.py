@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from settlement.chain.keys import PASSWORD_VARIABLE
 from settlement.cli.printing import as_json, print_json, print_result
 
 __all__ = ["keys"]
@@ -17,8 +18,6 @@ keystore_option = click.option(
     "--keystore", metavar="DIR", help="Folder of the keys, if not that of your settings."
 )
 key_name = click.argument("name", metavar="NAME")
-
-PASSWORD_VARIABLE = "FAIRROUND_PASSWORD"
 
 
 @click.group()
