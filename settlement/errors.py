@@ -1,6 +1,6 @@
 """Errors of integer country: one child for each thing that a caller may do differently.
 
-`BrokenInvariant` is the one of `ml`, here for the rooms of whole units, which import nothing of `ml`.
+`BrokenInvariant` is that of `ml`: rooms of whole units, which import nothing of `ml`, find it here.
 """
 
 from __future__ import annotations
