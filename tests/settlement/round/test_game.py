@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from ml.game import ValueTable
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_game, check_values
 from settlement.config.schema import ValuesConfig
@@ -185,10 +186,8 @@ ESTIMATION = ValuesConfig(method="estimate", evaluations=60, estimator="quadrati
 
 def sampled(table, estimation):
     n_parties = len(table).bit_length() - 1
-    estimate = estimate_of(
-        estimation, n_parties, lambda asked: np.array(table)[asked.astype(np.int64)]
-    )
-    coalitions = estimate.coalitions.tolist()
+    estimate = estimate_of(estimation, n_parties, ValueTable(table).evaluate)
+    coalitions = list(estimate.coalitions)
     names = [f"p{party}" for party in range(n_parties)]
     scores = np.array([[table[coalition] for coalition in coalitions]])
     return value_document(names, scores, monotone="refuse", coalitions=coalitions)
