@@ -168,8 +168,8 @@ class Evm:
         vm = self._chain.get_vm(header)
         origin = ZERO_ADDRESS if sender is None else _canonical(sender)
         snapshot = vm.state.snapshot()
-        # A gift that pays the gas: the balance is needed for the value alone, and the contract
-        # sees the base fee and the balance that it would see.
+        # The sender is credited exactly the gas fee that is about to be charged. So it needs ether
+        # only for the value that it sends, and the contract sees the true base fee and balance.
         vm.state.delta_balance(origin, gas * header.base_fee_per_gas)
         unsigned = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=self.chain_id,

@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,10 +59,6 @@ class JournalRecord:
     entries: tuple[Entry, ...]
     digest: str  # of the last line: it commits to the whole journal
     torn_bytes: int
-
-    def of_kind(self, kind: str) -> Iterator[Entry]:
-        """Entries of one kind, in order."""
-        return (entry for entry in self.entries if entry.kind == kind)
 
 
 def read_journal(path: Path) -> JournalRecord:

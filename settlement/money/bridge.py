@@ -1,4 +1,7 @@
-"""The one bridge between the countries: the only place where a float becomes an amount.
+"""The bridge between the countries: budgets and payoffs, which are floats, to base units.
+
+The game itself becomes whole numbers in `settlement.posting`; a float becomes an amount nowhere
+else.
 
 Value units are floats (one unit is a score of 1.0); base units are whole numbers. The
 exchange rate nu says how many base units one unit of value is worth.
@@ -28,14 +31,13 @@ class BridgeError(SettlementError):
     """Payoffs that cannot become whole base units: not finite, not balanced, over a deposit."""
 
 
-def deposit_units(budget: Decimal | None, exchange_rate: int) -> int:
+def deposit_units(budget: Decimal, exchange_rate: int) -> int:
     """Base units that a party locks for its budget, rounded down.
 
     Parameters
     ----------
     budget
-        In value units, at least 0; ``None`` means no limit, for which the most that any
-        party could ever owe is locked: one whole unit of value, since scores end at 1.
+        In value units, at least 0.
     exchange_rate
         nu, base units a unit of value, positive.
 
@@ -49,8 +51,6 @@ def deposit_units(budget: Decimal | None, exchange_rate: int) -> int:
     >>> deposit_units(Decimal("0.3"), 10**6)
     300000
     """
-    if budget is None:
-        return exchange_rate
     if not budget.is_finite() or budget < 0:
         raise BridgeError(
             f"Budget is {budget} value units; expected a finite number of at least 0."

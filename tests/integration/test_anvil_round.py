@@ -64,7 +64,8 @@ def figures(result):
 
 def labels(folder, kind):
     path = folder / "chain" / JOURNAL_NAME
-    return [entry["label"] for entry in read_journal(path).of_kind(kind)] if path.exists() else []
+    entries = read_journal(path).entries if path.exists() else ()
+    return [entry["label"] for entry in entries if entry.kind == kind]
 
 
 def settlements_on(node, folder):

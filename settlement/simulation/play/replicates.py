@@ -104,10 +104,9 @@ class Replicate:
         return Cast(tuple(members), operator, outsiders, self._game, rules, price)
 
     def _units(self, budget: float | None) -> int:
-        if budget == 0:
-            return 0
-        value = None if budget is None else Decimal(repr(budget))
-        return deposit_units(value, self.cell.scenario.round.exchange_rate)
+        rate = self.cell.scenario.round.exchange_rate
+        # Nobody can owe more than v(N), which is one unit of value at most.
+        return rate if budget is None else deposit_units(Decimal(repr(budget)), rate)
 
     def play(self, world: World, cast: Cast, period: int) -> RoundResult:
         """Carry a round out."""

@@ -97,10 +97,6 @@ def test_a_budget_beyond_a_deposit_is_refused(budget):
         deposit_units(budget, NU)
 
 
-def test_an_unlimited_budget_locks_one_whole_unit_of_value():
-    assert deposit_units(None, NU) == NU
-
-
 @pytest.mark.parametrize("budget", [Decimal("-0.1"), Decimal("NaN"), Decimal("Infinity")])
 def test_a_budget_that_is_no_amount_is_refused(budget):
     with pytest.raises(BridgeError, match="Budget is"):
