@@ -138,7 +138,8 @@ def estimate_flows(
     method : {"gaussian-process", "quadratic", "stratified", "permutation"}
         ``gaussian-process``: a smooth random game with a length scale a party, `fit_process`; up
         to 64 parties and 2,000 evaluations, beyond them ``quadratic`` steps in. ``quadratic``: a
-        quadratic surrogate with size effects, its residual by means of size. ``stratified``: means by size alone.
+        quadratic surrogate with size effects, its residual by means of size.
+        ``stratified``: means by size alone.
         ``permutation``: one sampled game per payer, as libraries without shared samples do; for
         comparison.
     choose : {"sizes", "flows", "payments"}

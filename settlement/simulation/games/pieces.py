@@ -112,9 +112,8 @@ class SampledPieces:
 
     def value(self, pieces: int) -> float:
         """V of a set of pieces."""
-        return (
-            float(self._evaluate(coalition_matrix([pieces], self.n_pieces))[0]) if pieces else 0.0
-        )
+        members = coalition_matrix([pieces], self.n_pieces)
+        return float(self._evaluate(members)[0]) if pieces else 0.0
 
     def figures(self, accounts: Sequence[int]) -> Figures:
         """Estimated flows, rows moved to the nearest ones without a negative entry."""
