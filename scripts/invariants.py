@@ -3,8 +3,9 @@
 
     scripts/invariants.py [--examples 256] [--steps 100] [--seed N]
 
-The seed is printed; the same seed gives the same histories. A failing history is shrunk and
-printed as the calls that lead to it.
+On pyrevm where it is installed; `FAIRROUND_EVM=py-evm` asks for the other. The seed is printed; the
+same seed gives the same histories. A failing history is shrunk and printed as the calls that lead
+to it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Change the contracts one small thing at a time; the tests must notice.
 
-    scripts/mutate.py [--count 60] [--seed 1] [--only ledger] [--report FILE]
+    scripts/mutate.py [--count 100] [--seed 1] [--only ledger] [--report FILE]
 
 A mutant swaps an operator, moves a number by one, or drops a statement. It counts if it compiles
 to other code; it is killed if a test in tests/contracts fails. Survivors are printed; those with
-a reason are in tests/contracts/survivors.md. Exits 1 if fewer than 90 % are killed.
+a reason are in tests/contracts/survivors.md. Exits 1 if more than 2 % survive. Where pyrevm is
+installed the tests run on it, and a mutant takes some ten seconds.
 """
 
 from __future__ import annotations
@@ -111,8 +112,9 @@ class Nursery:
             else:
                 shutil.copy(source, folder / name)
         self.environment = os.environ | {
+            "PYTHONPATH": str(folder),  # the copy, whatever is installed
             "FAIRROUND_CACHE": str(folder / "cache"),
-            "FAIRROUND_INVARIANTS": "8x40",
+            "FAIRROUND_INVARIANTS": "16x40",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self.original = self.code()
@@ -167,7 +169,7 @@ class Nursery:
 def main() -> int:
     """Make mutants and run the tests on each; 1 if too few are noticed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=int, default=60, help="mutants that compile")
+    parser.add_argument("--count", type=int, default=100, help="mutants that compile")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=SOURCES)
     parser.add_argument("--report", type=Path)
@@ -200,8 +202,8 @@ def main() -> int:
                 options.report.write_text(json.dumps(rows, indent=2))
     killed = sum(fate != "survived" for _, fate in fates)
     share = killed / max(1, len(fates))
-    print(f"{killed} of {len(fates)} mutants killed: {share:.0%}, seed {options.seed}")
-    return 0 if share >= 0.9 else 1
+    print(f"{killed} of {len(fates)} mutants killed: {share:.1%}, seed {options.seed}")
+    return 0 if share >= 0.98 else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,12 @@
-"""The contract and its twin side by side: every call goes to both, and both must agree."""
+"""The contract and its twin side by side: every call goes to both, and both must agree.
+
+Where pyrevm is installed the contract runs on it. ``FAIRROUND_EVM=py-evm`` puts every arena on the
+simulated chain, as tests of gas and of EIP-7702 do by themselves (``Arena(exact=True)``).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Any
@@ -9,6 +14,7 @@ from typing import Any
 from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
 from settlement.chain.opening import open_chain
+from settlement.chain.quick import has_revm
 from settlement.chain.records import TransactionReceipt
 from settlement.chain.spec import ChainSpec
 from settlement.escrow.artifacts import artifact
@@ -23,6 +29,7 @@ from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition, RoundReference, SettlementPlan, Transfer
 from settlement.posting.check import Proof, prove
 from settlement.posting.format import Game, game_of_values
+from tests.contracts.quick_chain import QuickChain
 
 TERMS_HASH = bytes.fromhex("11" * 32)
 GAME_HASH = bytes.fromhex("22" * 32)
@@ -71,10 +78,9 @@ class TokenTwin:
 class Arena:
     """One escrow, its twin, and accounts by role; parties are ``party/0`` and so on."""
 
-    def __init__(self, n_accounts: int = 9) -> None:
+    def __init__(self, n_accounts: int = 9, *, exact: bool = False) -> None:
         names = ("operator", "outsider", *(f"party/{k}" for k in range(n_accounts)))
-        spec = ChainSpec(accounts=names, genesis_timestamp=10**9, codes=genesis_codes())
-        self.chain: Chain = open_chain(None, spec)
+        self.chain = _chain(names, exact=exact)
         self.operator = self.chain.account("operator")
         self.outsider = self.chain.account("outsider")
         self.parties = [self.chain.account(f"party/{k}") for k in range(n_accounts)]
@@ -384,6 +390,14 @@ class Arena:
     def token_balance(self, token: str, owner: str) -> int:
         answer = self.chain.call(token, self.token_abi.encode("balanceOf", owner))
         return int(self.token_abi.decode("balanceOf", answer))
+
+
+def _chain(names: tuple[str, ...], *, exact: bool) -> Chain:
+    exact = exact or not has_revm() or os.environ.get("FAIRROUND_EVM") == "py-evm"
+    if not exact:
+        return QuickChain(names, genesis_codes(), 10**9)
+    spec = ChainSpec(accounts=names, genesis_timestamp=10**9, codes=genesis_codes())
+    return open_chain(None, spec)
 
 
 def raw(*transfers: tuple[int, int, int]) -> bytes:

@@ -20,6 +20,7 @@ from settlement.escrow.interface import Interface
 from settlement.escrow.signing import pack_signatures
 from settlement.escrow.twin import Call
 from settlement.escrow.typed_data import sign_plan
+from tests.contracts.arena import Arena
 
 HERE = Path(__file__).parent
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -255,8 +256,9 @@ def test_a_partys_address_without_code_has_not_signed_as_a_wallet(arena, refused
         arena.settle(plan, signatures=[first, b"\x01" * 66], twin=twin)
 
 
-def test_an_account_with_code_and_a_key_signs_with_its_key(arena):
+def test_an_account_with_code_and_a_key_signs_with_its_key():
     """EIP-7702: the account delegates to a contract that refuses everything; its key counts."""
+    arena = Arena(exact=True)
     account = arena.parties[8]
     refuses = arena.deploy("mocks/Wallet", arena.outsider.address, REVERTS)
     delegate(arena, account, refuses)

@@ -53,7 +53,7 @@ class _Families:
         made = family(name, self._n_parties, int(rng.integers(2**62)) if seed is None else seed)
         if self._n_parties > MAX_EXACT_ACCOUNTS:
             return SampledPieces(made.evaluate, self._n_parties, self._table.evaluations)
-        values = made.evaluate(np.arange(2**self._n_parties))
+        values = made.table().values
         # Formulas round: a coalition may come out a last digit below one that it contains, or
         # above 1, where every family ends.
         return ExactPieces(_raised(np.minimum(values, 1.0)), is_monotone=True)
