@@ -205,7 +205,8 @@ def test_the_settlement_card_lists_every_type_named_after_the_round():
 def constants(path):
     """Names in capitals that a file sets at its top."""
     for node in ast.parse((ROOT / path).read_text()).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
         for target in targets:
             for name in target.elts if isinstance(target, ast.Tuple) else [target]:
                 if isinstance(name, ast.Name) and name.id.isupper() and name.id[0] != "_":
