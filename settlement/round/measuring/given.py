@@ -22,9 +22,9 @@ class GivenValues:
     def __init__(self, values: Sequence[float]) -> None:
         self._values = np.array(values, dtype=np.float64)
 
-    def measure(self, coalitions: NDArray[np.int64], told: Told) -> NDArray[np.float64]:
+    def measure(self, coalitions: Sequence[int], told: Told) -> NDArray[np.float64]:
         """The values of these coalitions, as one row."""
-        return self._values[coalitions][None]
+        return self._values[list(coalitions)][None]
 
     def provenance(self) -> tuple[None, dict[str, Any] | None]:
         """Nothing was measured on anything."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.game import CoalitionMatrix, bitmasks
 from settlement.config.reading import RoundConfig
 from settlement.round.context import Progress
 from settlement.round.game import estimate_of
@@ -29,7 +30,7 @@ class Measurer(Protocol):
     source: str
     seeds: tuple[int, ...]
 
-    def measure(self, coalitions: NDArray[np.int64], told: Told) -> NDArray[np.float64]:
+    def measure(self, coalitions: Sequence[int], told: Told) -> NDArray[np.float64]:
         """Scores of these coalitions, none of them empty, shape (seeds, coalitions)."""
         ...
 
@@ -54,17 +55,17 @@ def measure_round(config: RoundConfig, measurer: Measurer, progress: Progress) -
     n_parties = len(config.parties)
     if not config.estimates:
         scores = measurer.measure(
-            np.arange(1, 2**n_parties), lambda done, total: progress("train", done, total)
+            range(1, 2**n_parties), lambda done, total: progress("train", done, total)
         )
         return Measured(np.pad(scores, ((0, 0), (1, 0))), None)
     batches: list[NDArray[np.float64]] = []
     asked = config.values.evaluations
 
-    def evaluate(coalitions: NDArray[np.uint64]) -> NDArray[np.float64]:
-        batches.append(measurer.measure(coalitions.astype(np.int64), lambda done, total: None))
+    def evaluate(members: CoalitionMatrix) -> NDArray[np.float64]:
+        batches.append(measurer.measure(bitmasks(members), lambda done, total: None))
         progress("train", sum(batch.shape[1] for batch in batches), asked)
         return batches[-1]
 
     progress("train", 0, asked)
     estimate = estimate_of(config.values, n_parties, evaluate)
-    return Measured(np.concatenate(batches, axis=1), estimate.coalitions.tolist())
+    return Measured(np.concatenate(batches, axis=1), list(estimate.coalitions))

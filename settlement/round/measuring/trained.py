@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class TrainedModels:
         self.seeds = tuple(self._recipe.seeds)
         ModelCache(model_cache()).prune(cache_limit_bytes())
 
-    def measure(self, coalitions: NDArray[np.int64], told: Told) -> NDArray[np.float64]:
+    def measure(self, coalitions: Sequence[int], told: Told) -> NDArray[np.float64]:
         """Validation scores of the coalitions' models."""
         from ml.training.coalitions import train_coalitions
 

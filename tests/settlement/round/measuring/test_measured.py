@@ -18,7 +18,7 @@ class Counting:
         self.asked = []
 
     def measure(self, coalitions, told):
-        self.asked += coalitions.tolist()
+        self.asked += list(coalitions)
         shares = np.array([int(c).bit_count() for c in coalitions]) / self.n_parties
         return np.stack([shares, shares / 2])
 
