@@ -16,9 +16,6 @@ from settlement.posting.format import MAX_EXCHANGE_RATE
 
 __all__ = ["faults_together"]
 
-MAX_GIVEN_PARTIES = 26
-"""Most parties whose flows are computed from a whole value table of 2**n values."""
-
 MAX_GIVEN_PARTIES = 20
 """Most parties whose values stand in the file: 2**20 numbers; `ml.game` itself takes more."""
 
