@@ -6,12 +6,12 @@ parties agree on when they deposit, so it is made before the round is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import ValueTable, best_coalitions, made_monotone
+from ml.game import ValueTable, best_coalitions, bitmasks, made_monotone
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.config.settings import read_settings
@@ -22,6 +22,7 @@ from settlement.store.documents import ValueDocument
 
 if TYPE_CHECKING:
     from ml.datasets.collaboration import Collaboration
+    from ml.game import CoalitionMatrix
     from ml.training.coalitions import TrainedScores
     from ml.training.recipe import Recipe
 
@@ -198,7 +199,7 @@ def _trained(context: RoundContext) -> ValueDocument:
 
 def _trainer(
     config: RoundConfig, collaboration: Collaboration, recipe: Recipe, progress: Progress
-) -> Callable[[np.ndarray], TrainedScores]:
+) -> Callable[[Iterable[int]], TrainedScores]:
     from ml.engines.spec import make_engine
     from ml.training.coalitions import train_coalitions
     from ml.training.devices import choose_device
@@ -207,7 +208,7 @@ def _trainer(
     network = build_network(recipe, collaboration.preparation)
     stacks = network.best_stack_size(choose_device(recipe.device).type) > 1
 
-    def train(coalitions: np.ndarray) -> TrainedScores:
+    def train(coalitions: Iterable[int]) -> TrainedScores:
         return train_coalitions(
             collaboration,
             recipe,
@@ -225,7 +226,7 @@ def _train_all(
 ) -> tuple[np.ndarray, None, str]:
     train = _trainer(context.config, collaboration, recipe, context.progress)
     n_coalitions = 2**collaboration.n_parties
-    trained = train(np.arange(1, n_coalitions))
+    trained = train(range(1, n_coalitions))
     scores = np.zeros((len(trained.scores), n_coalitions))
     scores[:, trained.coalitions] = trained.scores
     return scores, None, trained.device
@@ -239,12 +240,12 @@ def _train_sample(
     batches: list[TrainedScores] = []
     asked = context.config.values.evaluations
 
-    def evaluate(coalitions: np.ndarray) -> np.ndarray:
-        batches.append(train(coalitions.astype(np.int64)))
+    def evaluate(members: CoalitionMatrix) -> np.ndarray:
+        batches.append(train(bitmasks(members)))
         context.progress("train", sum(len(batch.coalitions) for batch in batches), asked)
         return batches[-1].scores
 
     context.progress("train", 0, asked)
     estimate = estimate_of(context.config.values, collaboration.n_parties, evaluate)
     scores = np.concatenate([batch.scores for batch in batches], axis=1)
-    return scores, estimate.coalitions.tolist(), batches[-1].device
+    return scores, list(estimate.coalitions), batches[-1].device
