@@ -120,12 +120,11 @@ def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
 @click.option(
     "--private-rate",
     type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="What a unit of value is worth to each party, in exchange rates.",
+    help="What a unit of value is worth to each party, in exchange rates. "
+    "Else each party's `rate` in round.toml, or 1.",
 )
 @as_json
-def attack(folder: Path, private_rate: float, json_: bool) -> None:
+def attack(folder: Path, private_rate: float | None, json_: bool) -> None:
     """Let each party and the operator of a finished round deviate alone, in every way there is.
 
     Prints everybody's money, model and utility, and whether honesty is a best reply.

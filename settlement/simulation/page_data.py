@@ -78,7 +78,7 @@ def attack_document(tree: GameTree) -> dict[str, Any]:
     document = {
         "kind": "attack",
         "way": tree.way,
-        "private_rate": tree.private_rate,
+        "private_rates": list(tree.private_rates),
         "parties": list(tree.parties),
         "alone": list(tree.alone),
         "honest_is_best_reply": tree.honest_is_best_reply,
