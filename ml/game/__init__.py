@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from ml.game.comparison.families import FAMILIES, Family, family
     from ml.game.estimation.accuracy import EstimateError, estimate_error
     from ml.game.estimation.estimators import FlowEstimate, estimate_flows
-    from ml.game.tables.coalitions import coalition_of, describe_coalition, members
+    from ml.game.tables.coalitions import (
+        CoalitionMatrix,
+        bitmasks,
+        coalition_matrix,
+        coalition_of,
+        describe_coalition,
+        members,
+    )
     from ml.game.tables.covers import Cover, best_coalitions, cover, made_monotone
     from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
     from ml.game.tables.values import BrokenEdge, MonotonicityReport, ValueTable
@@ -37,7 +44,14 @@ _HOMES = {
     "clearing.certificate": ("Certificate", "check_certificate"),
     "clearing.clearing": ("adjustment_factors", "factor_caps"),
     "clearing.solution": ("AdjustmentFactors",),
-    "tables.coalitions": ("coalition_of", "describe_coalition", "members"),
+    "tables.coalitions": (
+        "CoalitionMatrix",
+        "bitmasks",
+        "coalition_matrix",
+        "coalition_of",
+        "describe_coalition",
+        "members",
+    ),
     "tables.covers": ("Cover", "best_coalitions", "cover", "made_monotone"),
     "uncertainty.estimated": ("EstimatedAllocation", "allocate_estimate"),
     "estimation.estimators": ("FlowEstimate", "estimate_flows"),
@@ -86,6 +100,7 @@ __all__ = [
     "BrokenEdge",
     "BudgetSensitivity",
     "Certificate",
+    "CoalitionMatrix",
     "Cover",
     "EstimateError",
     "EstimatedAllocation",
@@ -109,9 +124,11 @@ __all__ = [
     "allocate_seeds",
     "alpha_beta_scheme",
     "best_coalitions",
+    "bitmasks",
     "budget_sensitivity",
     "check_certificate",
     "check_properties",
+    "coalition_matrix",
     "coalition_of",
     "compare_schemes",
     "conditional_shapley",

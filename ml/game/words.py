@@ -40,8 +40,8 @@ CHOICES: tuple[Choice, ...] = get_args(Choice)
 SOLVERS: tuple[Solver, ...] = get_args(Solver)
 """Ways to the adjustment factors; see `adjustment_factors`."""
 
-MAX_PARTIES = 64
-"""Most parties of any game: a coalition is an integer of 64 bits."""
+MAX_PARTIES = 256
+"""Most parties whose flows are estimated: each sampled coalition has a weight in n * n flows."""
 
 MAX_TABLE_PARTIES = 26
 """Most parties of a value table: 2**26 values take 512 MiB; beyond that flows are estimated."""

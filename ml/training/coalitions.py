@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ml.datasets.collaboration import Collaboration
 from ml.engines import Engine, LocalEngine
@@ -33,7 +33,7 @@ class TrainedScores:
     by this call, ``n_recalled`` came from the cache.
     """
 
-    coalitions: NDArray[np.int64]
+    coalitions: tuple[int, ...]
     scores: NDArray[np.float64]
     n_trained: int
     n_recalled: int
@@ -61,7 +61,7 @@ def model_keys(collaboration: Collaboration, recipe: Recipe, coalition: int) -> 
 def train_coalitions(
     collaboration: Collaboration,
     recipe: Recipe,
-    coalitions: ArrayLike,
+    coalitions: Iterable[int],
     *,
     cache: Path,
     progress: Progress | None = None,
@@ -74,7 +74,7 @@ def train_coalitions(
 
     Parameters
     ----------
-    coalitions : int, shape (m,)
+    coalitions : iterable of int
         Bitmasks; not the empty coalition, which has no model.
     cache : Path
         Folder of finished models; may be shared by any number of rounds.
@@ -88,14 +88,14 @@ def train_coalitions(
     DeviceMemoryError
         If a stack is too large for its device; what was finished is kept.
     """
-    asked = np.asarray(coalitions, dtype=np.int64).reshape(-1)
+    asked = tuple(map(int, coalitions))
     network = check_training(collaboration, recipe)
     runner: Engine = engine or LocalEngine()
     device_type = runner.device_type if recipe.device != "cpu" else "cpu"
     device_type = device_type or choose_device(recipe.device).type
     stack_size = layout_size(network, recipe, collaboration, device_type)
     store = ModelCache(cache)
-    per_coalition = [assignments_of(collaboration, recipe, int(c)) for c in asked]
+    per_coalition = [assignments_of(collaboration, recipe, coalition) for coalition in asked]
     distinct = {a.key: a for assignments in per_coalition for a in assignments}
     # Longest first, so that finished models are the tail of a stack; ties by key, so that the
     # layout is always the same.

@@ -43,11 +43,10 @@ def peer_values(name: str, game: Any, evaluations: int, seed: int) -> np.ndarray
     import shapiq
 
     n_parties = game.n_parties
-    places = np.uint64(1) << np.arange(n_parties, dtype=np.uint64)
 
     def evaluate(coalitions: np.ndarray) -> np.ndarray:
-        masks = (np.atleast_2d(coalitions).astype(np.uint64) * places).sum(axis=1, dtype=np.uint64)
-        return np.where(masks == 0, 0.0, game.evaluate(masks))
+        members = np.atleast_2d(coalitions)
+        return np.where(members.any(axis=1), game.evaluate(members), 0.0)
 
     approximator = getattr(shapiq, name)(n=n_parties, random_state=seed, **PEERS[name])
     found = approximator.approximate(budget=evaluations, game=evaluate)
@@ -67,7 +66,7 @@ def row(
     errors, started = [], time.perf_counter()
     for seed in range(seeds):
         game = family(name, n_parties, seed)
-        alone = game.evaluate([1 << party for party in range(n_parties)])
+        alone = game.evaluate(np.eye(n_parties))
         truth = decompose(game.flows, alone).sum(axis=1)
         try:
             found = find(game, evaluations, seed)

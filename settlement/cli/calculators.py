@@ -67,7 +67,7 @@ def calculate(
 
 @click.command()
 @click.option("--family", "name", default="saturating", show_default=True, help="Closed-form game.")
-@click.option("--parties", "n_parties", default=12, show_default=True, help="2 to 64.")
+@click.option("--parties", "n_parties", default=12, show_default=True, help="2 to 256.")
 @click.option("--evaluations", default=500, show_default=True, help="Coalitions to evaluate.")
 @click.option(
     "--seed",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml.datasets.spec import PARTY_KEYS, data_faults
 from ml.errors import Fault, ValueTableError
-from ml.game.words import COVER_KINDS
+from ml.game.words import COVER_KINDS, MAX_PARTIES
 from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS
@@ -16,17 +16,12 @@ from settlement.posting.format import MAX_EXCHANGE_RATE
 
 __all__ = ["faults_together"]
 
-MAX_GIVEN_PARTIES = 26
-"""Most parties whose flows are computed from a whole value table of 2**n values."""
-
 MAX_GIVEN_PARTIES = 20
 """Most parties whose values stand in the file: 2**20 numbers; `ml.game` itself takes more."""
 
 MAX_TRAINED_PARTIES = 16
 """Most parties whose coalitions are all trained: 2**16 - 1 models."""
 
-MAX_ESTIMATED_PARTIES = 62
-"""Most parties whose flows are estimated: a coalition is a bitmask of a signed 64-bit number."""
 
 MAX_CAP = 1_000
 """Largest cap that is read: scores end at 1, and a cap has to fit a posted allocation."""
@@ -40,7 +35,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     faults = _check_names(file)
     n_parties = len(file.party)
     estimate = file.values.method == "estimate"
-    most = MAX_ESTIMATED_PARTIES if estimate else MAX_TRAINED_PARTIES
+    most = MAX_PARTIES if estimate else MAX_TRAINED_PARTIES
     most = most if file.values.given is None else MAX_GIVEN_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))

@@ -17,6 +17,7 @@ from ml.game import (
     ValueTable,
     allocate,
     allocate_estimate,
+    bitmasks,
     describe_coalition,
     estimate_flows,
 )
@@ -32,6 +33,7 @@ from settlement.posting.format import (
 from settlement.store.documents import GameDocument, ValueDocument
 
 if TYPE_CHECKING:
+    from ml.game import CoalitionMatrix
     from ml.game.tables.coalitions import FloatArray
 
 __all__ = [
@@ -127,7 +129,7 @@ def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> Floa
 
 
 def estimate_of(
-    estimation: ValuesConfig, n_parties: int, evaluate: Callable[[np.ndarray], np.ndarray]
+    estimation: ValuesConfig, n_parties: int, evaluate: Callable[[CoalitionMatrix], np.ndarray]
 ) -> FlowEstimate:
     """The round's estimate of its flows; the same coalitions whoever asks."""
     return estimate_flows(
@@ -144,13 +146,14 @@ def stored_estimate(values: ValueDocument, estimation: ValuesConfig) -> FlowEsti
     """
     known = dict(zip(values.coalitions or [], np.array(values.scores).T, strict=True))
 
-    def recall(coalitions: np.ndarray) -> np.ndarray:
-        if missing := [c for c in coalitions.tolist() if c not in known]:
+    def recall(members: CoalitionMatrix) -> np.ndarray:
+        asked = bitmasks(members)
+        if missing := [coalition for coalition in asked if coalition not in known]:
             raise OtherSample(_other_sample(values, missing[0], "is not in it"))
-        return np.array([known[coalition] for coalition in coalitions.tolist()]).T  # seeds first
+        return np.array([known[coalition] for coalition in asked]).T  # seeds first
 
     estimate = estimate_of(estimation, len(values.parties), recall)
-    if more := sorted(known.keys() - set(estimate.coalitions.tolist())):
+    if more := sorted(known.keys() - set(estimate.coalitions)):
         raise OtherSample(_other_sample(values, more[0], "is in it"))
     return estimate
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from ml.reading import VALUES_BYTES, read_json
 from settlement.chain.errors import JournalFault
@@ -28,6 +28,18 @@ __all__ = [
     "SettlementDocument",
     "ValueDocument",
 ]
+
+
+def _from_hexadecimal(text: Any) -> int:
+    """A bitmask from its text, in the one spelling that it is written in."""
+    coalition = int(text, 16) if isinstance(text, str) else -1
+    if coalition < 0 or hex(coalition) != text:
+        raise ValueError(f"{text!r:.40} is no coalition: expected a bitmask such as 0x1f")
+    return coalition
+
+
+Coalition = Annotated[int, BeforeValidator(_from_hexadecimal)]
+"""A bitmask; in files it is text in hexadecimal, because it may have more bits than a number."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class ValueDocument(Document):
     parties: list[str]
     values: list[float]
     source: str  # "given" or "trained"
-    coalitions: list[int] | None  # None: all 2**n
+    coalitions: list[Coalition] | None  # None: all 2**n
     scores: list[list[float]]  # one row a seed; the given values if nothing was trained
     seeds: list[int]
     device: str | None
@@ -92,6 +104,13 @@ class ValueDocument(Document):
     monotone_violations: dict[str, Any] | None  # edges, broken, largest: of the mean scores
     best_coalitions: list[int] | None  # whose model stands for each coalition
     basis: dict[str, Any] | None  # None where the values were given
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as it stands in the file: coalitions in hexadecimal."""
+        plain = super().as_json()
+        if self.coalitions is not None:
+            plain["coalitions"] = [hex(coalition) for coalition in self.coalitions]
+        return plain
 
     def value_of(self, coalition: int) -> float:
         """Value of one coalition that was given or trained."""

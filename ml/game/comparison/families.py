@@ -1,8 +1,8 @@
 """Closed-form games whose conditional Shapley flows are known at any number of parties.
 
-Each `Family` evaluates coalitions given as integers (so it works far beyond 2**26 of them),
-makes a value table where one fits, and knows its flows by a formula of its own: they share
-no code with the exact kernel, and are what estimates and kernel are measured against.
+Each `Family` evaluates coalitions given as rows of members, makes a value table where one fits,
+and knows its flows by a formula of its own: they share no code with the exact kernel, and are what
+estimates and kernel are measured against.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ import numpy.typing as npt
 
 from ml.errors import EstimationError
 from ml.game.comparison.closed_forms import FAMILIES
-from ml.game.tables.coalitions import FloatArray, coalition_bits
+from ml.game.tables.coalitions import FloatArray, membership
 from ml.game.tables.values import ValueTable
 from ml.game.words import MAX_PARTIES, MAX_TABLE_PARTIES
 
 __all__ = ["FAMILIES", "Family", "family"]
-
-CoalitionArray = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +34,8 @@ class Family:
     """Values of coalitions given as rows of 0 and 1, shape (batch, n)."""
 
     def evaluate(self, coalitions: npt.ArrayLike) -> FloatArray:
-        """Values of coalitions given as bitmasks, shape (batch,)."""
-        masks = np.atleast_1d(np.asarray(coalitions, dtype=np.uint64))
-        bits = coalition_bits(masks, self.n_parties)
+        """Values of coalitions given as rows of members, true or false, shape (k, n)."""
+        bits = np.asarray(coalitions, dtype=np.float64)
         return np.asarray(self.of_members(bits), dtype=np.float64)
 
     def table(self) -> ValueTable:
@@ -48,11 +45,10 @@ class Family:
                 f"Family {self.name!r} has {self.n_parties} parties; a table takes at most "
                 f"{MAX_TABLE_PARTIES}. Use evaluate() and estimate_flows."
             )
-        parts = [
-            self.evaluate(np.arange(start, min(start + 2**16, 2**self.n_parties)))
-            for start in range(0, 2**self.n_parties, 2**16)
-        ]
-        return ValueTable(np.concatenate(parts))
+        low = membership(min(self.n_parties, 16))
+        high = membership(self.n_parties - low.shape[1])
+        blocks = (np.hstack([low, np.tile(row, (len(low), 1))]) for row in high)
+        return ValueTable(np.concatenate([self.evaluate(block) for block in blocks]))
 
 
 def family(name: str, n_parties: int, seed: int = 0) -> Family:
@@ -69,7 +65,7 @@ def family(name: str, n_parties: int, seed: int = 0) -> Family:
         ``omnipotent``: saturating, but whoever has party 0 has everything. ``replicated``:
         coverage, where the last party holds what the first one holds.
     n_parties : int
-        2 to 64.
+        2 to 256.
     seed : int
         Of the weights.
 
@@ -81,7 +77,7 @@ def family(name: str, n_parties: int, seed: int = 0) -> Family:
     Raises
     ------
     EstimationError
-        If the family is unknown or the number of parties is not between 2 and 64.
+        If the family is unknown or the number of parties is not between 2 and 256.
 
     Examples
     --------
@@ -95,9 +91,7 @@ def family(name: str, n_parties: int, seed: int = 0) -> Family:
     if name not in FAMILIES:
         raise EstimationError(f"Family is {name!r}; expected one of {', '.join(FAMILIES)}.")
     if not 2 <= n_parties <= MAX_PARTIES:
-        raise EstimationError(
-            f"Family of {n_parties} parties; expected 2 to {MAX_PARTIES}: a coalition is 64 bits."
-        )
+        raise EstimationError(f"Family of {n_parties} parties; expected 2 to {MAX_PARTIES}.")
     of_members, flows = FAMILIES[name](n_parties, np.random.default_rng(seed))
     np.fill_diagonal(flows, 0.0)
     flows.flags.writeable = False

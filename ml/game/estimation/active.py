@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ml.game.estimation.process import FittedProcess
-from ml.game.tables.coalitions import FloatArray, coalition_bits
+from ml.game.tables.coalitions import FloatArray, coalition_matrix
 
 __all__ = ["next_coalitions"]
 
@@ -37,7 +36,7 @@ def next_coalitions(
     """
     n_parties = fits[0].bits.shape[1]
     candidates = _candidates(n_parties, known, np.random.default_rng(seed))
-    bits = coalition_bits(candidates, n_parties)
+    bits = coalition_matrix(candidates, n_parties).astype(np.float64)
     wanted, own = [], []
     for fit in fits:
         with_flows, among = fit.covariance_with(bits)
@@ -63,16 +62,14 @@ def next_coalitions(
             share = among[:, best] / among[best, best]
             wanted[place] = covariance - share[:, None] * covariance[best]
             own[place] = among - np.outer(share, among[best])
-    return [int(candidates[place]) for place in chosen]
+    return [candidates[place] for place in chosen]
 
 
-def _candidates(
-    n_parties: int, known: set[int], rng: np.random.Generator
-) -> npt.NDArray[np.uint64]:
+def _candidates(n_parties: int, known: set[int], rng: np.random.Generator) -> list[int]:
     if n_parties <= 10:
         everything = [c for c in range(1, 2**n_parties) if c not in known]
         if len(everything) <= _CANDIDATES:
-            return np.array(everything, dtype=np.uint64)
+            return everything
     found: dict[int, None] = {}
     sizes = np.arange(2, n_parties)
     chances = 1 / sizes + 1 / (n_parties - sizes)
@@ -86,4 +83,4 @@ def _candidates(
             break
     if not found:  # nearly all are known
         found = dict.fromkeys(c for c in range(1, 2**n_parties) if c not in known)
-    return np.array(list(found), dtype=np.uint64)
+    return list(found)

@@ -19,14 +19,18 @@ from ml.game.estimation.process import FittedProcess, fit_process, surprise
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
 from ml.game.estimation.size_means import by_size
-from ml.game.tables.coalitions import FloatArray, coalition_bits, describe_coalition
+from ml.game.tables.coalitions import (
+    CoalitionMatrix,
+    FloatArray,
+    coalition_matrix,
+    describe_coalition,
+)
 from ml.game.tables.reading import as_floats
 from ml.game.words import CHOICES, ESTIMATORS, MAX_PARTIES
 
 __all__ = ["FlowEstimate", "estimate_flows"]
 
-CoalitionArray = npt.NDArray[np.uint64]
-Evaluate = Callable[[CoalitionArray], npt.ArrayLike]
+Evaluate = Callable[[CoalitionMatrix], npt.ArrayLike]
 Progress = Callable[[int, int], None]
 StoppedBy = Literal["evaluations", "standard error", "payment error", "time", "all coalitions"]
 
@@ -41,6 +45,12 @@ _SAMPLES_A_PARTY = 5
 
 _LARGEST_PROCESS = 2_000
 """Samples beyond which a Gaussian process takes minutes; the quadratic surrogate steps in."""
+
+_PROCESS_PARTIES = 64
+"""Parties beyond which the covariance of all flows, n**4 numbers, is too large for a process."""
+
+_MOST_WEIGHTS = 2**27
+"""Weights of samples in flows, one a sample and flow, that are held at once: 1 GiB of them."""
 
 _REFIT = 1.25
 """A target error is looked at whenever the sample has grown by this factor."""
@@ -60,7 +70,7 @@ class FlowEstimate:
     times a standard normal number of its own. No rows once everything is known."""
     own_scatter: FloatArray
     """The same rows for v(i), shape (rows, n): not zero where several seeds were evaluated."""
-    coalitions: CoalitionArray
+    coalitions: tuple[int, ...]
     """Bitmasks evaluated, in the order of evaluation, each once."""
     values: FloatArray
     """Of each coalition, the mean over seeds."""
@@ -115,11 +125,11 @@ def estimate_flows(
     Parameters
     ----------
     evaluate : callable
-        Takes a uint64 array of distinct coalitions (bitmasks) and returns their values, shape
-        (batch,), or those of several seeds, shape (seeds, batch); called in batches, so that
-        training can be batched.
+        Takes distinct coalitions as a boolean matrix, shape (batch, n), a row a coalition and a
+        column a party, and returns their values, shape (batch,), or those of several seeds, shape
+        (seeds, batch); called in batches, so that training can be batched.
     n_parties : int
-        2 to 64.
+        2 to 256.
     evaluations : int
         Most coalitions to evaluate, those of ``previous`` included. The grand coalition and
         the n parties alone are always among them.
@@ -127,8 +137,9 @@ def estimate_flows(
         Of the choice of coalitions.
     method : {"gaussian-process", "quadratic", "stratified", "permutation"}
         ``gaussian-process``: a smooth random game with a length scale a party, `fit_process`; up
-        to 2,000 evaluations, beyond them ``quadratic`` steps in. ``quadratic``: quadratic surrogate
-        with size effects, its residual by means of size. ``stratified``: means by size alone.
+        to 64 parties and 2,000 evaluations, beyond them ``quadratic`` steps in. ``quadratic``: a
+        quadratic surrogate with size effects, its residual by means of size.
+        ``stratified``: means by size alone.
         ``permutation``: one sampled game per payer, as libraries without shared samples do; for
         comparison.
     choose : {"sizes", "flows", "payments"}
@@ -186,7 +197,7 @@ def estimate_flows(
     started = clock() if wall_time_s is not None else 0.0
     recalled: dict[int, FloatArray] = {}
     if previous is not None:
-        recalled = dict(zip(previous.coalitions.tolist(), previous.seed_values.T, strict=True))
+        recalled = dict(zip(previous.coalitions, previous.seed_values.T, strict=True))
     most = min(evaluations, 2**n_parties - 1)
     known: dict[int, FloatArray] = {}
     stopped_by: StoppedBy = "evaluations"
@@ -194,7 +205,7 @@ def estimate_flows(
     for batch in _batches(known, n_parties, most, seed, method, choose, limits, batch_size):
         new = [coalition for coalition in batch if coalition not in recalled]
         if new:
-            recalled |= dict(zip(new, _ask(evaluate, new), strict=True))
+            recalled |= dict(zip(new, _ask(evaluate, new, n_parties), strict=True))
         known |= {coalition: recalled[coalition] for coalition in batch}
         if progress is not None and new:
             progress(len(known), most)
@@ -238,12 +249,12 @@ def _batches(
         order = permutation_coalitions(n_parties, seed, most)
     else:
         length = most if choose == "sizes" else min(most, 3 * n_parties)
-        order = [int(c) for c in stratified_order(n_parties, seed, length)]
+        order = stratified_order(n_parties, seed, length)
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
     while choose != "sizes" and len(known) < most:
-        coalitions, values = _arrays(known)
-        fits = fit_process(coalition_bits(coalitions, n_parties), values)
+        bits, values = _arrays(known, n_parties)
+        fits = fit_process(bits, values)
         derivative = None
         if choose == "payments":
             flows = np.mean([np.tensordot(values, fit.weights, 1) for fit in fits], axis=0)
@@ -252,9 +263,10 @@ def _batches(
         yield next_coalitions(fits, set(known), count, derivative, (seed, len(known)))
 
 
-def _arrays(known: dict[int, FloatArray]) -> tuple[CoalitionArray, FloatArray]:
-    """Coalitions, and their mean values over seeds."""
-    return np.array(list(known), dtype=np.uint64), np.array(list(known.values())).mean(axis=1)
+def _arrays(known: dict[int, FloatArray], n_parties: int) -> tuple[FloatArray, FloatArray]:
+    """Coalitions as rows of 0 and 1, and their mean values over seeds."""
+    bits = coalition_matrix(known, n_parties).astype(np.float64)
+    return bits, np.array(list(known.values())).mean(axis=1)
 
 
 def _check_arguments(
@@ -269,15 +281,17 @@ def _check_arguments(
         raise EstimationError(f"Method is {method!r}; expected one of {', '.join(ESTIMATORS)}.")
     if choose not in CHOICES:
         raise EstimationError(f"Choose is {choose!r}; expected one of {', '.join(CHOICES)}.")
-    if choose != "sizes" and (method != "gaussian-process" or evaluations > _LARGEST_PROCESS):
+    is_process = method == "gaussian-process" and n_parties <= _PROCESS_PARTIES
+    if choose != "sizes" and not (is_process and evaluations <= _LARGEST_PROCESS):
         raise EstimationError(
-            f"Choosing by {choose!r} with {method!r} and {evaluations} evaluations; expected "
-            f"'gaussian-process' and at most {_LARGEST_PROCESS}. Choose by 'sizes' instead."
+            f"Choosing by {choose!r} with {method!r}, {n_parties} parties and {evaluations} "
+            f"evaluations; expected 'gaussian-process', at most {_PROCESS_PARTIES} parties and at "
+            f"most {_LARGEST_PROCESS} evaluations. Choose by 'sizes' instead."
         )
     if not 2 <= n_parties <= MAX_PARTIES:
         raise EstimationError(
-            f"Number of parties is {n_parties}; expected 2 to {MAX_PARTIES}: a coalition "
-            "is 64 bits."
+            f"Number of parties is {n_parties}; expected 2 to {MAX_PARTIES}. Who has flows from "
+            "elsewhere settles them as they are."
         )
     least = n_parties + 1
     if method == "permutation":
@@ -287,6 +301,12 @@ def _check_arguments(
         raise EstimationError(
             f"{evaluations} evaluations for {n_parties} parties; method {method!r} needs at "
             f"least {least}: everybody together, each party alone, and a sample. Allow more."
+        )
+    if min(evaluations, 2**n_parties - 1) * n_parties**2 > _MOST_WEIGHTS:
+        raise EstimationError(
+            f"{evaluations} evaluations of {n_parties} parties hold {evaluations * n_parties**2:,} "
+            f"weights, one a flow; expected at most {_MOST_WEIGHTS:,}: allow "
+            f"{_MOST_WEIGHTS // n_parties**2:,} evaluations."
         )
     if batch_size < 1:
         raise EstimationError(f"Batch size is {batch_size}; expected at least 1.")
@@ -299,9 +319,10 @@ def _check_arguments(
             )
 
 
-def _ask(evaluate: Evaluate, batch: list[int]) -> list[FloatArray]:
+def _ask(evaluate: Evaluate, batch: list[int], n_parties: int) -> list[FloatArray]:
     """Values of each coalition of a batch, one a seed."""
-    answer = as_floats(evaluate(np.array(batch, dtype=np.uint64)), "Values", EstimationError)
+    members = coalition_matrix(batch, n_parties)
+    answer = as_floats(evaluate(members), "Values", EstimationError)
     if answer.ndim not in (1, 2) or answer.shape[-1] != len(batch):
         raise EstimationError(
             f"evaluate() returned shape {answer.shape} for {len(batch)} coalitions; "
@@ -319,13 +340,12 @@ def _ask(evaluate: Evaluate, batch: list[int]) -> list[FloatArray]:
 def _fit(
     known: dict[int, FloatArray], n_parties: int, seed: int, method: str, stopped_by: StoppedBy
 ) -> FlowEstimate:
-    coalitions, values = _arrays(known)
+    bits, values = _arrays(known, n_parties)  # (samples, n), (samples,)
     seed_values = np.array(list(known.values())).T
-    bits = coalition_bits(coalitions, n_parties)  # (samples, n)
     sizes = bits.sum(axis=1)
     own = bits[sizes == 1].T @ values[sizes == 1]
     grand = float(values[sizes == n_parties][0])
-    weights, scatter = _weights_and_scatter(coalitions, bits, values, seed, method)
+    weights, scatter = _weights_and_scatter(tuple(known), bits, values, seed, method)
     flows = np.tensordot(values, weights, 1)
     # Rounding apart the rows sum to this already.
     off = 1 - np.eye(n_parties)
@@ -344,7 +364,7 @@ def _fit(
         flows=flows,
         scatter=scatter,
         own_scatter=own_scatter,
-        coalitions=coalitions,
+        coalitions=tuple(known),
         values=values,
         seed_values=seed_values,
         own_values=own,
@@ -356,18 +376,19 @@ def _fit(
 
 
 def _weights_and_scatter(
-    coalitions: CoalitionArray, bits: FloatArray, values: FloatArray, seed: int, method: str
+    coalitions: tuple[int, ...], bits: FloatArray, values: FloatArray, seed: int, method: str
 ) -> tuple[FloatArray, FloatArray]:
     n_samples, n_parties = bits.shape
     if method == "permutation":
-        places = {int(coalition): place for place, coalition in enumerate(coalitions)}
+        places = {coalition: place for place, coalition in enumerate(coalitions)}
         return by_permutations(places, values, n_parties, seed)
     complete = n_samples == 2**n_parties - 1
     if method == "stratified" or complete or not _varies_within_sizes(bits, values):
         return by_size(bits, values)
     if n_samples < _SAMPLES_A_PARTY * n_parties:
         return by_size(bits, values)
-    if method == "gaussian-process" and n_samples <= _LARGEST_PROCESS:
+    small = n_samples <= _LARGEST_PROCESS and n_parties <= _PROCESS_PARTIES
+    if method == "gaussian-process" and small:
         return _by_process(fit_process(bits, values), bits, values)
     return by_quadratic(bits, values)[:2]
 

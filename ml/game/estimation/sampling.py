@@ -19,21 +19,20 @@ _LISTED = 20_000
 """A size with at most this many coalitions is listed and shuffled; others are drawn."""
 
 
-def stratified_order(n_parties: int, seed: int, length: int) -> npt.NDArray[np.uint64]:
+def stratified_order(n_parties: int, seed: int, length: int) -> list[int]:
     """First coalitions of the stratified list: grand, singletons, then sizes in proportion.
 
     Parameters
     ----------
     n_parties : int
-        2 to 64.
     seed : int
     length : int
         How many; all 2**n - 1 if there are no more.
 
     Returns
     -------
-    uint64, shape (min(length, 2**n - 1),)
-        Bitmasks, each once.
+    list of int
+        Bitmasks, each once; min(length, 2**n - 1) of them.
 
     Notes
     -----
@@ -45,7 +44,7 @@ def stratified_order(n_parties: int, seed: int, length: int) -> npt.NDArray[np.u
     counts = _counts_by_turn(n_parties, max(0, length - len(certain)))
     streams = [_coalitions_of_size(n_parties, size, seed) for size in range(2, n_parties)]
     drawn = [next(streams[turn]) for turn in counts]
-    return np.array((certain + drawn)[:length], dtype=np.uint64)
+    return (certain + drawn)[:length]
 
 
 def _counts_by_turn(n_parties: int, length: int) -> npt.NDArray[np.intp]:

@@ -1,4 +1,9 @@
-"""Coalitions as bitmasks: bit i of the integer is party i, 0 is empty, 2**n - 1 is grand."""
+"""Coalitions: one is a bitmask, many are the rows of a matrix.
+
+Bit i of a bitmask is party i; 0 is the empty coalition, 2**n - 1 the grand one. A bitmask is a
+Python integer, so it has as many bits as there are parties. Whoever evaluates coalitions gets many
+at once, as a boolean matrix with a row a coalition and a column a party.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,10 @@ from ml.errors import ValueTableError
 from ml.game.words import MAX_TABLE_PARTIES
 
 __all__ = [
+    "CoalitionMatrix",
     "FloatArray",
-    "coalition_bits",
+    "bitmasks",
+    "coalition_matrix",
     "coalition_of",
     "describe_coalition",
     "members",
@@ -22,6 +29,8 @@ __all__ = [
 ]
 
 FloatArray = npt.NDArray[np.float64]
+CoalitionMatrix = npt.NDArray[np.bool_]
+"""Shape (k, n): true where the party of the column is in the coalition of the row."""
 
 
 def members(coalition: int) -> tuple[int, ...]:
@@ -87,16 +96,37 @@ def party_count(n_values: int) -> int:
     return n_parties
 
 
-def coalition_bits(coalitions: npt.NDArray[np.uint64], n_parties: int) -> FloatArray:
-    """Matrix of shape (batch, n): 1.0 where the party is in the coalition."""
-    shifts = np.arange(n_parties, dtype=np.uint64)
-    bits: FloatArray = (coalitions[:, None] >> shifts & np.uint64(1)).astype(np.float64)
-    return bits
+def coalition_matrix(coalitions: Iterable[int], n_parties: int) -> CoalitionMatrix:
+    """Members of coalitions that are given as bitmasks, shape (k, n).
+
+    Examples
+    --------
+    >>> coalition_matrix([0b001, 0b110], 3).astype(int)
+    array([[1, 0, 0],
+           [0, 1, 1]])
+    """
+    n_bytes = -(-n_parties // 8)
+    packed = b"".join(int(coalition).to_bytes(n_bytes, "little") for coalition in coalitions)
+    rows = np.frombuffer(packed, dtype=np.uint8).reshape(-1, n_bytes)
+    return np.unpackbits(rows, axis=1, count=n_parties, bitorder="little").astype(np.bool_)
+
+
+def bitmasks(members: npt.ArrayLike) -> list[int]:
+    """Bitmasks of coalitions that are given as rows of members: `coalition_matrix` backwards.
+
+    Examples
+    --------
+    >>> bitmasks([[True, False, False], [False, True, True]])
+    [1, 6]
+    """
+    packed = np.packbits(np.asarray(members, dtype=np.bool_), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
 @lru_cache(maxsize=32)
 def membership(n_parties: int) -> FloatArray:
     """Read-only matrix of shape (2**n, n): 1.0 where the party is in the coalition."""
-    matrix = coalition_bits(np.arange(1 << n_parties, dtype=np.uint64), n_parties)
+    coalitions = np.arange(1 << n_parties)
+    matrix = (coalitions[:, None] >> np.arange(n_parties) & 1).astype(np.float64)
     matrix.flags.writeable = False
     return matrix

@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.errors import NotMonotoneError, ValueTableError
-from ml.game.tables.coalitions import describe_coalition, party_count
+from ml.game.tables.coalitions import (
+    CoalitionMatrix,
+    FloatArray,
+    bitmasks,
+    describe_coalition,
+    party_count,
+)
 from ml.game.tables.reading import as_floats
 
 __all__ = ["BrokenEdge", "MonotonicityReport", "ValueTable"]
@@ -112,6 +118,17 @@ class ValueTable:
     def value(self, coalition: int) -> float:
         """v(C) of one coalition, by bitmask."""
         return float(self.values[coalition])
+
+    def evaluate(self, members: CoalitionMatrix) -> FloatArray:
+        """Values of many coalitions, a row of members each, as `estimate_flows` asks for them.
+
+        Examples
+        --------
+        >>> table = ValueTable([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
+        >>> table.evaluate(np.array([[True, False, True], [True, True, True]]))
+        array([0.7, 1. ])
+        """
+        return np.asarray(self.values[bitmasks(members)], dtype=np.float64)
 
     def monotonicity(self) -> MonotonicityReport:
         """Count and list the edges along which a party makes a coalition worse."""

@@ -12,7 +12,14 @@ from typing import Protocol
 
 import numpy as np
 
-from ml.game import ValueTable, conditional_shapley, cover, estimate_flows
+from ml.game import (
+    CoalitionMatrix,
+    ValueTable,
+    coalition_matrix,
+    conditional_shapley,
+    cover,
+    estimate_flows,
+)
 from ml.game.tables.coalitions import FloatArray
 from ml.game.uncertainty.estimated import non_negative_rows
 from settlement.errors import SettlementError
@@ -36,7 +43,7 @@ class GameError(SettlementError):
 
 
 class PieceGame(Protocol):
-    """Values of sets of pieces, as bitmasks."""
+    """Values of sets of pieces; one set is a bitmask."""
 
     n_pieces: int
 
@@ -84,7 +91,8 @@ class ExactPieces:
     def figures(self, accounts: Sequence[int]) -> Figures:
         """Exact flows, eq. (5); sampled ones for more accounts than a table takes."""
         if len(accounts) > MAX_EXACT_ACCOUNTS:
-            return _sampled(lambda masks: self.values[masks], accounts, 500)
+            table = ValueTable(self.values)
+            return _sampled(table.evaluate, accounts, self.n_pieces, 500)
         table = self.values[unions(accounts)]
         own = table[1 << np.arange(len(accounts))]
         # Below nothing by a last digit is nothing: the table is monotone.
@@ -96,7 +104,7 @@ class SampledPieces:
     """A game by formula whose table would be too large: flows are estimated from a sample."""
 
     def __init__(
-        self, evaluate: Callable[[np.ndarray], FloatArray], n_pieces: int, evaluations: int
+        self, evaluate: Callable[[CoalitionMatrix], FloatArray], n_pieces: int, evaluations: int
     ) -> None:
         self._evaluate = evaluate
         self.n_pieces = n_pieces
@@ -104,25 +112,27 @@ class SampledPieces:
 
     def value(self, pieces: int) -> float:
         """V of a set of pieces."""
-        return float(self._evaluate(np.array([pieces], dtype=np.uint64))[0]) if pieces else 0.0
+        members = coalition_matrix([pieces], self.n_pieces)
+        return float(self._evaluate(members)[0]) if pieces else 0.0
 
     def figures(self, accounts: Sequence[int]) -> Figures:
         """Estimated flows, rows moved to the nearest ones without a negative entry."""
-        return _sampled(self._evaluate, accounts, self._evaluations)
+        return _sampled(self._evaluate, accounts, self.n_pieces, self._evaluations)
 
 
 def _sampled(
-    evaluate: Callable[[np.ndarray], FloatArray], accounts: Sequence[int], evaluations: int
+    evaluate: Callable[[CoalitionMatrix], FloatArray],
+    accounts: Sequence[int],
+    n_pieces: int,
+    evaluations: int,
 ) -> Figures:
     n_accounts = len(accounts)
+    brought = coalition_matrix(accounts, n_pieces)  # (accounts, pieces)
 
-    def of_coalitions(coalitions: np.ndarray) -> FloatArray:
-        pieces = np.zeros(len(coalitions), dtype=np.uint64)
-        for k, brought in enumerate(accounts):
-            inside = (coalitions >> np.uint64(k) & np.uint64(1)).astype(bool)
-            pieces[inside] |= np.uint64(brought)
+    def of_coalitions(coalitions: CoalitionMatrix) -> FloatArray:
+        pieces = coalitions @ brought  # booleans: a piece that some member brings
         values = np.asarray(evaluate(pieces), dtype=np.float64)
-        return np.where(pieces == 0, 0.0, values)
+        return np.where(pieces.any(axis=1), values, 0.0)
 
     estimate = estimate_flows(of_coalitions, n_accounts, max(evaluations, n_accounts + 2))
     own, grand = estimate.own_values, estimate.grand_value

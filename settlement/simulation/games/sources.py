@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ml.errors import MlError
+from ml.errors import FairroundError
 from ml.game import family
 from ml.reading import VALUES_BYTES, read_json
-from settlement.errors import SettlementError
 from settlement.simulation.games.pieces import (
     MAX_EXACT_ACCOUNTS,
     ExactPieces,
@@ -54,7 +53,7 @@ class _Families:
         made = family(name, self._n_parties, int(rng.integers(2**62)) if seed is None else seed)
         if self._n_parties > MAX_EXACT_ACCOUNTS:
             return SampledPieces(made.evaluate, self._n_parties, self._table.evaluations)
-        values = made.evaluate(np.arange(2**self._n_parties))
+        values = made.table().values
         # Formulas round: a coalition may come out a last digit below one that it contains, or
         # above 1, where every family ends.
         return ExactPieces(_raised(np.minimum(values, 1.0)), is_monotone=True)
@@ -137,7 +136,7 @@ def game_source(
         return _Fixed(ExactPieces(_values(table, folder)), n_parties)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GameError(f"The game cannot be read: {error}.") from None
-    except (MlError, SettlementError) as error:
+    except FairroundError as error:
         if isinstance(error, GameError):
             raise
         raise GameError(f"The game cannot be read: {error}") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from settlement.simulation.results.expectations import Verdict
 
-__all__ = ["NOT_MODELLED", "BehaviourFigures", "Summary", "summarise"]
+__all__ = ["NOT_MODELLED", "BehaviourFigures", "Summary", "finite", "summarise"]
 
 NOT_MODELLED = (
     "side payments outside of the contract (a group's members are added up, not balanced)",
@@ -28,6 +28,7 @@ MOST_LINES = 40
 class BehaviourFigures:
     """Means over all parties of one behaviour in one cell, with Monte Carlo standard errors."""
 
+    cell: int
     parameters: dict[str, Any]  # what is swept
     behaviour: str
     n_rows: int
@@ -77,14 +78,14 @@ class Summary:
             for side in ("left", "right"):
                 figure = getattr(verdict, side)
                 found[side] = figure and {
-                    "value": _finite(figure.value),
-                    "standard_error": _finite(figure.standard_error),
+                    "value": finite(figure.value),
+                    "standard_error": finite(figure.standard_error),
                     "n_rows": figure.n_rows,
                 }
         for row in document["behaviours"]:
             for key, value in row.items():
                 if isinstance(value, tuple):
-                    row[key] = [_finite(number) for number in value]
+                    row[key] = [finite(number) for number in value]
         return document | {"holds": self.holds}
 
     def as_text(self, folder: str) -> str:
@@ -171,7 +172,8 @@ def _with_error(figure: tuple[float, float], digits: int = 0) -> str:
     return text if math.isnan(error) else f"{text} ± {error:,.{digits}f}"
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """A number as JSON knows it; None for one that is not known."""
     return number if math.isfinite(number) else None
 
 
@@ -258,6 +260,7 @@ def _behaviours(database: sqlite3.Connection) -> tuple[BehaviourFigures, ...]:
         tried = [row for row in rows if row[8]]
         found.append(
             BehaviourFigures(
+                cell=cell,
                 parameters=parameters.get(cell, {}),
                 behaviour=behaviour,
                 n_rows=sum(counts),

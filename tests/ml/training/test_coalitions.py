@@ -74,7 +74,7 @@ def test_coalitions_with_the_same_samples_share_a_model(tmp_path, quick):
     replicated = load(data_spec({"source": "digits"}, parties))
     result = train_coalitions(replicated, quick, np.arange(1, 8), cache=tmp_path)
     assert result.n_trained == 3
-    by_coalition = dict(zip(result.coalitions.tolist(), result.means.tolist(), strict=True))
+    by_coalition = dict(zip(result.coalitions, result.means.tolist(), strict=True))
     assert by_coalition[1] == by_coalition[2] == by_coalition[3]
     assert by_coalition[5] == by_coalition[6] == by_coalition[7]
 

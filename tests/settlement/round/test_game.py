@@ -6,6 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from ml.game import ValueTable
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_game, check_values
 from settlement.config.schema import ValuesConfig
@@ -19,9 +20,9 @@ from settlement.round.game import (
     stored_game,
     value_flows,
 )
-from settlement.round.stages.train import value_document
+from settlement.round.measuring.tables import value_document
 from settlement.store.documents import GameDocument, ValueDocument
-from settlement.store.folder import RoundFolder, dump_json
+from settlement.store.folder import RoundFolder, TamperedFile, dump_json
 
 THREE = [0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0]
 
@@ -185,10 +186,8 @@ ESTIMATION = ValuesConfig(method="estimate", evaluations=60, estimator="quadrati
 
 def sampled(table, estimation):
     n_parties = len(table).bit_length() - 1
-    estimate = estimate_of(
-        estimation, n_parties, lambda asked: np.array(table)[asked.astype(np.int64)]
-    )
-    coalitions = estimate.coalitions.tolist()
+    estimate = estimate_of(estimation, n_parties, ValueTable(table).evaluate)
+    coalitions = list(estimate.coalitions)
     names = [f"p{party}" for party in range(n_parties)]
     scores = np.array([[table[coalition] for coalition in coalitions]])
     return value_document(names, scores, monotone="refuse", coalitions=coalitions)
@@ -228,3 +227,25 @@ def test_documents_read_back_as_they_were_written(trained):
     assert GameDocument.read(folder) == game_of(values)
     document = json.loads((folder.path / "train" / "game.json").read_text())
     assert dump_json(document) == (folder.path / "train" / "game.json").read_bytes()
+
+
+def test_coalitions_are_text_in_the_file_because_they_outgrow_numbers(trained):
+    values = values_of([THREE])
+    grand = 2**200 - 1
+    sample = replace(values, values=[0.5, 1.0], coalitions=[1 << 150, grand], scores=[[0.5, 1.0]])
+    folder = trained(sample, game_of(values))
+    assert ValueDocument.read(folder) == sample
+    written = json.loads((folder.path / "train" / "values.json").read_text())
+    assert written["coalitions"] == [hex(1 << 150), hex(grand)]
+
+
+@pytest.mark.parametrize("wrong", [3, "3", "0X3", "0x03", "-0x3", "0x3 ", "0x", None])
+def test_a_coalition_in_another_spelling_is_refused(tmp_path, wrong):
+    (tmp_path / "round.toml").write_text("[round]\n")
+    folder = RoundFolder(tmp_path)
+    plain = replace(values_of([THREE]), coalitions=list(range(8))).as_json()
+    plain["coalitions"][3] = wrong
+    with folder.write_stage("train", inputs=[]) as path:
+        (path / "values.json").write_bytes(dump_json(plain))
+    with pytest.raises(TamperedFile, match=r"values\.json: coalitions\.3"):
+        ValueDocument.read(folder)

@@ -5,9 +5,11 @@ import pytest
 
 from ml.game import (
     SeededTables,
+    ValueTable,
     allocate_estimate,
     allocate_flows,
     allocate_seeds,
+    bitmasks,
     conditional_shapley,
     estimate_flows,
     family,
@@ -76,7 +78,7 @@ def test_money_lies_within_two_errors_of_its_estimate(method, name):
         budgets = np.full(8, 0.02 * (seed % 2))
         flows = non_negative_rows(conditional_shapley(values), grand - own)
         truth = allocate_flows(flows, own, grand, budgets, cross_check=False)
-        estimate = estimate_flows(lambda c, v=values: v[c.astype(int)], 8, 80, seed, method)
+        estimate = estimate_flows(ValueTable(values).evaluate, 8, 80, seed, method)
         found = allocate_estimate(estimate, budgets, draws=60)
         for figure, shares in within.items():
             errors = getattr(found, f"{figure}_errors")
@@ -135,7 +137,7 @@ def test_the_likelihood_has_the_gradient_that_it_says(rng):
 
     played = family("coverage", 5, 1)
     coalitions = np.arange(1, 32, 2)
-    likelihood = _Likelihood(membership(5)[coalitions], played.evaluate(coalitions))
+    likelihood = _Likelihood(membership(5)[coalitions], played.evaluate(membership(5)[coalitions]))
     for sign in (1.0, -1.0):
         point = np.r_[rng.normal(1, 1, 5), 0.8 * sign, -2.0, -3.0, -4.0]
         value, gradient = likelihood.negative(point)
@@ -159,14 +161,14 @@ def test_seeds_leave_their_noise_in_an_estimate_as_they_do_in_a_whole_table(rng)
     seeds = np.abs(values + 0.003 * rng.standard_normal((6, 32)))
     seeds[:, 0] = 0
     budgets = np.full(5, 0.05)
-    estimate = estimate_flows(lambda c: seeds[:, c.astype(int)], 5, 31)
+    estimate = estimate_flows(lambda c: seeds[:, bitmasks(c)], 5, 31)
     assert estimate.n_seeds == 6
     found = allocate_estimate(estimate, budgets)
     whole = allocate_seeds(SeededTables(seeds), budgets, method="delta")
     np.testing.assert_allclose(found.allocation.payoffs, whole.allocation.payoffs, atol=1e-12)
     for name in ("payoff_unlimited_errors", "factor_errors", "model_value_errors"):
         np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=0.3, atol=2e-4)
-    one = allocate_estimate(estimate_flows(lambda c: seeds[0, c.astype(int)], 5, 31), budgets)
+    one = allocate_estimate(estimate_flows(lambda c: seeds[0, bitmasks(c)], 5, 31), budgets)
     assert one.n_seeds == 1
     assert one.payoff_errors.max() < 1e-12
 
@@ -193,7 +195,7 @@ def test_the_derivative_of_payments_equals_finite_differences(budget, rng):
     played = family("coverage", 5, 3)
     budgets = np.full(5, budget)
     derivative = flow_derivative(played.flows, budgets)
-    own = played.evaluate(1 << np.arange(5))
+    own = played.evaluate(np.eye(5))
 
     def paid(flows):
         gains = flows.sum(axis=1)
@@ -217,9 +219,7 @@ def test_chosen_coalitions_teach_more_than_those_drawn_by_size():
         values = digits_table(8, seed)
         flows = conditional_shapley(values)
 
-        def evaluate(coalitions, values=values):
-            return values[coalitions.astype(int)]
-
+        evaluate = ValueTable(values).evaluate
         drawn.append(relative_error(estimate_flows(evaluate, 8, 80, seed), flows))
         found = estimate_flows(evaluate, 8, 80, seed, choose="flows", batch_size=14)
         assert found.n_evaluations == 80
@@ -233,14 +233,14 @@ def test_a_run_that_is_interrupted_chooses_the_same_coalitions():
     asked = []
 
     def evaluate(coalitions):
-        asked.extend(coalitions.tolist())
+        asked.extend(bitmasks(coalitions))
         return played.evaluate(coalitions)
 
     settings = {"choose": "payments", "budgets": budgets, "batch_size": 10}
     straight = estimate_flows(played.evaluate, 8, 70, 3, **settings)
     first = estimate_flows(evaluate, 8, 40, 3, **settings)
     second = estimate_flows(evaluate, 8, 70, previous=first, **settings)
-    assert second.coalitions.tolist() == straight.coalitions.tolist()
+    assert second.coalitions == straight.coalitions
     assert len(asked) == len(set(asked)) == 70
 
 
