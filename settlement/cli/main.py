@@ -23,7 +23,7 @@ from settlement.errors import Waiting
 
 __all__ = ["fairround", "main"]
 
-EXTRAS = {"torch": "train", "sklearn": "train", "safetensors": "train"}
+EXTRA_OF = {"torch": "train", "sklearn": "train", "safetensors": "train"}
 """Packages that `pip install fairround` does not bring, and the extra that brings each. What needs
 others says so itself."""
 
@@ -105,9 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        if package not in EXTRA_OF:
             raise
-        command = f"pip install 'fairround[{EXTRAS[package]}]'"
+        command = f"pip install 'fairround[{EXTRA_OF[package]}]'"
         click.echo(f"error: This needs {package}, which is not installed: {command}", err=True)
         sys.exit(1)
     except OSError as error:  # no permission, a full disk: trouble of the machine, no bug
