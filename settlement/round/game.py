@@ -125,7 +125,7 @@ def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> Floa
     else:
         estimate = stored_estimate(values, estimation)
         flows = allocate_estimate(estimate, draws=2).allocation.flows
-    return np.maximum(flows, 0.0)  # what is negative by rounding is 0
+    return np.asarray(np.maximum(flows, 0.0))  # what is negative by rounding is 0
 
 
 def estimate_of(
