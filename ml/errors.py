@@ -9,6 +9,7 @@ __all__ = [
     "BudgetError",
     "CapError",
     "EstimationError",
+    "FairroundError",
     "Fault",
     "FlowsError",
     "MlError",
@@ -21,11 +22,12 @@ __all__ = [
 ]
 
 
-class MlError(Exception):
-    """Expected trouble in `ml`: the message says what was found, expected and what to do.
+class FairroundError(Exception):
+    """Whatever fairround raises by itself: the message says what was found, expected, and to do.
 
     ``party`` is the party that the message is about, ``coalition`` the bitmask of others that it
-    names; here they have numbers only, and whoever knows their names adds them.
+    names, both None where there are none. The code that raises knows numbers only; whoever knows
+    the parties' names adds them, see `settlement.naming`.
     """
 
     def __init__(
@@ -36,7 +38,11 @@ class MlError(Exception):
         self.coalition = coalition
 
 
-class BrokenInvariant(MlError):
+class MlError(FairroundError):
+    """Expected trouble in `ml`."""
+
+
+class BrokenInvariant(FairroundError):
     """A property that must always hold does not: a bug, never a user's mistake."""
 
 

@@ -6,8 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ml.errors import MlError
-from settlement.errors import SettlementError
+from ml.errors import FairroundError
 
 __all__ = ["fault_of_names", "listed", "parties_named", "with_names"]
 
@@ -44,17 +43,17 @@ def parties_named(names: Sequence[str]) -> Iterator[None]:
     """Let errors about parties say who they are."""
     try:
         yield
-    except (MlError, SettlementError) as error:
+    except FairroundError as error:
         error.args = (with_names(error, names), *error.args[1:])
         raise
 
 
-def with_names(error: MlError | SettlementError, names: Sequence[str]) -> str:
+def with_names(error: FairroundError, names: Sequence[str]) -> str:
     """An error's message, and who the parties are that it is about.
 
     Examples
     --------
-    >>> error = SettlementError("Party 2 makes {0, 1} worse.", party=2, coalition=0b11)
+    >>> error = FairroundError("Party 2 makes {0, 1} worse.", party=2, coalition=0b11)
     >>> with_names(error, ["a", "b", "c"])
     'Party 2 makes {0, 1} worse. Party 2 is "c", 0 is "a", 1 is "b".'
     """

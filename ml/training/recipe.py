@@ -17,7 +17,7 @@ __all__ = ["NETWORKS", "Recipe", "recipe"]
 NETWORKS = ("mlp", "cnn", "text")
 SCORES = ("accuracy", "r2")
 
-ARITHMETIC = 2
+ARITHMETIC_VERSION = 2
 """A change of the trainer's arithmetic must change this: finished models are found by it."""
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -118,7 +118,7 @@ class Recipe(Table):
 
 
 def _hash(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields | {"arithmetic": ARITHMETIC}, sort_keys=True)
+    text = json.dumps(fields | {"arithmetic": ARITHMETIC_VERSION}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ml.errors import MlError
+from ml.errors import FairroundError
 from settlement.audit.figures import (
     check_allocation,
     check_configuration,
@@ -20,7 +20,6 @@ from settlement.audit.findings import Finding
 from settlement.audit.game import check_game, check_values
 from settlement.audit.money import check_deposits, check_opened, check_settlement
 from settlement.config.reading import read_config
-from settlement.errors import SettlementError
 from settlement.round.access import ChainAccess
 from settlement.store.documents import SettlementDocument, ValueDocument
 from settlement.store.folder import STAGES, RoundFolder
@@ -104,7 +103,7 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
 def _finding(name: str, check: Callable[[], Any]) -> Finding:
     try:
         check()
-    except (SettlementError, MlError, OSError) as error:
+    except (FairroundError, OSError) as error:
         return Finding(name, str(error))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # Whoever seals a file again may leave keys out, or write words for numbers.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ml.errors import MlError
+from ml.errors import FairroundError, MlError
 from ml.game import describe_coalition
 from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
@@ -169,7 +169,7 @@ def _rewards_again(
     for entry in stored.entries:
         try:
             _score_again(folder, entry, collaboration, recipe)
-        except (SettlementError, MlError) as error:
+        except FairroundError as error:
             name = collaboration.party_names[entry.party]
             return Finding(check, f"reward/{entry.file} of {name}: {error}")
     return Finding(check, None)

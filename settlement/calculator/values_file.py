@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ml.game.words import MAX_TABLE_PARTIES
 from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
 from settlement.naming import fault_of_names, listed
 
 __all__ = ["ValuesFileError", "limits_of", "read_values"]
 
-MAX_PARTIES = 26
 MAX_VALUE = 1e30
 """Largest value that is read: sums stay far from overflow and figures readable."""
 
@@ -54,10 +54,10 @@ def read_values(path: Path) -> tuple[list[str], np.ndarray]:
                 f"{path}: values[{index}] is above {MAX_VALUE:.0e}; values are scores, or money "
                 f"of a size that can be added up. Choose a larger unit."
             )
-    if len(parties) > MAX_PARTIES or len(values) != 2 ** len(parties):
+    if len(parties) > MAX_TABLE_PARTIES or len(values) != 2 ** len(parties):
         raise ValuesFileError(
             f"{path}: {len(values)} values for {len(parties)} parties; expected 2**n, "
-            f"n at most {MAX_PARTIES}."
+            f"n at most {MAX_TABLE_PARTIES}."
         )
     return parties, np.array(values, dtype=np.float64)
 

@@ -27,7 +27,7 @@ __all__ = ["FORK", "Evm"]
 FORK = "prague"
 COINBASE = Address(bytes(20))
 PREVRANDAO = Hash32(bytes(32))
-ZERO_ADDRESS = Address(bytes(20))
+NO_SENDER = Address(bytes(20))
 
 
 class Evm:
@@ -166,7 +166,7 @@ class Evm:
         """
         header = self._chain.header
         vm = self._chain.get_vm(header)
-        origin = ZERO_ADDRESS if sender is None else _canonical(sender)
+        origin = NO_SENDER if sender is None else _canonical(sender)
         snapshot = vm.state.snapshot()
         # The sender is credited exactly the gas fee that is about to be charged. So it needs ether
         # only for the value that it sends, and the contract sees the true base fee and balance.

@@ -25,8 +25,8 @@ from settlement.chain.errors import JournalFault, JournalLocked, ReadOnlyChain
 __all__ = ["JOURNAL_NAME", "Entry", "Journal", "JournalRecord", "read_journal"]
 
 JOURNAL_NAME = "journal.jsonl"
-KINDS = frozenset({"genesis", "endpoint", "send", "receipt", "clock", "reorganised", "dropped"})
 FIRST_KINDS = frozenset({"genesis", "endpoint"})
+ENTRY_KINDS = FIRST_KINDS | {"send", "receipt", "clock", "reorganised", "dropped"}
 START_DIGEST = bytes(32)
 
 _log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def _parse_line(path: Path | None, number: int, line: bytes, before: bytes) -> t
     kind = content.pop("kind", None)
     if content.pop("line", None) != number:
         raise JournalFault(path, number, "its own line number is another; restore the file.")
-    if kind not in (FIRST_KINDS if number == 1 else KINDS - FIRST_KINDS):
+    if kind not in (FIRST_KINDS if number == 1 else ENTRY_KINDS - FIRST_KINDS):
         raise JournalFault(path, number, f"kind {kind!r} has no place on this line.")
     return Entry(number, kind, content, digest.hex()), digest
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "data"]
 
-SHOWN = 10
+SHOWN_TARGETS = 10
 """How many classes of a party are shown."""
 
 
@@ -79,6 +79,8 @@ def _as_text(found: Overview) -> str:
 
 
 def _targets(holding: Holding) -> str:
-    shown = [f"{name}: {count:,.6g}" for name, count in list(holding.targets.items())[:SHOWN]]
+    shown = [
+        f"{name}: {count:,.6g}" for name, count in list(holding.targets.items())[:SHOWN_TARGETS]
+    ]
     more = len(holding.targets) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

@@ -18,8 +18,6 @@ keystore_option = click.option(
 )
 key_name = click.argument("name", metavar="NAME")
 
-PASSWORD_VARIABLE = "FAIRROUND_PASSWORD"
-
 
 @click.group()
 def keys() -> None:
@@ -62,7 +60,7 @@ def import_(name: str, file: Path | None, keystore: str | None, json_: bool) -> 
 
     Example: fairround keys import clinic-a
     """
-    from settlement.chain.keys import account_of_key, open_key_file
+    from settlement.chain.keys import PASSWORD_VARIABLE, account_of_key, open_key_file
 
     if file is not None:
         password = os.environ.get(PASSWORD_VARIABLE) or _asked("Password of the file")
@@ -114,6 +112,8 @@ def _folder(keystore: str | None) -> Path:
 
 
 def _new_password() -> str:
+    from settlement.chain.keys import PASSWORD_VARIABLE
+
     found = os.environ.get(PASSWORD_VARIABLE)
     if found is None:
         found = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

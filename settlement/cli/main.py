@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from ml.errors import MlError
+from ml.errors import FairroundError
 from settlement.cli.calculators import calculate, estimate
 from settlement.cli.data import check, data
 from settlement.cli.keys import keys
@@ -19,7 +19,7 @@ from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
 from settlement.cli.reading import list_rounds, show, status, verify
 from settlement.cli.simulation import attack, replay, simulate
 from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
-from settlement.errors import SettlementError, Waiting
+from settlement.errors import Waiting
 
 __all__ = ["fairround", "main"]
 
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Waiting as error:
         click.echo(f"waiting: {error}", err=True)
         sys.exit(3)
-    except (MlError, SettlementError) as error:
+    except FairroundError as error:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from settlement.config.schema import Name, ValuesConfig
 from settlement.errors import SettlementError
-from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_PARTIES
+from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.store.folder import LAYOUT, RoundFolder, dump_json
 
 __all__ = ["TERMS_FILE", "AgreedParty", "AgreedTerms", "Basis", "Sampling", "TermsUnreadable"]
@@ -85,8 +85,8 @@ class AgreedTerms(_Agreed):
 
     @model_validator(mode="after")
     def _fits_together(self) -> AgreedTerms:
-        if not 2 <= len(self.parties) <= MAX_PARTIES:
-            raise ValueError(f"{len(self.parties)} parties; expected 2 to {MAX_PARTIES}")
+        if not 2 <= len(self.parties) <= MAX_ROUND_PARTIES:
+            raise ValueError(f"{len(self.parties)} parties; expected 2 to {MAX_ROUND_PARTIES}")
         if len(self.caps) != len(self.parties):
             raise ValueError(f"{len(self.caps)} caps for {len(self.parties)} parties")
         for what, found in (("name", self.party_names), ("address", self.addresses)):

@@ -26,7 +26,7 @@ from settlement.escrow.deployment import (
     creation_data,
     escrow_address,
 )
-from settlement.escrow.events import ETHER, ChunkNoted, RoundTerms, Settled
+from settlement.escrow.events import ETHER, NOBODY, ChunkNoted, RoundTerms, Settled
 from settlement.escrow.reader import EscrowError, EscrowReader
 from settlement.escrow.signing import pack_signatures
 from settlement.escrow.typed_data import Consent
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["EscrowClient"]
 
 APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
-NOBODY = ETHER  # the zero address as a payout: the party withdraws by itself
 REGISTER_BATCH = 200
 SIGNATURE_BATCH = 200
 PAY_OUT_BATCH = 100

@@ -12,6 +12,7 @@ from settlement.money.terms import Transfer, decode_transfers
 
 __all__ = [
     "ETHER",
+    "NOBODY",
     "ChunkNoted",
     "Closed",
     "Deposited",
@@ -30,6 +31,8 @@ __all__ = [
 
 ETHER = "0x0000000000000000000000000000000000000000"
 """The asset of a round that settles in ether."""
+NOBODY = ETHER
+"""The zero address as a payout: the party withdraws by itself."""
 
 
 class RoundState(IntEnum):

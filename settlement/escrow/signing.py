@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from settlement.chain.errors import SignatureError
+from settlement.chain.reverts import WORD_BYTES
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import net_positions_of
 
@@ -28,7 +29,6 @@ __all__ = [
 DOMAIN_TYPE = "EIP712Domain"
 SIGNATURE_BYTES = 65
 MAX_WALLET_BYTES = 2048
-WORD = 32
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -108,7 +108,7 @@ def pack_signatures(signatures: Sequence[bytes]) -> bytes:
         If one is longer.
     """
     records, tail = [], b""
-    start = -(-SIGNATURE_BYTES * len(signatures) // WORD) * WORD
+    start = -(-SIGNATURE_BYTES * len(signatures) // WORD_BYTES) * WORD_BYTES
     for party, signature in enumerate(signatures):
         if len(signature) > MAX_WALLET_BYTES:
             raise SignatureError(
@@ -120,7 +120,7 @@ def pack_signatures(signatures: Sequence[bytes]) -> bytes:
             continue
         place = start + len(tail)
         records.append(place.to_bytes(32, "big") + len(signature).to_bytes(32, "big") + b"\0")
-        tail += signature + bytes(-len(signature) % WORD)
+        tail += signature + bytes(-len(signature) % WORD_BYTES)
     packed = b"".join(records)
     return packed + bytes(start - len(packed)) + tail if tail else packed
 

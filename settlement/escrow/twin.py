@@ -15,6 +15,7 @@ from typing import Protocol
 
 from settlement.escrow.events import (
     ETHER,
+    NOBODY,
     ChunkNoted,
     Closed,
     Deposited,
@@ -31,19 +32,27 @@ from settlement.escrow.events import (
 )
 from settlement.escrow.ledger import hash_of_deposits
 from settlement.escrow.twin_ledger import Refusal, TwinLedger, refuse_if, unpack
-from settlement.money.terms import MAX_AMOUNT_UNITS, RoundReference, decode_transfers
+from settlement.money.terms import (
+    MAX_AMOUNT_UNITS,
+    MAX_ROUND_PARTIES,
+    MAX_SHOWN_TRANSFERS,
+    WHOLE_TRANSFERS,
+    RoundReference,
+    decode_transfers,
+)
 from settlement.posting.check import fault_of
-from settlement.posting.format import Game, PostingError
+from settlement.posting.format import (
+    MAX_EXCHANGE_RATE,
+    MAX_POSTED_PARTIES,
+    Game,
+    PostingError,
+)
 
 __all__ = ["Call", "EscrowTwin", "Refusal", "TwinToken"]
 
-NOBODY = "0x0000000000000000000000000000000000000000"
 NO_HASH = bytes(32)
-MAX_PARTIES = 2**15
 MAX_UNIT_SCALE = 2**96 - 1
-MAX_EXCHANGE_RATE = 2**48
 MAX_TIME = 2**40
-SMALL, LARGE = 64, 1024
 
 Signer = str | Refusal | None
 """Whose signature it is; None: nobody's; a refusal: what the contract says to a wallet's."""
@@ -140,10 +149,10 @@ class EscrowTwin:
 
     def open_round(self, call: Call, terms: RoundTerms, parties: Sequence[str]) -> int:
         """Open a round; the caller becomes its operator."""
-        refuse_if(not 2 <= terms.n_parties <= MAX_PARTIES, "parties not 2 to 32768")
+        refuse_if(not 2 <= terms.n_parties <= MAX_ROUND_PARTIES, "parties not 2 to 32768")
         refuse_if(not 1 <= terms.unit_scale <= MAX_UNIT_SCALE, "unit scale out of range")
         refuse_if(terms.exchange_rate > MAX_EXCHANGE_RATE, "exchange rate too large")
-        provable = terms.exchange_rate > 0 and terms.n_parties <= SMALL
+        provable = terms.exchange_rate > 0 and terms.n_parties <= MAX_POSTED_PARTIES
         refuse_if(terms.by_proof and not provable, "round has no proof")
         refuse_if(terms.quorum_units > MAX_AMOUNT_UNITS, "quorum exceeds 63 bits")
         strange = terms.asset != ETHER and terms.asset not in self.tokens
@@ -272,13 +281,13 @@ class EscrowTwin:
         self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer]
     ) -> None:
         """Carry out a plan of up to 64 parties and transfers that all have signed."""
-        self._settle_signed(call, round_id, transfers, signers, SMALL)
+        self._settle_signed(call, round_id, transfers, signers, MAX_SHOWN_TRANSFERS)
 
     def settle_large(
         self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer]
     ) -> None:
         """Carry out a plan of up to 1,024 parties and transfers that all have signed."""
-        self._settle_signed(call, round_id, transfers, signers, LARGE)
+        self._settle_signed(call, round_id, transfers, signers, WHOLE_TRANSFERS)
 
     def _settle_signed(
         self, call: Call, round_id: int, transfers: bytes, signers: Sequence[Signer], most: int

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from settlement.money.terms import SettlementPlan, net_positions_of
+from settlement.money.terms import (
+    MAX_SHOWN_TRANSFERS,
+    WHOLE_TRANSFERS,
+    SettlementPlan,
+    net_positions_of,
+)
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 __all__ = ["Consent", "sign_plan"]
-
-SHOWN = 64
-"""Most parties and transfers of a plan that a wallet is shown one by one."""
-
-WHOLE = 1024
-"""Most parties and transfers of a plan whose signers each sign their own net position."""
 
 DOMAIN = [("name", "string"), ("version", "string"), ("chainId", "uint256")]
 COMMON = [
@@ -67,9 +66,9 @@ class Consent:
         ``ChunkedSettlement`` the plan alone.
         """
         size = max(len(self.parties), len(self.plan.transfers))
-        if size <= SHOWN:
+        if size <= MAX_SHOWN_TRANSFERS:
             return "Settlement"
-        return "LargeSettlement" if size <= WHOLE else "ChunkedSettlement"
+        return "LargeSettlement" if size <= WHOLE_TRANSFERS else "ChunkedSettlement"
 
     @property
     def total_units(self) -> int:

@@ -11,7 +11,9 @@ from settlement.errors import PlanError
 __all__ = [
     "CHUNK_TRANSFERS",
     "MAX_AMOUNT_UNITS",
-    "MAX_PARTIES",
+    "MAX_ROUND_PARTIES",
+    "MAX_SHOWN_TRANSFERS",
+    "PARTY_NUMBERS",
     "TRANSFER_BYTES",
     "WHOLE_TRANSFERS",
     "NetPosition",
@@ -26,8 +28,14 @@ __all__ = [
 MAX_AMOUNT_UNITS = 2**63 - 1
 """Largest amount of one party or transfer: the contract keeps 63 bits a party."""
 
-MAX_PARTIES = 2**16
+PARTY_NUMBERS = 2**16
 """Party indices are packed into two bytes."""
+
+MAX_ROUND_PARTIES = 2**15
+"""Most parties that the contract registers in one round."""
+
+MAX_SHOWN_TRANSFERS = 64
+"""Most parties and transfers of a plan whose transfers are signed, and shown, one by one."""
 
 TRANSFER_BYTES = 12
 """One packed transfer: debtor (2 bytes), creditor (2 bytes), amount (8 bytes), big-endian."""
@@ -64,8 +72,8 @@ class Transfer:
 
     def __post_init__(self) -> None:
         for role, party in (("debtor", self.debtor), ("creditor", self.creditor)):
-            if not 0 <= party < MAX_PARTIES:
-                raise PlanError(f"Transfer has {role} {party}; expected 0 to {MAX_PARTIES - 1}.")
+            if not 0 <= party < PARTY_NUMBERS:
+                raise PlanError(f"Transfer has {role} {party}; expected 0 to {PARTY_NUMBERS - 1}.")
         if self.debtor == self.creditor:
             raise PlanError(f"Transfer from party {self.debtor} to itself; expected two parties.")
         if not 1 <= self.amount_units <= MAX_AMOUNT_UNITS:

@@ -6,8 +6,7 @@ from typing import Any
 
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
-from settlement.escrow.client import NOBODY
-from settlement.escrow.events import ETHER
+from settlement.escrow.events import ETHER, NOBODY
 from settlement.party.consent import check_consent, keep_copy
 from settlement.party.desk import Action, PartyDesk
 from settlement.party.quote import quote_in_words

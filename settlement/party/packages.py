@@ -30,7 +30,7 @@ SIGNATURES = "signatures"
 REWARD_FILE = "reward.json"
 OPERATOR_PACKAGE = "operator"
 MOST_FILES = 10_000
-MOST_BYTES = 4 * 2**30
+MAX_PACKAGE_BYTES = 4 * 2**30
 FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 """In every archive: the same files make the same package, to the last byte."""
 
@@ -154,10 +154,10 @@ def _extract(package: Path, scratch: Path) -> list[str]:
         with zipfile.ZipFile(package) as archive:
             items = archive.infolist()
             total = sum(item.file_size for item in items)
-            if len(items) > MOST_FILES or total > MOST_BYTES:
+            if len(items) > MOST_FILES or total > MAX_PACKAGE_BYTES:
                 raise PackageRefused(
                     f"{package} holds {len(items)} files of {total} bytes; expected at most "
-                    f"{MOST_FILES} of {MOST_BYTES}."
+                    f"{MOST_FILES} of {MAX_PACKAGE_BYTES}."
                 )
             for item in items:
                 _check_name(package, item.filename)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.game import allocate_many, factor_caps
 from settlement.errors import SettlementError
+from settlement.report.page.data import MAX_DRAWN_TABLE
 from settlement.report.summary import StoredRound
 
 if TYPE_CHECKING:
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "FigureError", "draw_figures"]
 
-KINDS = {
+FILE_KINDS = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
     "png": {"Software": None},
 }
 """Formats of a figure, and which of their facts to leave out so that files do not differ."""
 
-MAX_TABLE_PARTIES = 12
 SWEEP_POINTS = 201
 SIZE_INCHES = (6.4, 4.0)
 
@@ -70,7 +70,7 @@ def draw_figures(stored: StoredRound, folder: Path) -> tuple[Path, ...]:
             figure = Figure(figsize=SIZE_INCHES, layout="constrained")
             if not draw(stored, figure):
                 continue
-            for kind, metadata in KINDS.items():
+            for kind, metadata in FILE_KINDS.items():
                 path = folder / f"{name}.{kind}"
                 figure.savefig(path, dpi=200, metadata=metadata)
                 written.append(path)
@@ -80,7 +80,7 @@ def draw_figures(stored: StoredRound, folder: Path) -> tuple[Path, ...]:
 def _table(stored: StoredRound, figure: Figure) -> bool:
     """Values of the coalitions by their size."""
     values, n_parties = stored.values, len(stored.terms.parties)
-    if values.coalitions is not None or n_parties > MAX_TABLE_PARTIES:
+    if values.coalitions is not None or n_parties > MAX_DRAWN_TABLE:
         return False
     axes = figure.subplots()
     coalitions = range(1, 1 << n_parties)

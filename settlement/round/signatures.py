@@ -13,7 +13,7 @@ from ml.reading import UnreadableFile, read_json
 from settlement.chain.errors import Reverted, SignatureError, UnknownAccount
 from settlement.config.reading import party_account
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.signing import check_signature, sign_typed_data
+from settlement.escrow.signing import MAX_WALLET_BYTES, check_signature, sign_typed_data
 from settlement.escrow.typed_data import Consent
 from settlement.store.folder import RoundFolder, dump_json
 
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["checked_signature", "collect_signatures", "signature_path", "write_signature"]
 
-FOLDER = "signatures"
+SIGNATURES_FOLDER = "signatures"
 VALID = bytes.fromhex("1626ba7e")  # isValidSignature(bytes32,bytes), and its answer for yes
-MOST_BYTES = 2_048
-"""Of a signature that a contract wallet takes; one of a key has 65."""
 
 
 def signature_path(party: int) -> str:
     """Name of a party's signature file below the round's folder."""
-    return f"{FOLDER}/{party}.json"
+    return f"{SIGNATURES_FOLDER}/{party}.json"
 
 
 def write_signature(folder: RoundFolder, party: int, plan_id: bytes, signature: bytes) -> str:
@@ -52,9 +50,9 @@ def checked_signature(escrow: EscrowClient, consent: Consent, party: int, given:
         signature = bytes.fromhex(given.removeprefix("0x"))
     except ValueError:
         raise SignatureError("The signature is no hexadecimal text; copy it again.") from None
-    if not 1 <= len(signature) <= MOST_BYTES:
+    if not 1 <= len(signature) <= MAX_WALLET_BYTES:
         raise SignatureError(
-            f"The signature has {len(signature)} bytes; expected 1 to {MOST_BYTES}."
+            f"The signature has {len(signature)} bytes; expected 1 to {MAX_WALLET_BYTES}."
         )
     typed_data, address = consent.typed_data(party), consent.parties[party]
     try:

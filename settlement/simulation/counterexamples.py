@@ -25,7 +25,7 @@ from settlement.simulation.tables.sweeps import RoundKey
 
 __all__ = ["keep_counterexamples", "play_counterexamples", "rows_of_round"]
 
-FOLDER = "counterexamples"
+COUNTEREXAMPLES_FOLDER = "counterexamples"
 
 MOST_KEPT = 20
 """Of one expectation."""
@@ -44,7 +44,7 @@ class Kept:
 
 def keep_counterexamples(scenario: ScenarioFile, verdicts: Sequence[Verdict]) -> None:
     """Write a file for every round that broke something; what is there already stays."""
-    folder = scenario.folder / FOLDER
+    folder = scenario.folder / COUNTEREXAMPLES_FOLDER
     for verdict in verdicts:
         where = next((c.where for c in scenario.first.expect if c.that == verdict.that), {})
         for key in verdict.broken[:MOST_KEPT]:
@@ -62,7 +62,7 @@ def keep_counterexamples(scenario: ScenarioFile, verdicts: Sequence[Verdict]) ->
 
 
 def _kept(folder: Path) -> Iterator[Kept]:
-    for path in sorted((folder / FOLDER).glob("*.json")):
+    for path in sorted((folder / COUNTEREXAMPLES_FOLDER).glob("*.json")):
         try:
             found = json.loads(path.read_text("utf-8"))
             key = RoundKey.parse(found["round"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from settlement.report.simulation_plots import BAND
 from settlement.simulation.results.summary import finite
 from settlement.simulation.simulating import Results
 from settlement.simulation.tables.sweeps import RoundKey
@@ -19,15 +20,12 @@ from settlement.simulation.tree import GameTree, Line
 
 __all__ = ["MOST_ROUNDS", "attack_document", "page_document"]
 
-BAND = 1.96
-"""Standard errors on either side of a mean: 95 of 100 bands hold the true mean."""
-
 MOST_ROUNDS = 2_000
 """Rounds that a page lists one by one; the rest is counted."""
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
-FIGURES = ("utility", "surplus", "payoff", "model_value", "deposit", "gain")
+PAGE_FIGURES = ("utility", "surplus", "payoff", "model_value", "deposit", "gain")
 
 ROUND_COLUMNS = ("settled", "settled_by", "operator", "lie", "n_accounts", "n_transfers")
 ROUND_COLUMNS += ("gross_units", "net_units", "n_refusals", "troubles")
@@ -153,7 +151,7 @@ def _behaviours(results: Results) -> list[dict[str, Any]]:
             "behaviour": row.behaviour,
             "n_rows": row.n_rows,
             "hurt": row.hurt,
-            "figures": {name: _banded(getattr(row, name)) for name in FIGURES},
+            "figures": {name: _banded(getattr(row, name)) for name in PAGE_FIGURES},
             "surplus_percentiles": {
                 str(q): float(found)
                 for q, found in zip(

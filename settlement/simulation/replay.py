@@ -21,7 +21,7 @@ from settlement.simulation.tables.sweeps import RoundKey
 
 __all__ = ["ReplayError", "Replayed", "replay_round", "replay_sample"]
 
-FOLDER = "replays"
+REPLAYS_FOLDER = "replays"
 
 NOTES = "simulated.json"
 
@@ -94,7 +94,7 @@ def replay_round(
     steps = tuple(world.notes.steps)
     path = None
     if why is None:
-        path = target or folder / FOLDER / str(wanted)
+        path = target or folder / REPLAYS_FOLDER / str(wanted)
         nets = _make_folder(path, scenario, str(wanted), cell, result)
         if result.settled and nets != list(result.nets_units):
             difference = (

@@ -20,7 +20,7 @@ from settlement.chain.spec import ChainSpec
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.deployment import genesis_codes
-from settlement.escrow.events import ETHER, EscrowEvent, RoundTerms, event_of
+from settlement.escrow.events import ETHER, NOBODY, EscrowEvent, RoundTerms, event_of
 from settlement.escrow.interface import Interface
 from settlement.escrow.signing import pack_signatures
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
@@ -36,7 +36,6 @@ GAME_HASH = bytes.fromhex("22" * 32)
 GAS = 16_000_000
 FUNDING_S, SETTLEMENT_S = 1_000, 10_000
 RATE = 10**6
-NOBODY = ETHER
 THREE_PARTIES = [0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0]
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from settlement.escrow.events import Closed
-from tests.contracts.arena import NOBODY
+from settlement.escrow.events import NOBODY, Closed
 
 
 def test_close_updates_the_seat_and_the_count(arena):

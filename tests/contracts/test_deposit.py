@@ -4,9 +4,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from settlement.escrow.events import Closed, Deposited, RoundTerms
+from settlement.escrow.events import NOBODY, Closed, Deposited, RoundTerms
 from settlement.escrow.ledger import hash_of_deposits
-from tests.contracts.arena import NOBODY
 
 MOST = 2**63 - 1
 

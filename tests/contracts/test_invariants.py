@@ -24,11 +24,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from settlement.escrow.events import ETHER, RoundState
+from settlement.escrow.events import ETHER, NOBODY, RoundState
 from settlement.escrow.twin import Refusal
 from settlement.posting.check import net_amounts, prove
 from settlement.posting.format import Game
-from tests.contracts.arena import NOBODY, Arena, packed_nets, raw
+from tests.contracts.arena import Arena, packed_nets, raw
 from tests.contracts.test_settle import RawPlan
 from tests.contracts.test_settle_chunk import bring, chunked, note, signatures_of
 from tests.settlement.posting.games import KINDS, random_game

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from settlement.escrow.events import ETHER, PartiesRegistered, RoundOpened, RoundState
-
-NOBODY = ETHER
+from settlement.escrow.events import NOBODY, PartiesRegistered, RoundOpened, RoundState
 
 
 def addresses(arena, n):

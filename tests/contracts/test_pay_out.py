@@ -6,9 +6,9 @@ import pytest
 
 from settlement.chain.errors import Reverted
 from settlement.escrow.artifacts import artifact
-from settlement.escrow.events import PayoutFailed, Withdrawn
+from settlement.escrow.events import NOBODY, PayoutFailed, Withdrawn
 from settlement.escrow.interface import Interface
-from tests.contracts.arena import NOBODY, Arena
+from tests.contracts.arena import Arena
 from tests.contracts.test_withdraw import PARTY, contract_party
 
 RECIPIENT = Interface(artifact("mocks/Recipient").abi)

@@ -15,11 +15,12 @@ from vyper.cli.vyper_compile import compile_files
 from settlement.chain.errors import Reverted, SignatureError
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.deployment import escrow_address
+from settlement.escrow.events import NOBODY
 from settlement.escrow.interface import Interface
 from settlement.escrow.signing import pack_signatures
 from settlement.escrow.twin import Call
 from settlement.escrow.typed_data import sign_plan
-from tests.contracts.arena import NOBODY, Arena
+from tests.contracts.arena import Arena
 
 HERE = Path(__file__).parent
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141

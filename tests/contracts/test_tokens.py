@@ -6,11 +6,10 @@ import pytest
 
 from settlement.chain.errors import Reverted
 from settlement.escrow.artifacts import artifact
-from settlement.escrow.events import PayoutFailed
+from settlement.escrow.events import NOBODY, PayoutFailed
 from settlement.escrow.interface import Interface
 from settlement.escrow.reader import EscrowError
 from settlement.escrow.twin import Call
-from tests.contracts.arena import NOBODY
 
 FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 1, 2, 3, 4, 6, 7, 8
 WEALTH = 10**12

@@ -7,10 +7,9 @@ from eth_utils.address import to_checksum_address
 
 from settlement.chain.errors import Reverted
 from settlement.escrow.artifacts import artifact
-from settlement.escrow.events import Withdrawn
+from settlement.escrow.events import NOBODY, Withdrawn
 from settlement.escrow.interface import Interface
 from settlement.escrow.twin import Call
-from tests.contracts.arena import NOBODY
 
 FRESH = to_checksum_address("0x" + "ab" * 20)
 PARTY = Interface(artifact("mocks/Party").abi)

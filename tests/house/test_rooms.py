@@ -1,5 +1,6 @@
 """Rooms stay small, their tests stand where the code stands, and cards say where to go."""
 
+import ast
 import re
 import subprocess
 from collections import Counter
@@ -199,3 +200,21 @@ def test_the_settlement_card_lists_every_type_named_after_the_round():
     sources = [(ROOT / p).read_text() for p in code_files() if p.parts[0] == "settlement"]
     there = {n for text in sources for n in re.findall(r"^class ([A-Z]\w*)", text, re.M)}
     assert listed == {name for name in there if "Round" in name}
+
+
+def constants(path):
+    """Names in capitals that a file sets at its top."""
+    for node in ast.parse((ROOT / path).read_text()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        for target in targets:
+            for name in target.elts if isinstance(target, ast.Tuple) else [target]:
+                if isinstance(name, ast.Name) and name.id.isupper() and name.id[0] != "_":
+                    yield name.id
+
+
+def test_a_constant_means_one_thing_and_is_set_in_one_place():
+    product = [p for p in code_files() if p.suffix == ".py" and p.parts[0] in ("ml", "settlement")]
+    counts = Counter(name for path in product for name in constants(path))
+    assert len(counts) > 150
+    assert not {name: n for name, n in counts.items() if n > 1}

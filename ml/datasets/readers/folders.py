@@ -16,7 +16,7 @@ from ml.datasets.source import DataError, Source
 
 __all__ = ["folder_source", "read_images", "read_part"]
 
-TABLES = frozenset({".csv", ".parquet", ".npz"})
+TABLE_FILES = frozenset({".csv", ".parquet", ".npz"})
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"})
 
 
@@ -67,7 +67,7 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
     """All samples of one folder: table files, or images in a folder for each class."""
     if not folder.is_dir():
         raise DataError(f"{folder} does not exist; expected a folder of samples.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_FILES)
     if not files:
         return read_images(folder, id_column)
     tables = [read_table(path, target, id_column) for path in files]

@@ -19,7 +19,7 @@ from ml.datasets.spec import DataSpec
 
 __all__ = ["huggingface"]
 
-CONNECT_TIMEOUT_S = 5
+HUB_TIMEOUT_S = 5
 
 
 def huggingface(spec: DataSpec) -> Source:
@@ -96,7 +96,7 @@ def _reachable(endpoint: str) -> bool:
         return True
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
-        socket.create_connection((address.hostname or "", port), CONNECT_TIMEOUT_S).close()
+        socket.create_connection((address.hostname or "", port), HUB_TIMEOUT_S).close()
     except OSError:
         return False
     return True

@@ -7,9 +7,9 @@ from typing import Any
 
 from ml.training.recipe import Recipe
 
-__all__ = ["FORMAT", "card_of"]
+__all__ = ["CARD_FORMAT", "card_of"]
 
-FORMAT = "fairround model card 1"
+CARD_FORMAT = "fairround model card 1"
 
 
 def card_of(
@@ -25,7 +25,7 @@ def card_of(
         How its data were prepared, as plain data.
     """
     return {
-        "format": FORMAT,
+        "format": CARD_FORMAT,
         **facts,
         "recipe": plan.as_dict(),
         "preparation": preparation,

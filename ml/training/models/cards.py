@@ -20,7 +20,7 @@ from ml.datasets.source import DataError
 from ml.errors import MlError, SpecError
 from ml.files import write_atomically
 from ml.reading import CARD_BYTES, UnreadableFile, read_json
-from ml.training.models.card_format import FORMAT, card_of
+from ml.training.models.card_format import CARD_FORMAT, card_of
 from ml.training.models.model_files import read_model
 from ml.training.models.modules import build_network
 from ml.training.models.networks import Network, Weights
@@ -117,8 +117,8 @@ def load_reward(path: str | Path) -> LoadedModel:
     place = card_path(weights_path)
     try:
         card = read_json(place, CARD_BYTES)
-        if card["format"] != FORMAT:
-            raise CardError(f"{place} is no {FORMAT}.")
+        if card["format"] != CARD_FORMAT:
+            raise CardError(f"{place} is no {CARD_FORMAT}.")
         plan = recipe(card["recipe"])
         preparation = Preparation.from_dict(card["preparation"])
         expected = card["sha256"]

@@ -33,7 +33,7 @@ __all__ = [
 ALLOWED = "FAIRROUND_ALLOWED_MODULES"
 """Variable with the allowed modules, commas between them."""
 
-FOLDER = "FAIRROUND_MODULE_FOLDER"
+FOLDER_VARIABLE = "FAIRROUND_MODULE_FOLDER"
 """Variable with a folder where an allowed module is looked for if Python does not find it."""
 
 
@@ -53,7 +53,7 @@ def allow_modules(*names: str, folder: Path | None = None) -> None:
     """
     os.environ[ALLOWED] = ",".join(sorted({*allowed_modules(), *names}))
     if folder is not None:
-        os.environ[FOLDER] = str(folder.resolve())
+        os.environ[FOLDER_VARIABLE] = str(folder.resolve())
 
 
 def allowed_modules() -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def _module(name: str) -> ModuleType:
     some library asks for and does without.
     """
     top = name.partition(".")[0]
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(FOLDER_VARIABLE)
     if top not in sys.modules and folder and importlib.util.find_spec(top) is None:
         for file in (Path(folder) / f"{top}.py", Path(folder) / top / "__init__.py"):
             spec = importlib.util.spec_from_file_location(top, file) if file.is_file() else None

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.datasets.readers.folders import IMAGES
 from ml.datasets.readers.tables import read_columns
 from ml.datasets.source import DataError
 from ml.training.models.cards import LoadedModel, Predictions, load_reward
 
 __all__ = ["predict_file", "read_samples"]
-
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"})
 
 
 def predict_file(weights_path: str | Path, samples_path: str | Path) -> Predictions:

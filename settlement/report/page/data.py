@@ -14,9 +14,9 @@ from settlement.store.documents import ValueDocument
 
 __all__ = ["page_data"]
 
-FORMAT = "fairround page 1"
+PAGE_FORMAT = "fairround page 1"
 
-MAX_TABLE_PARTIES = 12
+MAX_DRAWN_TABLE = 12
 """Up to this many parties the page holds the value table, and recomputes the flows from it."""
 
 MAX_FLOW_PARTIES = 64
@@ -63,10 +63,10 @@ def page_data(
     """
     terms, values, allocation = stored.terms, stored.values, stored.allocation
     settlement, n_parties = stored.settlement, len(terms.parties)
-    table = values.coalitions is None and n_parties <= MAX_TABLE_PARTIES
+    table = values.coalitions is None and n_parties <= MAX_DRAWN_TABLE
     measured, errors = _measured(values) if table else (None, None)
     return {
-        "format": FORMAT,
+        "format": PAGE_FORMAT,
         "name": terms.round,
         "parties": list(terms.party_names),
         "trained": _how_trained(values, n_parties),

@@ -16,7 +16,12 @@ from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import RoundState
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
 from settlement.escrow.typed_data import Consent
-from settlement.money.terms import RoundReference, SettlementPlan, Transfer
+from settlement.money.terms import (
+    MAX_SHOWN_TRANSFERS,
+    RoundReference,
+    SettlementPlan,
+    Transfer,
+)
 from settlement.simulation.arena.accounts import Account, simulated
 from settlement.simulation.arena.digests import digests_of
 from settlement.simulation.arena.troubles import Troubles
@@ -30,9 +35,6 @@ START = 1_800_000_000
 WEALTH_WEI = 2**96
 """What everybody has at the beginning of a round; deposits of 40 bits at 10**12 wei a unit fit."""
 
-SMALL = 64
-"""Most parties and transfers of a plan that is signed transfer by transfer."""
-
 BASE_GAS, TOKEN_GAS, FLOOR_GAS = 21_000, 4, 10
 """Gas of any transaction, of each token of its data (a byte that is not zero has four), and the
 least a token by the rules since Prague."""
@@ -40,7 +42,7 @@ least a token by the rules since Prague."""
 SPARE_GAS = 200
 """Gas above that with which nothing of the escrow gets to its end."""
 
-DEPLOYER = "0x" + "d0" * 20
+CREATOR = "0x" + "d0" * 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class World:
         self._clean: Any = None
         if tier != "twin":
             self._evm = quick_evm(tier, timestamp=START)
-            self.escrow = self._evm.deploy(DEPLOYER, contract.bytecode)
+            self.escrow = self._evm.deploy(CREATOR, contract.bytecode)
         self.tier = self._evm.name if self._evm else "twin"
         self._funded: set[str] = set()
         self.reset()
@@ -272,7 +274,7 @@ class World:
         To the twin a signature of anything but what must be signed now is nobody's.
         """
         whole = max(len(signers), len(transfers))
-        name = "settle" if whole <= SMALL else "settle_large"
+        name = "settle" if whole <= MAX_SHOWN_TRANSFERS else "settle_large"
         expected = self.digests(round_id, transfers)
         recovered = [
             who.address if signed == wanted else None

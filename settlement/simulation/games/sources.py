@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ml.errors import MlError
+from ml.errors import FairroundError
 from ml.game import family
 from ml.reading import VALUES_BYTES, read_json
-from settlement.errors import SettlementError
 from settlement.simulation.games.pieces import (
     MAX_EXACT_ACCOUNTS,
     ExactPieces,
@@ -137,7 +136,7 @@ def game_source(
         return _Fixed(ExactPieces(_values(table, folder)), n_parties)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GameError(f"The game cannot be read: {error}.") from None
-    except (MlError, SettlementError) as error:
+    except FairroundError as error:
         if isinstance(error, GameError):
             raise
         raise GameError(f"The game cannot be read: {error}") from None

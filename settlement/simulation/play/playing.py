@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from settlement.config.reading import OPERATOR
 from settlement.escrow.events import RoundState
 from settlement.simulation.arena.accounts import Account, simulated
 from settlement.simulation.arena.troubles import Troubles
@@ -29,8 +30,6 @@ from settlement.simulation.play.rewards import Cleared, Prospects, clear
 from settlement.simulation.tables.scenario import RoundTable
 
 __all__ = ["Cast", "Member", "PartyResult", "RoundResult", "Seated", "people_of", "play"]
-
-OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)

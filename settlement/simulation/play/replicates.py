@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from settlement.chain.spec import GWEI
 from settlement.money.bridge import deposit_units
 from settlement.simulation.arena.troubles import Troubles
 from settlement.simulation.arena.world import Notes, World
@@ -23,8 +24,6 @@ from settlement.simulation.tables.scenario import PartyTable, Scenario, drawn
 from settlement.simulation.tables.sweeps import RoundKey, round_rng
 
 __all__ = ["Cell", "Replicate", "replicate_rows"]
-
-GWEI = 10**9
 
 
 @dataclass(frozen=True, eq=False)

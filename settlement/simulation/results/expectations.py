@@ -25,7 +25,7 @@ from settlement.simulation.tables.sweeps import RoundKey
 __all__ = [
     "ALWAYS",
     "METRICS",
-    "PROPERTIES",
+    "ROUND_PROPERTIES",
     "Expectation",
     "ExpectationError",
     "Figure",
@@ -37,7 +37,7 @@ __all__ = [
 ALWAYS = ("twin_equals_evm", "conservation", "no_overdraft")
 """Checked in every round of every scenario."""
 
-PROPERTIES = (*ALWAYS, "individual_rationality")
+ROUND_PROPERTIES = (*ALWAYS, "individual_rationality")
 
 METRICS = {
     "utility": "p.utility",
@@ -138,10 +138,10 @@ def parse_expectation(claim: Claim, places: Sequence[str], names: Collection[str
     for key in claim.where:
         _check_filter(key, swept, "where")
     if isinstance(tree, ast.Name):
-        if tree.id not in PROPERTIES:
+        if tree.id not in ROUND_PROPERTIES:
             raise ExpectationError(
-                f"unknown property {tree.id!r}; expected one of {', '.join(PROPERTIES)}, or a "
-                "comparison such as utility(honest) >= utility(hides_budget)"
+                f"unknown property {tree.id!r}; expected one of {', '.join(ROUND_PROPERTIES)}, or "
+                "a comparison such as utility(honest) >= utility(hides_budget)"
             )
         return Expectation(claim, tree)
     if (

@@ -15,6 +15,7 @@ from ml.engines.spec import engine_spec
 from ml.errors import Fault, SpecError
 from settlement.config.reading import ConfigError
 from settlement.config.templates import SCENARIO
+from settlement.posting.format import MAX_POSTED_PARTIES
 from settlement.simulation.games.shards import check_shards
 from settlement.simulation.games.sources import shard_parties
 from settlement.simulation.results.expectations import ExpectationError, parse_expectation
@@ -49,9 +50,6 @@ EXPECTED = {
 CHECKED_CELLS = 2_000
 """Cells of a product that are checked one by one before anything runs; faults of a single value
 show in any of them."""
-
-MAX_PROVED = 64
-"""Most accounts of a round that is settled by proof."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,8 +208,9 @@ def _faults_together(cell: Scenario) -> list[Fault]:
     if len(seats) < 2:
         faults.append(Fault("party", f"{len(seats)} party; expected at least 2"))
     faults += _fits_game(cell, len(seats))
-    if cell.round.settlement == "proof" and len(seats) > MAX_PROVED:
-        message = f"{len(seats)} parties; by proof at most {MAX_PROVED}. Settle by signatures"
+    if cell.round.settlement == "proof" and len(seats) > MAX_POSTED_PARTIES:
+        most = f"by proof at most {MAX_POSTED_PARTIES}"
+        message = f"{len(seats)} parties; {most}. Settle by signatures"
         faults.append(Fault("round.settlement", message))
     for index, party in enumerate(cell.party):
         if party.joins >= cell.scenario.rounds:

@@ -14,7 +14,7 @@ import pytest
 from ml.engines.engine import LocalEngine
 from settlement.errors import SettlementError
 from settlement.simulation import runner
-from settlement.simulation.counterexamples import FOLDER
+from settlement.simulation.counterexamples import COUNTEREXAMPLES_FOLDER
 from settlement.simulation.play import replicates
 from settlement.simulation.results.database import DATABASE, OtherScenario, all_rows
 from settlement.simulation.results.summary import NOT_MODELLED
@@ -187,7 +187,7 @@ def test_a_broken_expectation_is_kept_and_played_first_in_every_later_run(
 ):
     tables["round"]["settlement"] = "signatures"
     assert not simulate(tables, folder=tmp_path).summary.holds
-    kept = sorted(path.name for path in (tmp_path / FOLDER).iterdir())
+    kept = sorted(path.name for path in (tmp_path / COUNTEREXAMPLES_FOLDER).iterdir())
     assert any("0.0.0-twin-equals-evm" in name for name in kept)
     again = simulate(tables, folder=tmp_path).summary
     assert "is still broken" in again.verdicts[0].sentence
@@ -212,8 +212,8 @@ def test_a_kept_round_outlives_a_change_of_its_scenario(tables, tmp_path):
 
 
 def test_a_kept_round_that_is_none_is_told(tables, tmp_path):
-    (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / "x.json").write_text("{}")
+    (tmp_path / COUNTEREXAMPLES_FOLDER).mkdir()
+    (tmp_path / COUNTEREXAMPLES_FOLDER / "x.json").write_text("{}")
     with pytest.raises(SettlementError, match="is no kept round"):
         simulate(tables, folder=tmp_path)
 
