@@ -20,7 +20,7 @@ import numpy as np
 from ml.errors import MlError
 from ml.game import GivenFlows, sparse_flows
 from ml.reading import VALUES_BYTES, UnreadableFile, read_bytes, read_json
-from settlement.money.terms import MAX_PARTIES
+from settlement.money.terms import MAX_ROUND_PARTIES
 from settlement.naming import fault_of_names, with_names
 from settlement.store.flows_arrays import KINDS, FlowsFileError, read_arrays
 
@@ -60,10 +60,10 @@ def read_flows(path: Path) -> FlowsFile:
         if names is not None and (fault := fault_of_names(names)):
             raise FlowsFileError(fault)
         n_parties = np.size(found["own_values"])
-        if not 2 <= n_parties <= MAX_PARTIES or (names and len(names) != n_parties):
+        if not 2 <= n_parties <= MAX_ROUND_PARTIES or (names and len(names) != n_parties):
             raise FlowsFileError(
                 f"{n_parties} own values and {n_parties if names is None else len(names)} names; "
-                f"expected the same number of each, 2 to {MAX_PARTIES}."
+                f"expected the same number of each, 2 to {MAX_ROUND_PARTIES}."
             )
         if "flows" in found:
             flows = found["flows"]

@@ -127,9 +127,10 @@ def _check_numbers(entries: Any, own: FloatArray, grand: float) -> None:
             raise FlowsError(f"{what} hold NaN or infinity; expected finite numbers.")
     # The same figures as `ValueTable` takes: below, floating point has no digits; above, sums
     # overflow.
-    if not 1e-300 <= grand <= 1e300 / len(own):
+    if grand != 0 and not 1e-300 <= grand <= 1e300 / len(own):
         raise FlowsError(
-            f"v(N) is {grand}; expected 1e-300 to {1e300 / len(own):.3g}. Choose another unit."
+            f"v(N) is {grand}; expected 0, or 1e-300 to {1e300 / len(own):.3g}. Choose another "
+            "unit of value."
         )
 
 

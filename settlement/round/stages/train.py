@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.game import ValueTable, best_coalitions, bitmasks, made_monotone
+from ml.game import GivenFlows, ValueTable, best_coalitions, bitmasks, made_monotone
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.config.settings import read_settings
 from settlement.errors import BrokenInvariant, SettlementError
+from settlement.posting.format import MAX_POSTED_PARTIES
 from settlement.round.context import Progress, RoundContext, model_cache
-from settlement.round.game import estimate_of, game_document, stored_game
-from settlement.store.documents import ValueDocument
+from settlement.round.game import (
+    estimate_of,
+    flows_of_round,
+    flows_values,
+    game_document,
+    stored_game,
+)
+from settlement.store.documents import FLOWS_FILE, GameDocument, ValueDocument
+from settlement.store.flows_file import FlowsFileError, read_flows, write_flows
+from settlement.store.folder import sha256_of
 
 if TYPE_CHECKING:
     from ml.datasets.collaboration import Collaboration
@@ -44,7 +53,11 @@ class DataChanged(SettlementError):
 def carry_out(context: RoundContext) -> None:
     """Write v(C) = mean score over seeds, covered if the round says so, and the posted game."""
     config = context.config
-    if config.given_values is not None:
+    given = None
+    if config.flows_path is not None:
+        given = given_flows(config)
+        document = flows_values(config.party_names, given, config.monotone)
+    elif config.given_values is not None:
         document = value_document(
             config.party_names,
             np.array([config.given_values]),
@@ -53,12 +66,50 @@ def carry_out(context: RoundContext) -> None:
         )
     else:
         document = _trained(context)
-    # Before the folder is written: what cannot be posted stops the round before it is opened.
-    game = game_document(document, config.caps, config.values if config.estimates else None)
-    stored_game(game).check(config.exchange_rate)
+    estimation = config.values if config.estimates else None
+    is_posted = len(config.parties) <= MAX_POSTED_PARTIES
+    if is_posted:
+        # Before the folder is written: what cannot be posted stops the round before it is opened.
+        game = game_document(document, config.caps, estimation, given)
+        stored_game(game).check(config.exchange_rate)
     with context.folder.write_stage("train", inputs=[]) as folder:
         document.write(folder)
+        if given is not None or not is_posted:
+            write_flows(folder / FLOWS_FILE, flows_of_round(document, estimation, given))
+        if not is_posted:
+            game = GameDocument(document.parties, [], [], [], sha256_of(folder / FLOWS_FILE))
         game.write(folder)
+
+
+def given_flows(config: RoundConfig) -> GivenFlows:
+    """The flows of the file that a configuration names, of its parties, with values of [0, 1].
+
+    Raises
+    ------
+    FlowsFileError
+        If the file cannot be read, its parties are others, or v(N) is above 1.
+    """
+    if config.flows_path is None:
+        raise BrokenInvariant("The configuration names no file of flows.")
+    file = read_flows(config.flows_path)
+    if file.given.n_parties != len(config.parties):
+        raise FlowsFileError(
+            f"{config.flows_path} holds flows of {file.given.n_parties} parties; the round has "
+            f"{len(config.parties)}."
+        )
+    pairs = zip(file.parties or config.party_names, config.party_names, strict=True)
+    for party, (found, named) in enumerate(pairs):
+        if found != named:
+            raise FlowsFileError(
+                f"{config.flows_path} calls party {party} {found!r}; the round calls it {named!r}. "
+                f"Order and names must be the same."
+            )
+    if file.given.grand_value > 1:
+        raise FlowsFileError(
+            f"{config.flows_path}: v(N) is {file.given.grand_value:g}; expected 1 at most. Divide "
+            f"all flows and values by the largest, and multiply the exchange rate by it."
+        )
+    return file.given
 
 
 def value_document(

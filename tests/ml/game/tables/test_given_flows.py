@@ -47,7 +47,7 @@ def test_rows_that_do_not_add_up_are_named(share):
         (changed(0, 1, np.nan), OWN, 1.0, "Flows hold NaN or infinity"),
         (FLOWS, [0.2, np.inf, 0.4], 1.0, "Own values hold NaN or infinity"),
         (FLOWS, OWN, np.nan, r"v\(N\) hold NaN"),
-        (FLOWS, OWN, 0.0, r"v\(N\) is 0.0"),
+        (FLOWS, OWN, -1.0, r"v\(N\) is -1.0"),
         (FLOWS, [-0.2, 0.5, 0.4], 1.0, r"v\(i\) of party 0 is -0.2"),
         (FLOWS, OWN[:2], 1.0, r"shape \(3, 3\) and own values \(2,\)"),
         (FLOWS[:1, :1], [1.0], 1.0, "at least 2 parties"),
