@@ -27,7 +27,7 @@ from settlement.round.game import (
     stored_game,
     value_flows,
 )
-from settlement.round.stages.train import value_document
+from settlement.round.measuring.tables import value_document
 from settlement.store.documents import FLOWS, FLOWS_FILE, GameDocument, ValueDocument
 from settlement.store.flows_file import read_flows
 from settlement.store.folder import RoundFolder, sha256_of
