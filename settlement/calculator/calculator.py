@@ -10,6 +10,7 @@ import numpy as np
 
 from ml.game import Allocation, ValueTable, allocate_flows, made_monotone
 from ml.game import allocate as allocate_game
+from ml.game.words import MAX_CROSS_CHECKED
 from settlement.calculator.comparisons import comparison
 from settlement.calculator.values_file import limits_of, read_values
 from settlement.naming import parties_named
@@ -21,8 +22,6 @@ __all__ = ["calculate", "calculate_flows", "compare", "readable", "tables"]
 SHOWN_FLOWS = 20
 """Most parties whose flows are shown: a row of more fits no screen. JSON has all of them."""
 
-CROSS_CHECKED = 256
-"""Most parties whose factors a linear programme finds again; beyond, only the certificate."""
 
 _FIGURES = (
     "flows",
@@ -102,7 +101,7 @@ def calculate_flows(
             budget_limits,
             cap_limits,
             method=method,
-            cross_check=given.n_parties <= CROSS_CHECKED,
+            cross_check=given.n_parties <= MAX_CROSS_CHECKED,
         )
     return _plain(parties, allocation) | {"monotone_violations": None}
 

@@ -66,8 +66,7 @@ def check_finished(fairround, folder, n_parties, call):
     ("n_parties", "settlement", "call"),
     [
         (12, "proof", "settle_by_proof"),
-        (12, "signatures", "settle"),
-        (70, "signatures", "settle_large"),
+        (66, "signatures", "settle_large"),
     ],
 )
 def test_a_round_of_given_flows_runs_to_the_end(fairround, tmp_path, n_parties, settlement, call):
@@ -79,8 +78,8 @@ def test_a_round_of_given_flows_runs_to_the_end(fairround, tmp_path, n_parties, 
     assert "settled" in stated
     assert max(len(text.splitlines()), len(stated.splitlines())) < 70
     if n_parties > 64:
-        assert "the 20 of 70 parties" in text
-        assert "the first 20 of 70 parties" in stated
+        assert "the 20 of 66 parties" in text
+        assert "the first 20 of 66 parties" in stated
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from ml.game import (
     allocate_flows,
     allocate_seeds,
 )
+from ml.game.words import MAX_CROSS_CHECKED
 from settlement.config.terms import AgreedTerms
 from settlement.money.bridge import budgets_of_deposits
 from settlement.posting.format import MAX_POSTED_PARTIES
@@ -28,9 +29,6 @@ from settlement.store.documents import AllocationDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 
 __all__ = ["allocation_document", "carry_out", "stored_or_new_allocation"]
-
-CROSS_CHECKED = 256
-"""Most parties whose factors a linear programme finds again; beyond, only the certificate."""
 
 
 def carry_out(context: RoundContext) -> None:
@@ -78,7 +76,7 @@ def allocation_document(
         game.grand_value,
         budgets,
         caps,
-        cross_check=len(own) <= CROSS_CHECKED,
+        cross_check=len(own) <= MAX_CROSS_CHECKED,
     )
     errors: UncertainAllocation | None = None
     if not with_errors:
