@@ -22,11 +22,14 @@ __all__ = ["live_status", "phase_of", "status_text"]
 
 
 def phase_of(escrow: EscrowClient, terms: AgreedTerms, round_id: int, ledger: RoundLedger) -> str:
-    """One word for where a round is: funding, ready, settled, expired or abandoned."""
-    if escrow.state(round_id) >= RoundState.SETTLED:
+    """One word for where a round is: funding, ready, settling, settled, expired or abandoned."""
+    state = escrow.state(round_id)
+    if state >= RoundState.SETTLED:
         return "settled"
     if escrow.chain.timestamp() > terms.settlement_deadline:
         return "expired"
+    if state == RoundState.SETTLING:
+        return "settling"
     if not escrow.funding_has_ended(round_id):
         return "funding"
     return "abandoned" if sum(ledger.deposits_units) < terms.quorum_units else "ready"
@@ -87,7 +90,7 @@ def _next_steps(
         missing = [stage for stage in STAGES if stage not in done]
         if missing:
             steps["operator"] = f"fairround run {folder}"
-    elif phase == "ready":
+    elif phase in ("ready", "settling"):
         steps["operator"] = f"fairround run {folder}"
     for party in parties:
         name = shlex.quote(party["name"])
@@ -110,6 +113,7 @@ PHASES = {
     "new": "not opened yet",
     "funding": "deposits are being taken",
     "ready": "ready to be settled",
+    "settling": "being settled: a part of the plan is still to be brought",
     "settled": "settled",
     "expired": "expired without a settlement: everybody takes its deposit back",
     "abandoned": "abandoned, the quorum was missed: everybody takes its deposit back",

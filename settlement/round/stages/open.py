@@ -20,6 +20,7 @@ from settlement.round.agreement import agreement_of, contract_terms, terms_of_ro
 from settlement.round.context import RoundContext
 from settlement.round.funding import budget_in_units
 from settlement.round.game import stored_game
+from settlement.round.tokens import lock
 from settlement.store.documents import GameDocument, OpenedRound, ValueDocument
 from settlement.store.folder import dump_json, sha256_of
 
@@ -100,9 +101,8 @@ def _deposit_for_keys_at_hand(
             continue  # it deposits by itself
         units = budget_in_units(wishes.budget, game, party, terms.exchange_rate)
         if units:
-            escrow.deposit(
-                opened.round_id, party, account, units, agreement, payout=account.address, last=True
-            )
+            place = (escrow, opened.round_id, party, account)
+            lock(*place, units, agreement, payout=account.address, last=True)
         else:
             escrow.close(opened.round_id, party, account, agreement, payout=account.address)
 
