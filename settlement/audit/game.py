@@ -17,7 +17,7 @@ from settlement.config.schema import ValuesConfig
 from settlement.config.terms import AgreedTerms
 from settlement.posting.format import VALUE_SCALE, flow_scale
 from settlement.round.game import game_document, is_exact, own_values, stored_game, value_flows
-from settlement.round.stages.train import value_document
+from settlement.round.measuring.tables import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 

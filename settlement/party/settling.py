@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
 from settlement.party.consent import check_consent
-from settlement.party.desk import Action, PartyDesk
+from settlement.party.desk import Action, PartyDesk, party_desk
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow, final_deposits
 from settlement.round.plan import RoundPlan, plan_of
@@ -28,7 +30,14 @@ from settlement.round.words import (
 from settlement.store.documents import GameDocument, OpenedRound
 from settlement.store.folder import RoundFolder
 
-__all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
+__all__ = [
+    "NothingToSign",
+    "revoke",
+    "settle",
+    "sign",
+    "take_signatures",
+    "typed_data_to_sign",
+]
 
 
 class NothingToSign(SettlementError):
@@ -61,7 +70,7 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
         typed_data_in_words(consent.typed_data(desk.party)),
         "",
         f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party "
-        "revokes. It costs no gas. Give the file to whoever settles.",
+        "revokes. It costs no gas. Send the signature to whoever settles.",
     ]
 
     def carry_out() -> tuple[dict[str, Any], str]:
@@ -71,9 +80,26 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
             signature = checked_signature(desk.escrow, consent, desk.party, given)
         name = write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
         path = desk.folder.path / name
-        return {"party": desk.name, "signature": str(path)}, f"signed: {path}"
+        text = f"{desk.name}=0x{signature.hex()}"
+        told = f"signed: {path}\nWhoever settles needs it, or: --signature {shlex.quote(text)}"
+        return {"party": desk.name, "signature": str(path), "text": text}, told
 
     return Action("\n".join(lines), carry_out)
+
+
+def take_signatures(path: Path, access: ChainAccess, given: Mapping[str, str]) -> None:
+    """Keep signatures that came as text, by the names of their parties, in the round's folder.
+
+    Raises
+    ------
+    SignatureError
+        If one is not its party's, of the plan as it is now. Those before it are kept.
+    """
+    for name, text in given.items():
+        with party_desk(path, name, access) as desk:
+            consent = _consent(desk)
+            signature = checked_signature(desk.escrow, consent, desk.party, text)
+            write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
 
 
 def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:

@@ -42,6 +42,7 @@ PAGES = (
     "ml/README.md",
     "ml/training/README.md",
     "settlement/README.md",
+    "settlement/party/README.md",
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from settlement.round.context import RoundContext, model_cache
-from settlement.round.stages.train import agreed_data
+from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
     AllocationDocument,
     ModelRewardEntry,
