@@ -15,7 +15,7 @@ from settlement.config.reading import read_config
 from settlement.config.schema import parse_budget, units_of
 from settlement.config.terms import AgreedTerms
 from settlement.naming import parties_named
-from settlement.posting.format import VALUE_SCALE, Game
+from settlement.posting.format import MAX_POSTED_PARTIES, VALUE_SCALE, Game
 from settlement.store.documents import AllocationDocument, GameDocument
 from settlement.store.folder import RoundFolder
 
@@ -93,6 +93,11 @@ def game_of_round(path: Path, budgets: Sequence[str], caps: Sequence[str]) -> Ba
     folder = RoundFolder(path)
     folder.require_config()
     document = GameDocument.read(folder)
+    if not document.flows:
+        raise ValuesFileError(
+            f"The round has {len(document.parties)} parties, whose flows stand in a file; a sweep "
+            f"takes at most {MAX_POSTED_PARTIES}. Compute single ones: fairround calculate --flows."
+        )
     game = Game(tuple(map(tuple, document.flows)), tuple(document.own), tuple(document.wanted))
     unit = game.scale * VALUE_SCALE
     config = read_config(folder.config_path)
