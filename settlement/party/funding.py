@@ -10,11 +10,10 @@ from settlement.escrow.events import ETHER, NOBODY
 from settlement.party.consent import check_consent, keep_copy
 from settlement.party.desk import Action, PartyDesk
 from settlement.party.quote import quote_in_words
+from settlement.round.agreed import agreed_game
 from settlement.round.funding import Budget, budget_in_units
-from settlement.round.game import stored_game
 from settlement.round.tokens import lock
 from settlement.round.words import moment_in_words
-from settlement.store.documents import GameDocument
 
 __all__ = ["FundingEnded", "close", "deposit"]
 
@@ -48,7 +47,7 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
     """
     check_consent(desk.folder, desk.terms)
     _check_funding(desk)
-    game = stored_game(GameDocument.read(desk.folder))
+    game = agreed_game(desk.folder)
     units = budget_in_units(budget, game, desk.party, desk.terms.exchange_rate)
     if not units:
         raise SettlementError(

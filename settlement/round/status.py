@@ -10,6 +10,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
 from settlement.escrow.ledger import RoundLedger
+from settlement.report.summary import MOST_ROWS, ROWS_OF_MANY
 from settlement.report.tables import text_table
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow
@@ -120,6 +121,17 @@ PHASES = {
 }
 
 
+def _totals(parties: list[dict[str, Any]]) -> list[str]:
+    """What a page of text says of many parties together."""
+    done = sum(party["done_depositing"] for party in parties)
+    return [
+        f"the first {ROWS_OF_MANY} of {len(parties):,} parties; --json has all of them",
+        f"all together: {done:,} are done depositing, {sum(p['signed'] for p in parties):,} have "
+        f"signed, {sum(p['withdrawn_units'] for p in parties):,} base units were taken out, "
+        f"{sum(p['claim_units'] for p in parties):,} are still in",
+    ]
+
+
 def status_text(status: dict[str, Any]) -> str:
     """The same as a page of text."""
     lines = [f"{status.get('round', status['folder'])}: {PHASES[status['phase']]}"]
@@ -144,8 +156,14 @@ def status_text(status: dict[str, Any]) -> str:
             ]
             for party in status["parties"]
         ]
-        lines += text_table(header, rows)
+        shown = rows if len(rows) <= MOST_ROWS else rows[:ROWS_OF_MANY]
+        lines += text_table(header, shown)
+        if len(shown) < len(rows):
+            lines += ["", *_totals(status["parties"])]
     if status["next"]:
-        lines += ["", "next"]
-        lines += [f"  {who}: {what}" for who, what in status["next"].items()]
+        steps = [f"  {who}: {what}" for who, what in status["next"].items()]
+        first = steps if len(steps) <= MOST_ROWS else steps[:ROWS_OF_MANY]
+        lines += ["", "next", *first]
+        if len(first) < len(steps):
+            lines.append(f"  and {len(steps) - len(first):,} more do the same")
     return "\n".join([*lines, ""])
