@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
-from settlement.cli.printing import as_form, as_json, print_result, print_tables
+from settlement.cli.printing import as_form, print_form
 
 __all__ = ["calculate", "estimate"]
 
@@ -40,7 +40,6 @@ __all__ = ["calculate", "estimate"]
 )
 @click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets, no caps).")
 @as_form
-@as_json
 def calculate(
     file: Path | None,
     flows: Path | None,
@@ -50,13 +49,14 @@ def calculate(
     method: str,
     compare: bool,
     form: str,
-    json_: bool,
 ) -> None:
     """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
 
     FILE is JSON: {"parties": [n names], "values": [2**n numbers]}; bit i of an index is party i.
     With --flows it holds flows (n rows of n, payer by payee), own_values (n) and grand_value, as
     many parties as there are; or CSV: party,own_value,grand_value and a column a payee.
+
+    Example: fairround calculate values.json --budget a=0.2 --format csv
     """
     from settlement.calculator import calculator, comparisons
 
@@ -70,19 +70,18 @@ def calculate(
         else:
             assert file is not None
             result = calculator.calculate(file, budgets, caps, monotone, method)
-        if form != "text":
-            print_tables(calculator.tables(result), form)
-        else:
-            print_result(result, calculator.readable, json_)
+        print_form(form, result, calculator.readable, lambda: calculator.tables(result))
         return
     if budgets or caps:
         raise click.UsageError("--compare takes no --budget and no --cap.")
     assert file is not None
     compared = calculator.compare(file, monotone)
-    if form != "text":
-        print_tables(comparisons.comparison_tables(compared), form)
-    else:
-        print_result(compared, comparisons.comparison_text, json_)
+    print_form(
+        form,
+        compared,
+        comparisons.comparison_text,
+        lambda: comparisons.comparison_tables(compared),
+    )
 
 
 @click.command()
@@ -104,15 +103,16 @@ def calculate(
     help="Estimator.",
 )
 @as_form
-@as_json
 def estimate(
-    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str, json_: bool
+    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str
 ) -> None:
-    """Estimate flows of a game from a sample of its coalitions, and compare with the true ones."""
+    """Estimate flows of a game from a sample of its coalitions, and compare with the true ones.
+
+    Example: fairround estimate --family coverage --parties 12 --evaluations 500
+    """
     from settlement.calculator import comparisons
 
     result = comparisons.estimate_beside_truth(name, n_parties, evaluations, seed, method)
-    if form != "text":
-        print_tables([comparisons.estimate_table(result)], form)
-    else:
-        print_result(result, comparisons.estimate_text, json_)
+    print_form(
+        form, result, comparisons.estimate_text, lambda: [comparisons.estimate_table(result)]
+    )
