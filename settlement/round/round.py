@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ class Round:
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
         self._check_config(*STAGES)
-        with self.folder.lock():
+        with self._lock(*STAGES):
             for stage in STAGES:
                 self._carry_out(stage)
 
@@ -98,8 +99,14 @@ class Round:
             If an earlier stage is still to be done.
         """
         self._check_config(stage)
-        with self.folder.lock():
+        with self._lock(stage):
             return self._carry_out(stage)
+
+    def _lock(self, *stages: str) -> contextlib.AbstractContextManager[None]:
+        """The folder's lock; none if all is done, so that a folder nobody may write can be read."""
+        if all(self.folder.has(stage) for stage in stages):
+            return contextlib.nullcontext()
+        return self.folder.lock()
 
     def _check_config(self, *stages: str) -> None:
         """Refuse a faulty configuration before anything is written, where it will be read."""
