@@ -117,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(3)
     except FairroundError as error:
         for line in str(error).splitlines():
-            click.echo(f"error: {line}", err=True)
+            # Files of others are quoted: nothing in them may steer the reader's terminal.
+            shown = "".join(sign if sign.isprintable() else "?" for sign in line)
+            click.echo(f"error: {shown}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

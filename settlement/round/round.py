@@ -15,6 +15,7 @@ from settlement.naming import parties_named
 from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
 from settlement.round.access import ChainAccess
 from settlement.round.context import Progress, RoundContext
+from settlement.round.words import printable
 from settlement.store.documents import (
     AllocationDocument,
     OpenedRound,
@@ -176,7 +177,8 @@ def round_status(folder: Path) -> dict[str, Any]:
     store = RoundFolder(folder)
     store.require_config()
     try:
-        name = read_toml(store.config_path, limit_bytes=VALUES_BYTES)[1]["round"]["name"]
+        read = read_toml(store.config_path, limit_bytes=VALUES_BYTES)[1]["round"]["name"]
+        name = printable(str(read))  # of a file that may be anybody's
     except (UnreadableFile, KeyError, TypeError):
         name = "(unreadable round.toml)"
     summary = None
