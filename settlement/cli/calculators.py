@@ -1,4 +1,4 @@
-"""Verbs that compute without a round: calculate, estimate."""
+"""Verbs that compute and change no round: calculate, sweep, estimate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
 from settlement.cli.printing import as_form, print_form
 
-__all__ = ["calculate", "estimate"]
+__all__ = ["calculate", "estimate", "sweep"]
 
 
 @click.command()
@@ -38,7 +38,8 @@ __all__ = ["calculate", "estimate"]
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
 )
-@click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets, no caps).")
+@click.option("--compare", is_flag=True, help="Set other schemes beside it (no caps).")
+@click.option("--sponsor", type=float, metavar="BETA", help="Given from outside, shared equally.")
 @as_form
 def calculate(
     file: Path | None,
@@ -48,6 +49,7 @@ def calculate(
     monotone: str,
     method: str,
     compare: bool,
+    sponsor: float | None,
     form: str,
 ) -> None:
     """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
@@ -62,26 +64,79 @@ def calculate(
 
     if (file is None) == (flows is None):
         raise click.UsageError("Give one file: of values, or of flows with --flows.")
-    if flows is not None and (compare or monotone != "refuse"):
-        raise click.UsageError("--flows takes no --compare and no --monotone: both need values.")
+    if flows is not None and (compare or monotone != "refuse" or sponsor is not None):
+        raise click.UsageError(
+            "--flows takes no --compare, no --monotone and no --sponsor: they need values."
+        )
     if not compare:
         if flows is not None:
             result = calculator.calculate_flows(flows, budgets, caps, method)
         else:
             assert file is not None
-            result = calculator.calculate(file, budgets, caps, monotone, method)
+            result = calculator.calculate(file, budgets, caps, monotone, method, sponsor)
         print_form(form, result, calculator.readable, lambda: calculator.tables(result))
         return
-    if budgets or caps:
-        raise click.UsageError("--compare takes no --budget and no --cap.")
+    if caps:
+        raise click.UsageError("--compare takes no --cap: other schemes know none.")
     assert file is not None
-    compared = calculator.compare(file, monotone)
+    compared = calculator.compare(file, budgets, monotone, sponsor)
     print_form(
         form,
         compared,
         comparisons.comparison_text,
         lambda: comparisons.comparison_tables(compared),
     )
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE", type=click.Path(exists=True, path_type=Path))
+@click.option("--over", required=True, metavar="budget|cap|rate", help="What is moved.")
+@click.option("--party", metavar="NAME", help="Whose budget or cap.")
+@click.option("--from", "begin", type=float, default=0.0, show_default=True, help="First value.")
+@click.option("--to", "end", type=float, required=True, help="Last value.")
+@click.option("--steps", default=11, show_default=True, help="Values, both ends among them.")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help='Of the others: 0.2, "200000 units", unlimited.',
+)
+@click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
+@click.option("--rate", type=click.IntRange(min=1), help="Of a file: base units a unit of value.")
+@click.option("--monotone", type=click.Choice(MONOTONE), help="Of a file, as for calculate.")
+@as_form
+def sweep(
+    source: Path,
+    over: str,
+    party: str | None,
+    begin: float,
+    end: float,
+    steps: int,
+    budgets: tuple[str, ...],
+    caps: tuple[str, ...],
+    rate: int | None,
+    monotone: str | None,
+    form: str,
+) -> None:
+    """Move one budget, one cap or the exchange rate: lambda, payoffs, model values of everybody.
+
+    SOURCE is the folder of a round that is trained, or a file of values as `calculate` takes it. A
+    round brings its own rate, caps, and its deposits or else the budgets of its configuration.
+    Shadow prices say what one more unit of each budget would do.
+
+    Example: fairround sweep values.json --over budget --party a --to 0.5
+    """
+    from settlement.calculator import base_game, sweeps
+
+    if source.is_dir():
+        if rate is not None or monotone is not None:
+            raise click.UsageError("--rate and --monotone are for files; a round has its own.")
+        game = base_game.game_of_round(source, budgets, caps)
+    else:
+        game = base_game.game_of_file(source, budgets, caps, monotone or "refuse", rate or 10**6)
+    result = sweeps.sweep(game, over, party, begin, end, steps)
+    print_form(form, result, sweeps.sweep_text, lambda: sweeps.sweep_tables(result))
 
 
 @click.command()

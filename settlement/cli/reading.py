@@ -50,7 +50,9 @@ def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, for
         return
     status = round_status(folder)
     if open_:
-        open_page(folder)
+        from settlement.round.round import page_of
+
+        open_page(page_of(folder))
     stages = [{"stage": stage, "done": done} for stage, done in status["stages"].items()]
     print_form(form, status, _as_text, lambda: rows_as_table("stages", stages))
 
