@@ -16,8 +16,18 @@ const MOST_ROWS = 300;
 const PAUSE_AFTER_RESIZE_MS = 100;
 
 const embedded = document.getElementById("data").textContent;
-const round = readRound(JSON.parse(embedded));
 const place = (id) => document.getElementById(id);
+const round = read();
+
+function read() {
+  try {
+    return readRound(JSON.parse(embedded));
+  } catch (error) {
+    place("verdict").className = "wrong";
+    place("verdict").textContent = `✗ The embedded data cannot be read: ${error.message}.`;
+    throw error;
+  }
+}
 
 function partyTable() {
   const header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"];
@@ -114,7 +124,7 @@ function chain() {
 }
 
 async function verdict() {
-  const checks = await checkRound(round);
+  const checks = await checkRound(round, embedded);
   const wrong = checks.filter((check) => check.trouble);
   const line = place("verdict");
   line.className = wrong.length ? "wrong" : "right";
@@ -140,6 +150,8 @@ function buttons() {
   else place("save-flows").hidden = true;
 }
 
+// Before anything is drawn: a figure that was changed may keep the drawings from being made.
+const checks = verdict();
 place("name").textContent = round.name;
 place("story").textContent =
   `${round.n} parties, together worth ${decimal(round.grandValue)}` +
@@ -162,4 +174,4 @@ globalThis.addEventListener("resize", () => {
   }, PAUSE_AFTER_RESIZE_MS);
 });
 /** For the console: the round, its checks, and what other budgets would lead to. */
-globalThis.fairround = { round, whatIf, outcomeOf, checks: verdict() };
+globalThis.fairround = { round, whatIf, outcomeOf, checks };

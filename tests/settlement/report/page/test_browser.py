@@ -42,7 +42,7 @@ def estimated():
 def test_the_page_opens_without_a_network_and_agrees_with_itself(show):
     shown, trouble = show(data_of(three_parties()))
     assert trouble == []
-    assert shown.inner_text("#verdict").startswith("✓ Checked here, by this page: 8 of 8")
+    assert shown.inner_text("#verdict").startswith("✓ Checked here, by this page: 9 of 9")
 
 
 def test_the_figures_of_the_page_are_those_of_the_report(show, fairround, tmp_path):
