@@ -29,7 +29,7 @@ def transactions_of(path: Path, access: ChainAccess) -> list[dict[str, Any]]:
 
 
 def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, Any]]:
-    """What a report tells of each transaction of a round: what it did, for whom, its gas."""
+    """What a report tells of each transaction of a round; long arguments are shortened."""
     return [
         {
             "call": row["call"],
@@ -37,6 +37,10 @@ def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, An
             "block": row["block"],
             "gas_used": row["gas_used"],
             "transaction": row["transaction"],
+            "sender": row["sender"],
+            "value_wei": str(row["value_wei"]),
+            "arguments": _shortened(row["arguments"]),
+            "events": [_shortened(event) for event in row["events"]],
         }
         for row in _decoded(escrow, round_id)
     ]
@@ -102,6 +106,10 @@ def transactions_text(rows: list[dict[str, Any]]) -> str:
             fields = ", ".join(f"{k} {_short(v)}" for k, v in event.items() if k != "event")
             lines.append(f"  -> {event['event']}: {fields}")
     return "\n".join([*lines, ""])
+
+
+def _shortened(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: _short(value) for name, value in fields.items()}
 
 
 def _short(value: Any) -> str:

@@ -117,6 +117,11 @@ def page_data(
                 "block": sent["block"],
                 "gas": sent["gas_used"],
                 "hash": sent["transaction"].removeprefix("0x"),
+                "call": sent["call"],
+                "sender": sent["sender"],
+                "valueWei": sent["value_wei"],
+                "arguments": sent["arguments"],
+                "events": sent["events"],
             }
             for sent in settlement.transactions
         ],

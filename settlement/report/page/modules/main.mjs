@@ -117,10 +117,24 @@ function chain() {
   place("facts").append(
     ...facts.flatMap(([what, text]) => [html("dt", {}, what), html("dd", {}, text)]),
   );
-  const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), t.hash]);
+  const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), decoded(t)]);
   const total = round.transactions.reduce((sum, t) => sum + t.gas, 0);
   const caption = `Transactions: ${rows.length}, ${units(BigInt(total))} gas in all`;
-  place("transactions").append(table(caption, ["what", "block", "gas", "hash"], rows));
+  place("transactions").append(table(caption, ["what", "block", "gas", "call"], rows));
+}
+
+/** A transaction as `fairround show --tx` decodes it: who called what with which arguments, and its events. */
+function decoded({ call, hash, sender, valueWei, arguments: given, events }) {
+  const told = ([name, value]) => `${name} ${value}`;
+  const facts = [
+    ["transaction", hash],
+    ["from", sender],
+    ...(valueWei === "0" ? [] : [["wei sent", units(BigInt(valueWei))]]),
+    ...Object.entries(given),
+    ...events.map(({ event, ...fields }) => [`event ${event}`, Object.entries(fields).map(told).join(", ")]),
+  ];
+  const terms = facts.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]);
+  return html("details", {}, html("summary", {}, call), html("dl", {}, ...terms));
 }
 
 async function verdict() {
