@@ -2,7 +2,8 @@
 """Run the experiments of the paper and set them beside its published table.
 
     python scripts/paper/reproduce_paper.py OUT [--only mnist-five ...] [--seeds 3] [--quick]
-                               [--published FILE] [--cifar10 FOLDER] [--initial-weights glorot] [--figures]
+                               [--published FILE] [--cifar10 FOLDER] [--initial-weights glorot]
+                               [--figures]
 
 Experiments: ``mnist-five`` (Sec. 5, with the three budgets of Fig. 2), ``mnist-disjoint`` (parties
 [0-1] to [8-9]), ``mnist-replicated`` (App. D: a party enters twice), ``imdb`` (App. J, five equal

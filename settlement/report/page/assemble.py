@@ -32,7 +32,7 @@ VENDORED = frozenset({"page.html"})
 MOST_LINES = 64
 """Lists and objects of more entries stand in one line of the embedded text."""
 DIGEST = 8
-"""Hexadecimal digits of a line's SHA-256 that the page keeps; `modules/writing.mjs` reads them."""
+"""Hexadecimal digits of a line's SHA-256 that the page keeps; `modules/round.mjs` reads them."""
 
 _IMPORT = re.compile(r"^import \{([^}]*)\} from \"(\.{1,2}/[\w/]+)\.mjs\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)

@@ -6,7 +6,7 @@
 import { capsOf, clear } from "./clearing.mjs";
 import { flowsOf, payoffsOf, rowSums } from "./game.mjs";
 import { netPositions, netsOfPosting, netsOfTransfers, planId } from "./money.mjs";
-import { changedEntries } from "./writing.mjs";
+import { changedEntries } from "./round.mjs";
 
 /** How far a recomputed float may be from a stored one, in value units. */
 const TOLERANCE = 1e-9;
