@@ -29,7 +29,11 @@ def transactions_of(path: Path, access: ChainAccess) -> list[dict[str, Any]]:
 
 
 def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, Any]]:
-    """What a report tells of each transaction of a round; long arguments are shortened."""
+    """What a report tells of each transaction of a round: the call, its events, its gas, as texts.
+
+    Numbers are texts, because amounts of wei are beyond what every reader of JSON keeps exact; long
+    arguments, such as the flows of a proof, are shortened.
+    """
     return [
         {
             "call": row["call"],
@@ -39,8 +43,10 @@ def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, An
             "transaction": row["transaction"],
             "sender": row["sender"],
             "value_wei": str(row["value_wei"]),
-            "arguments": _shortened(row["arguments"]),
-            "events": [_shortened(event) for event in row["events"]],
+            "arguments": {name: _short(value) for name, value in row["arguments"].items()},
+            "events": [
+                {name: _short(value) for name, value in event.items()} for event in row["events"]
+            ],
         }
         for row in _decoded(escrow, round_id)
     ]
@@ -106,10 +112,6 @@ def transactions_text(rows: list[dict[str, Any]]) -> str:
             fields = ", ".join(f"{k} {_short(v)}" for k, v in event.items() if k != "event")
             lines.append(f"  -> {event['event']}: {fields}")
     return "\n".join([*lines, ""])
-
-
-def _shortened(fields: dict[str, Any]) -> dict[str, str]:
-    return {name: _short(value) for name, value in fields.items()}
 
 
 def _short(value: Any) -> str:

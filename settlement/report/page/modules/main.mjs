@@ -135,24 +135,29 @@ function chain() {
   place("facts").append(
     ...facts.flatMap(([what, text]) => [html("dt", {}, what), html("dd", {}, text)]),
   );
-  const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), decoded(t)]);
+  const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), t.hash]);
   const total = round.transactions.reduce((sum, t) => sum + t.gas, 0);
   const caption = `Transactions: ${rows.length}, ${units(BigInt(total))} gas in all`;
-  place("transactions").append(table(caption, ["what", "block", "gas", "call"], rows));
+  place("transactions").append(table(caption, ["what", "block", "gas", "hash"], rows));
+  place("decoded").append(...round.transactions.map(decoded));
 }
 
-/** A transaction as `fairround show --tx` decodes it: who called what with which arguments, and its events. */
-function decoded({ call, hash, sender, valueWei, arguments: given, events }) {
-  const told = ([name, value]) => `${name} ${value}`;
-  const facts = [
-    ["transaction", hash],
-    ["from", sender],
-    ...(valueWei === "0" ? [] : [["wei sent", units(BigInt(valueWei))]]),
-    ...Object.entries(given),
-    ...events.map(({ event, ...fields }) => [`event ${event}`, Object.entries(fields).map(told).join(", ")]),
-  ];
-  const terms = facts.flatMap(([name, value]) => [html("dt", {}, name), html("dd", {}, value)]);
-  return html("details", {}, html("summary", {}, call), html("dl", {}, ...terms));
+/** One transaction in full: who sent what to the escrow, and what the escrow logged. */
+function decoded(sent) {
+  const facts = Object.entries(sent.arguments).map(([name, text]) => [name, text]);
+  if (sent.valueWei !== "0") facts.push(["wei sent along", units(BigInt(sent.valueWei))]);
+  facts.push(["sender", sent.sender], ["gas", units(BigInt(sent.gas))]);
+  const events = sent.events.map(({ event, ...fields }) =>
+    html("li", {}, `${event}: ${Object.entries(fields).map(([name, text]) => `${name} ${text}`).join(", ")}`),
+  );
+  return html(
+    "details",
+    {},
+    html("summary", {}, `Block ${sent.block}: ${sent.told} (${sent.call})`),
+    html("dl", {}, ...facts.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
+    html("p", {}, events.length ? "Events" : "No events"),
+    html("ul", { class: "events" }, ...events),
+  );
 }
 
 async function verdict() {
