@@ -29,9 +29,9 @@ ENTRIES = {
 """What each page begins with."""
 VENDORED = frozenset({"page.html"})
 """Pages that draw with d3."""
-MOST_LINES = 64
+MOST_ENTRIES = 64
 """Lists and objects of more entries stand in one line of the embedded text."""
-DIGEST = 8
+DIGEST_DIGITS = 8
 """Hexadecimal digits of a line's SHA-256 that the page keeps; `modules/round.mjs` reads them."""
 
 _IMPORT = re.compile(r"^import \{([^}]*)\} from \"(\.{1,2}/[\w/]+)\.mjs\";\n", re.MULTILINE)
@@ -78,12 +78,12 @@ def embedded_text(data: dict[str, Any]) -> str:
             entries = [_json(entry) for entry in value]
         elif isinstance(value, dict):
             entries = [f"{_json(name)}:{_json(entry)}" for name, entry in value.items()]
-        if 0 < len(entries) <= MOST_LINES:
+        if 0 < len(entries) <= MOST_ENTRIES:
             separated = [f"{entry}," for entry in entries[:-1]]
             lines += [f"{_json(key)}:{signs[0]}", *separated, entries[-1], f"{signs[1]},"]
         else:
             lines.append(f"{_json(key)}:{_json(value)},")
-    digests = "".join(hashlib.sha256(line.encode()).hexdigest()[:DIGEST] for line in lines)
+    digests = "".join(hashlib.sha256(line.encode()).hexdigest()[:DIGEST_DIGITS] for line in lines)
     return "\n".join(["{", *lines, f'"digests":"{digests}"', "}"])
 
 
