@@ -11,6 +11,7 @@ import click
 from ml.errors import FairroundError
 from settlement.cli.calculators import calculate, estimate
 from settlement.cli.data import check, data
+from settlement.cli.external import ask, tell
 from settlement.cli.keys import keys
 from settlement.cli.machine import config, doctor
 from settlement.cli.models import cache, predict
@@ -49,6 +50,8 @@ for verb in (
     data,
     run,
     train,
+    ask,
+    tell,
     open_,
     allocate,
     settle,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import own_settings
+from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
     and_open,
     as_json,
@@ -95,6 +96,7 @@ def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
     metavar="K",
     help="Also train again: all together, each party alone, and K others.",
 )
+@allow_command
 @own_settings
 @as_json
 def verify(folder: Path, retrain: int | None, access: ChainAccess, json_: bool) -> None:

@@ -15,6 +15,7 @@ from ml.schema import read_repaired, untold
 from ml.training.recipe import Recipe
 from settlement.chain.spec import GWEI, ChainSpec
 from settlement.config.checks import faults_together
+from settlement.config.external import ExternalConfig
 from settlement.config.places import located
 from settlement.config.schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
@@ -53,8 +54,8 @@ class ConfigError(SettlementError):
 class RoundConfig:
     """One checked configuration of one round.
 
-    Exactly one of ``given_values`` and (``data``, ``recipe``) is there: the values are
-    given, or the coalition models are trained.
+    Exactly one of ``given_values``, ``external`` and (``data``, ``recipe``) is there: the values
+    are given, measured elsewhere, or the coalition models are trained here.
     """
 
     name: str
@@ -63,6 +64,7 @@ class RoundConfig:
     parties: tuple[PartyConfig, ...]
     chain: ChainConfig
     given_values: tuple[float, ...] | None
+    external: ExternalConfig | None
     data: DataSpec | None
     recipe: Recipe | None
     engine: EngineSpec
@@ -147,8 +149,9 @@ def read_config(path: Path) -> RoundConfig:
         parties=tuple(file.party),
         chain=file.chain,
         given_values=None if given is None else tuple(float(value) for value in given),
+        external=file.external,
         data=None if file.data is None else DataSpec.of(file.data, file.party, path.parent),
-        recipe=file.training if given is None else None,
+        recipe=None if file.data is None else file.training,
         engine=file.engine,
         values=file.values,
         folder=path.parent,

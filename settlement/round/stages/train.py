@@ -20,7 +20,7 @@ def carry_out(context: RoundContext) -> None:
     config = context.config
     measurer = measurer_of(config)
     measured = measure_round(config, measurer, context.progress)
-    device, basis = measurer.provenance()
+    provenance = measurer.provenance(measured)
     document = value_document(
         config.party_names,
         measured.scores,
@@ -28,8 +28,9 @@ def carry_out(context: RoundContext) -> None:
         source=measurer.source,
         coalitions=measured.coalitions,
         seeds=measurer.seeds,
-        device=device,
-        basis=basis,
+        device=provenance.device,
+        basis=provenance.basis,
+        score_range=provenance.score_range,
     )
     # Before the folder is written: what cannot be posted stops the round before it is opened.
     game = game_document(document, config.caps, config.values if config.estimates else None)
@@ -37,3 +38,5 @@ def carry_out(context: RoundContext) -> None:
     with context.folder.write_stage("train", inputs=[]) as folder:
         document.write(folder)
         game.write(folder)
+        for name, content in provenance.files.items():
+            (folder / name).write_bytes(content)
