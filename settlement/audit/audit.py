@@ -22,7 +22,7 @@ from settlement.audit.money import check_deposits, check_opened, check_settlemen
 from settlement.audit.reported import check_entitled, check_reported
 from settlement.config.reading import read_config
 from settlement.round.access import ChainAccess
-from settlement.store.documents import SettlementDocument, ValueDocument
+from settlement.store.documents import FLOWS, SettlementDocument, ValueDocument
 from settlement.store.folder import STAGES, RoundFolder
 
 __all__ = ["audit_round", "left_out"]
@@ -102,7 +102,7 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
             "whether the scores that were told are true; --retrain K asks the round's function or "
             "program again, and where people told them nobody can"
         )
-    elif values.source != "given" and not retrained:
+    elif values.source not in ("given", FLOWS) and not retrained:
         told.append(
             "the data and what was measured on them, the scores of coalitions and of model "
             "rewards; --retrain K measures again"

@@ -33,6 +33,8 @@ def check_round(path: Path) -> list[str]:
     if config.external is not None:
         return [*found, f"models trained elsewhere: {_n_models(config, config.external.seeds):,}"]
     if config.data is None or config.recipe is None:
+        if config.flows_path is not None:
+            return [*found, f"values: flows are given in {config.flows_path.name}"]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
     from ml.training.checks import check_training

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from settlement.audit.figures import check_allocation
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
@@ -16,10 +17,12 @@ from settlement.money.terms import SettlementPlan, net_positions_of
 from settlement.party.consent import check_consent
 from settlement.party.desk import Action, PartyDesk, party_desk
 from settlement.round.access import ChainAccess
+from settlement.round.agreed import agreed_game
 from settlement.round.funding import checked_escrow, final_deposits
 from settlement.round.plan import RoundPlan, plan_of
 from settlement.round.round import Round
 from settlement.round.signatures import checked_signature, write_signature
+from settlement.round.stages.allocate import stored_or_new_allocation
 from settlement.round.words import (
     Asset,
     asset_of,
@@ -27,7 +30,7 @@ from settlement.round.words import (
     ether_in_words,
     moment_in_words,
 )
-from settlement.store.documents import GameDocument, OpenedRound
+from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
 
 __all__ = [
@@ -162,8 +165,8 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
     with folder.lock(), access.open(folder, terms) as chain:
         escrow = checked_escrow(chain, terms, opened)
         deposits = final_deposits(chain, terms, opened)
-        game = GameDocument.read(folder)
-        plan = plan_of(escrow, terms, opened.round_id, game, deposits).plan
+        allocation = stored_or_new_allocation(folder, terms, deposits)
+        plan = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation).plan
         asset = asset_of(chain, terms.asset, terms.unit_scale)
     most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
     where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
@@ -206,5 +209,8 @@ def _transfers_in_words(terms: AgreedTerms, asset: Asset, plan: SettlementPlan) 
 
 def _plan_now(desk: PartyDesk) -> RoundPlan:
     deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    game = GameDocument.read(desk.folder)
-    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, deposits)
+    allocation = stored_or_new_allocation(desk.folder, desk.terms, deposits)
+    if desk.folder.has("allocate"):
+        check_allocation(desk.folder)  # nothing is signed that does not follow from the game
+    game = agreed_game(desk.folder)
+    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, allocation)

@@ -12,6 +12,7 @@ from settlement.round.context import RoundContext, model_cache
 from settlement.round.measuring.entitled import entitled
 from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
+    FLOWS,
     AllocationDocument,
     ModelRewardEntry,
     RewardDocument,
@@ -30,7 +31,7 @@ def carry_out(context: RoundContext) -> None:
     ) as folder:
         if values.source == "external":
             document = entitled(context.folder, values, allocation)
-        elif values.source == "given":
+        elif values.source in ("given", FLOWS):
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:
             document = _train_rewards(context, values, allocation, folder)
