@@ -40,7 +40,9 @@ __all__ = [
 ]
 
 WHO = "who"
-HALVINGS = 48
+
+MOST_SEARCH_STEPS = 48
+"""Halvings of the line between two checkpoints: more than the digits of a weight."""
 
 Arrays = list[np.ndarray]
 
@@ -226,7 +228,7 @@ def reward_between(
     target = bracket["target_score"]
     best = min(((score_of(a), a) for a in (low, high)), key=lambda found: abs(found[0] - target))
     start, end = 0.0, 1.0
-    for _ in range(HALVINGS):
+    for _ in range(MOST_SEARCH_STEPS):
         share = (start + end) / 2
         arrays = [(1 - share) * a + share * b for a, b in zip(low, high, strict=True)]
         score = score_of(arrays)

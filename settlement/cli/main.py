@@ -10,8 +10,7 @@ import click
 
 from ml.errors import FairroundError
 from settlement.cli.calculators import calculate, estimate, sweep
-from settlement.cli.data import check, data
-from settlement.cli.external import ask, tell
+from settlement.cli.data import ask, check, data, tell
 from settlement.cli.keys import keys
 from settlement.cli.machine import config, doctor
 from settlement.cli.models import cache, predict

@@ -45,7 +45,7 @@ EXAMPLES = {
 """What a file of settings shows for keys without a default."""
 
 
-ALLOWING = {"allowed_modules": "--allow-module", "allowed_commands": "--allow-command"}
+FLAGS_OF_LISTS = {"allowed_modules": "--allow-module", "allowed_commands": "--allow-command"}
 """Flags that add one item to a list."""
 
 
@@ -203,7 +203,7 @@ def _from_text(key: str, text: str) -> object:
 
 
 def _flag_name(key: str) -> str:
-    return ALLOWING.get(key, f"--{key.replace('_', '-')}")
+    return FLAGS_OF_LISTS.get(key, f"--{key.replace('_', '-')}")
 
 
 def _named(name_of: Callable[[str], str], faults: list[Fault]) -> list[str]:
