@@ -144,3 +144,15 @@ def test_a_program_that_goes_wrong_is_named_and_loses_nothing(fairround, folder,
     assert (folder / "answers.jsonl").read_text().count("\n") == 2
     assert not (folder / "train").exists()
     assert "seed 0" in found
+
+
+def test_a_function_beside_the_round_is_asked_by_a_pool_once_it_is_allowed(fairround, folder):
+    text = HEAD + 'evaluate = "measuring:evaluate"\n[engine]\nkind = "processes"\nworkers = 2\n'
+    (folder / "round.toml").write_text(text + PARTIES)
+    (folder / "measuring.py").write_text(
+        f"VALUES = {VALUES}\n"
+        "def evaluate(members, seed):\n    print('working')\n    return VALUES[''.join(members)]\n"
+    )
+    assert "which you have not allowed" in fairround("run", folder, code=1)
+    fairround("run", folder, "--allow-module", "measuring")
+    settles_as_the_three_parties(fairround, folder, "--retrain", 3, "--allow-module", "measuring")
