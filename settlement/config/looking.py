@@ -37,7 +37,7 @@ def check_round(path: Path) -> list[str]:
             return [*found, f"values: flows are given in {config.flows_path.name}"]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
-    from ml.training.checks import check_training
+    from ml.training.checks import check_training, scores_without_training
 
     collaboration = load(config.data)
     found.append(
@@ -47,6 +47,11 @@ def check_round(path: Path) -> list[str]:
     check_training(collaboration, config.recipe)
     score = config.recipe.score or ("accuracy" if collaboration.n_classes else "r2")
     found.append(f"training: network {config.recipe.network} and score {score} fit the data")
+    nothing, right = scores_without_training(collaboration, config.recipe)
+    found.append(
+        f"score: {nothing:.4f} for a model that says the same of every sample, {right:.4f} for the "
+        "labels themselves; trained models should lie between"
+    )
     found.append(f"models to train: {_n_models(config, config.recipe.seeds):,}")
     return found
 
