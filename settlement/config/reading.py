@@ -15,10 +15,12 @@ from ml.schema import read_repaired, untold
 from ml.training.recipe import Recipe
 from settlement.chain.spec import GWEI, ChainSpec
 from settlement.config.checks import faults_together
+from settlement.config.external import ExternalConfig
 from settlement.config.parties_file import read_parties
 from settlement.config.places import located
 from settlement.config.schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
+from settlement.config.terms import Sampling
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS
 from settlement.store.documents import FLOWS
@@ -56,8 +58,8 @@ class ConfigError(SettlementError):
 class RoundConfig:
     """One checked configuration of one round.
 
-    Exactly one of ``given_values``, ``flows_path`` and (``data``, ``recipe``) is there: values or
-    flows are given, or the coalition models are trained.
+    Exactly one of ``given_values``, ``flows_path``, ``external`` and (``data``, ``recipe``) is
+    there: values or flows are given, scores are measured elsewhere, or models are trained here.
     """
 
     name: str
@@ -66,6 +68,7 @@ class RoundConfig:
     parties: tuple[PartyConfig, ...]
     chain: ChainConfig
     given_values: tuple[float, ...] | None
+    external: ExternalConfig | None
     data: DataSpec | None
     recipe: Recipe | None
     engine: EngineSpec
@@ -118,12 +121,33 @@ class RoundConfig:
         """Where the values come from, as the file of values says it."""
         if self.flows_path is not None:
             return FLOWS
+        if self.external is not None:
+            return "external"
         return "trained" if self.given_values is None else "given"
 
     @property
     def estimates(self) -> bool:
         """Whether a sample of coalitions is trained instead of all."""
         return self.values.method == "estimate"
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How coalitions are sampled, as the terms will name it; None if all are trained."""
+        if not self.estimates:
+            return None
+        values, rate = self.values, self.exchange_rate
+        budgets = None
+        if values.stop is not None or values.choose == "payments":
+            units = [party.budget_units(rate) for party in self.parties]
+            budgets = tuple(None if budget is None else budget / rate for budget in units)
+        return Sampling(
+            evaluations=values.evaluations,
+            estimator=values.estimator,
+            seed=values.seed,
+            choose=values.choose,
+            largest_payment_error=None if values.stop is None else values.stop / rate,
+            expected_budgets=budgets,
+        )
 
     @property
     def party_names(self) -> tuple[str, ...]:
@@ -163,8 +187,9 @@ def read_config(path: Path) -> RoundConfig:
         parties=tuple(file.party),
         chain=file.chain,
         given_values=None if given is None else tuple(float(value) for value in given),
+        external=file.external,
         data=None if file.data is None else DataSpec.of(file.data, file.party, path.parent),
-        recipe=file.training if given is None and file.values.flows is None else None,
+        recipe=None if file.data is None else file.training,
         engine=file.engine,
         values=file.values,
         folder=path.parent,

@@ -8,16 +8,26 @@ recipe behind the scores, the way of settling, the deadlines, the asset and its 
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from settlement.config.schema import Name, ValuesConfig
+from ml.game.words import Choice, Estimator
+from settlement.config.schema import Name
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.store.folder import LAYOUT, RoundFolder, dump_json
 
-__all__ = ["TERMS_FILE", "AgreedParty", "AgreedTerms", "Basis", "Sampling", "TermsUnreadable"]
+__all__ = [
+    "TERMS_FILE",
+    "AgreedParty",
+    "AgreedTerms",
+    "Basis",
+    "ExternalBasis",
+    "Sampling",
+    "TermsUnreadable",
+]
 
 TERMS_FILE = "terms.json"
 
@@ -52,12 +62,38 @@ class Basis(_Agreed):
     code_sha256: dict[str, str]
 
 
+class ExternalBasis(_Agreed):
+    """What scores that were told rest on: who measures, its code, and the file of all answers.
+
+    ``reported_sha256`` is of the file with every score and every model's hash.
+    """
+
+    measured_by: str
+    code_sha256: dict[str, str]
+    score_range: tuple[float, ...] = Field(min_length=2, max_length=2)
+    reported_sha256: Sha256
+
+
 class Sampling(_Agreed):
-    """How coalitions are sampled: nobody can try several seeds and keep the one that suits."""
+    """How coalitions are sampled: nobody can try several seeds and keep the one that suits.
+
+    ``expected_budgets``, in units of value, None without a limit, are those by which coalitions
+    are chosen and the sample is found large enough. They bind nobody: deposits do.
+    """
 
     evaluations: int = Field(ge=1, le=10**7)
-    estimator: str
+    estimator: Estimator
     seed: int = Field(ge=0)
+    choose: Choice = "sizes"
+    largest_payment_error: float | None = None
+    expected_budgets: tuple[float | None, ...] | None = None
+
+    @property
+    def budgets(self) -> tuple[float, ...] | None:
+        """Expected budgets, infinite without a limit; None where nothing depends on them."""
+        if self.expected_budgets is None:
+            return None
+        return tuple(math.inf if b is None else b for b in self.expected_budgets)
 
 
 class AgreedTerms(_Agreed):
@@ -81,7 +117,7 @@ class AgreedTerms(_Agreed):
     values_sha256: Sha256
     monotone: str
     sampling: Sampling | None
-    basis: Basis | None
+    basis: Basis | ExternalBasis | None
 
     @model_validator(mode="after")
     def _fits_together(self) -> AgreedTerms:
@@ -105,13 +141,6 @@ class AgreedTerms(_Agreed):
     def addresses(self) -> tuple[str, ...]:
         """Accounts of the parties, in order."""
         return tuple(party.address for party in self.parties)
-
-    @property
-    def estimation(self) -> ValuesConfig | None:
-        """How coalitions were sampled, as the estimator takes it; None if all values are known."""
-        if self.sampling is None:
-            return None
-        return ValuesConfig.model_validate({"method": "estimate", **self.sampling.model_dump()})
 
     def encode(self) -> bytes:
         """The file, to the last byte."""
