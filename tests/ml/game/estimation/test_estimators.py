@@ -12,6 +12,7 @@ from ml.game import (
     allocate_estimate,
     bitmasks,
     conditional_shapley,
+    decompose,
     estimate_error,
     estimate_flows,
     family,
@@ -326,3 +327,13 @@ def test_permutations_of_a_fully_known_game_come_to_an_end():
     game = family("coverage", 6, 1)
     estimate = estimate_flows(game.evaluate, 6, 63, method="permutation")
     assert relative_error(estimate, game.flows) < 0.2
+
+
+@pytest.mark.parametrize("evaluations", [60, 200])
+def test_shapley_values_are_exact_where_their_odd_part_is_a_sum(evaluations):
+    game = family("glove", 10, 3)  # pairs of gloves: v(C) - v(N without C) is a sum over parties
+    own = game.evaluate(np.eye(10))
+    estimate = estimate_flows(game.evaluate, 10, evaluations, 3)
+    found, truth = (decompose(f, own).sum(axis=1) for f in (estimate.flows, game.flows))
+    np.testing.assert_allclose(found, truth, rtol=2e-3)
+    assert np.abs(estimate.flows - game.flows).max() > 0.01  # the flows are not known by that
