@@ -17,6 +17,7 @@ __all__ = [
     "VALUES_BYTES",
     "UnreadableFile",
     "parse_json",
+    "read_bytes",
     "read_json",
     "read_toml",
 ]
@@ -48,7 +49,7 @@ def read_json(path: Path, limit_bytes: int = PLAIN_BYTES) -> Any:
     UnreadableFile
         If it is missing, larger than the limit, nested deeper than `MAX_DEPTH`, or no JSON.
     """
-    return parse_json(_content(path, limit_bytes), str(path))
+    return parse_json(read_bytes(path, limit_bytes), str(path))
 
 
 def parse_json(content: bytes | str, name: str) -> Any:
@@ -91,7 +92,7 @@ def read_toml(
     UnreadableFile
         If it is missing, larger than the limit, nested deeper than `MAX_DEPTH`, or no TOML.
     """
-    raw = _content(path, limit_bytes)
+    raw = read_bytes(path, limit_bytes)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -104,7 +105,14 @@ def read_toml(
         raise UnreadableFile(f"{path} is not TOML: {error}.") from None
 
 
-def _content(path: Path, limit_bytes: int) -> bytes:
+def read_bytes(path: Path, limit_bytes: int) -> bytes:
+    """What a file holds.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is missing or larger than the limit.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(limit_bytes + 1)

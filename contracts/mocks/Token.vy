@@ -15,6 +15,8 @@ REVERTS: constant(uint256) = 4
 CALLS_THE_OTHER_SIDE: constant(uint256) = 6
 TAKES_DOUBLE_FROM_THE_SENDER: constant(uint256) = 7
 MOVES_HALF: constant(uint256) = 8
+HAS_ANOTHER_DOMAIN: constant(uint256) = 9
+REFUSES_PERMITS: constant(uint256) = 10
 
 PERMIT_TYPE: constant(bytes32) = keccak256(
     "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
@@ -64,7 +66,15 @@ def approve(spender: address, amount: uint256) -> bool:
 
 @external
 @view
+def name() -> String[5]:
+    return "Token"
+
+
+@external
+@view
 def DOMAIN_SEPARATOR() -> bytes32:
+    if self.habit == HAS_ANOTHER_DOMAIN:
+        return keccak256("another token's")
     return self._domain()
 
 
@@ -76,6 +86,7 @@ def _domain() -> bytes32:
 
 @external
 def permit(owner: address, spender: address, amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32):
+    assert self.habit != REFUSES_PERMITS, "token: no permits"
     assert block.timestamp <= deadline, "token: permit has expired"
     digest: bytes32 = keccak256(
         concat(

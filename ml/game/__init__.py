@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from ml.game.tables.covers import Cover, best_coalitions, cover, made_monotone
     from ml.game.tables.flows import conditional_shapley, decompose, payoffs, shapley_values
+    from ml.game.tables.given_flows import GivenFlows, sparse_flows
     from ml.game.tables.values import BrokenEdge, MonotonicityReport, ValueTable
     from ml.game.uncertainty.estimated import EstimatedAllocation, allocate_estimate
     from ml.game.uncertainty.noise import NoisyAllocation, allocate_seeds
@@ -57,6 +58,7 @@ _HOMES = {
     "estimation.estimators": ("FlowEstimate", "estimate_flows"),
     "comparison.families": ("FAMILIES", "Family", "family"),
     "tables.flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
+    "tables.given_flows": ("GivenFlows", "sparse_flows"),
     "uncertainty.noise": ("NoisyAllocation", "allocate_seeds"),
     "comparison.outcome": ("Outcome",),
     "comparison.properties": (
@@ -106,6 +108,7 @@ __all__ = [
     "EstimatedAllocation",
     "Family",
     "FlowEstimate",
+    "GivenFlows",
     "ManyAllocations",
     "ModelRewardGame",
     "MonotonicityReport",
@@ -145,6 +148,7 @@ __all__ = [
     "replicate_party",
     "rho_shapley_scheme",
     "shapley_values",
+    "sparse_flows",
     "with_dummy",
 ]
 

@@ -28,8 +28,9 @@ _AGREEMENT = 1e-7
 class Allocation:
     """Who pays whom, and which model value each party receives, in value units."""
 
-    flows: FloatArray
-    """Conditional Shapley values before budgets, eq. (5), shape (n, n), payer by payee."""
+    flows: Any
+    """Conditional Shapley values before budgets, eq. (5), shape (n, n), payer by payee; a dense
+    array, or CSR if they were given so."""
     shapley: FloatArray
     """Shapley values phi_i, shape (n,)."""
     payoffs_unlimited: FloatArray
@@ -40,8 +41,8 @@ class Allocation:
     """Largest model value that each party wants; infinite where there is no cap."""
     adjustment_factors: FloatArray
     """lambda, in [0, 1]."""
-    adjusted_flows: FloatArray
-    """lambda_i F_ij, eq. (11)."""
+    adjusted_flows: Any
+    """lambda_i F_ij, eq. (11); sparse if the flows are."""
     payoffs: FloatArray
     """Payoffs under the budgets; sum to zero."""
     model_values: FloatArray
@@ -56,19 +57,23 @@ class Allocation:
     """Rounds that the solver took."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Figures as plain numbers and lists, ready for JSON; no solver gap is None."""
+        """Figures as plain numbers and lists, ready for JSON; no solver gap is None.
+
+        Flows that were given sparse are left out: whoever gave them has them.
+        """
         arrays = (
             "own_values",
             "budgets",
-            "flows",
             "shapley",
             "payoffs_unlimited",
             "adjustment_factors",
-            "adjusted_flows",
             "payoffs",
             "model_values",
         )
         plain = {name: getattr(self, name).tolist() for name in arrays}
+        if not hasattr(self.flows, "tocsr"):
+            plain["flows"] = self.flows.tolist()
+            plain["adjusted_flows"] = self.adjusted_flows.tolist()
         gap = None if np.isnan(self.solver_gap) else float(self.solver_gap)
         return plain | {"certificate_gap": float(self.certificate.gap), "solver_gap": gap}
 
@@ -140,7 +145,7 @@ def allocate(
 
 
 def allocate_flows(
-    flows: FloatArray,
+    flows: Any,
     own_values: FloatArray,
     grand_value: float,
     budgets: npt.ArrayLike | None = None,
@@ -155,7 +160,7 @@ def allocate_flows(
 
     Parameters
     ----------
-    flows : float64, shape (n, n)
+    flows : float64 or scipy.sparse, shape (n, n)
         ``flows[payer, payee]``, none negative; rows sum to v(N) - v(i).
     own_values : float64, shape (n,)
     grand_value : float
@@ -184,10 +189,10 @@ def allocate_flows(
     if cross_check:
         second = solve(problem, next(other for other in SOLVERS if other != method))
         solver_gap = _solver_gap(problem.costs, factors, second.factors)
-    adjusted = factors[:, None] * flows
+    adjusted = _scaled_rows(flows, factors)
     allocation = Allocation(
         flows=flows,
-        shapley=decompose(flows, own_values).sum(axis=1) if shapley is None else shapley,
+        shapley=_shapley_of_flows(flows, own_values) if shapley is None else shapley,
         payoffs_unlimited=flows.sum(axis=0) - flows.sum(axis=1),
         budgets=problem.budgets,
         caps=wanted,
@@ -208,10 +213,10 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
     """Check at run time what the paper proves; raise `BrokenInvariant` with the numbers."""
     flows, factors = allocation.flows, allocation.adjustment_factors
     own, n_parties = allocation.own_values, len(allocation.own_values)
-    scale = max(grand_value, float(own.max()), float(np.abs(flows).max()))
+    scale = max(grand_value, float(own.max()), float(abs(flows).max()))
     slack = 1e-10 * scale if scale > 0 else 1e-300
     _close("row sums, eq. (4)", flows.sum(axis=1), grand_value - own, slack)
-    _close("decomposition, eq. (6)", decompose(flows, own).sum(axis=1), allocation.shapley, slack)
+    _close("decomposition, eq. (6)", _shapley_of_flows(flows, own), allocation.shapley, slack)
     by_shapley = n_parties * allocation.shapley - grand_value
     _close("payoffs, eqs. (1) and (7)", allocation.payoffs_unlimited, by_shapley, n_parties * slack)
     _close("balance", np.array([allocation.payoffs.sum()]), np.zeros(1), slack)
@@ -234,13 +239,32 @@ def check_allocation(allocation: Allocation, grand_value: float, limits: FloatAr
             "expected at least one party (Remark 4.2)."
         )
     if not check_certificate(
-        np.maximum(flows, 0.0), allocation.budgets, factors, allocation.certificate, limits
+        _without_rounding(flows), allocation.budgets, factors, allocation.certificate, limits
     ):
         raise BrokenInvariant(
             f"Adjustment factors are not proved greatest for every party (duality gap "
             f"{allocation.certificate.gap:.3g}; expected 0). If they are HiGHS's, it rounds those "
             "whose costs are far below the largest: use method='clearing'."
         )
+
+
+def _shapley_of_flows(flows: Any, own_values: FloatArray) -> FloatArray:
+    """phi_i by eq. (6); `decompose` has its parts, of which there are too many if sparse."""
+    if hasattr(flows, "tocsr"):
+        return np.asarray((own_values + flows.sum(axis=0)) / len(own_values))
+    return np.asarray(decompose(flows, own_values).sum(axis=1))
+
+
+def _scaled_rows(flows: Any, factors: FloatArray) -> Any:
+    """lambda_i F_ij, eq. (11); sparse if the flows are."""
+    if hasattr(flows, "tocsr"):
+        return flows.multiply(factors[:, None]).tocsr()
+    return factors[:, None] * flows
+
+
+def _without_rounding(flows: Any) -> Any:
+    """Flows as the solvers take them: what is below zero by rounding is zero."""
+    return flows.maximum(0.0) if hasattr(flows, "tocsr") else np.maximum(flows, 0.0)
 
 
 def _solver_gap(costs: FloatArray, factors: FloatArray, others: FloatArray) -> float:

@@ -8,6 +8,7 @@ __all__ = [
     "CHOICES",
     "COVER_KINDS",
     "ESTIMATORS",
+    "MAX_CROSS_CHECKED",
     "MAX_PARTIES",
     "MAX_TABLE_PARTIES",
     "MONOTONE",
@@ -42,6 +43,9 @@ SOLVERS: tuple[Solver, ...] = get_args(Solver)
 
 MAX_PARTIES = 256
 """Most parties whose flows are estimated: each sampled coalition has a weight in n * n flows."""
+
+MAX_CROSS_CHECKED = 256
+"""Most parties whose factors a linear programme finds again; beyond, a certificate proves them."""
 
 MAX_TABLE_PARTIES = 26
 """Most parties of a value table: 2**26 values take 512 MiB; beyond that flows are estimated."""

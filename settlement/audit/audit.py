@@ -21,7 +21,7 @@ from settlement.audit.game import check_game, check_values
 from settlement.audit.money import check_deposits, check_opened, check_settlement
 from settlement.config.reading import read_config
 from settlement.round.access import ChainAccess
-from settlement.store.documents import SettlementDocument, ValueDocument
+from settlement.store.documents import FLOWS, SettlementDocument, ValueDocument
 from settlement.store.folder import STAGES, RoundFolder
 
 __all__ = ["audit_round", "left_out"]
@@ -92,7 +92,7 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
     if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
-    if values.source != "given" and not retrained:
+    if values.source not in ("given", FLOWS) and not retrained:
         told.append(
             "the data and what was measured on them, the scores of coalitions and of model "
             "rewards; --retrain K measures again"

@@ -16,6 +16,7 @@ from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
 from settlement.config.reading import read_config
 from settlement.config.terms import TERMS_FILE, AgreedTerms
+from settlement.round.agreed import agreed_game
 from settlement.round.agreement import agreement_of, terms_of_round
 from settlement.round.stages.allocate import allocation_document
 from settlement.round.stages.report import report_files
@@ -45,7 +46,7 @@ def check_configuration(folder: RoundFolder) -> None:
     stored = ValueDocument.read(folder)
     same(stored, "parties", list(config.party_names))
     same(stored, "monotone", config.monotone)
-    same(stored, "source", "trained" if config.given_values is None else "given")
+    same(stored, "source", config.source)
     if config.given_values is not None:
         close(stored, "scores", [list(config.given_values)])
 
@@ -80,7 +81,7 @@ def check_allocation(folder: RoundFolder) -> None:
     again = allocation_document(
         AgreedTerms.read(folder),
         ValueDocument.read(folder),
-        GameDocument.read(folder),
+        agreed_game(folder),
         stored.deposits_units,
     )
     for name in stored.as_json():

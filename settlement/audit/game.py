@@ -11,15 +11,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ml.game import GivenFlows
 from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
 from settlement.config.schema import ValuesConfig
 from settlement.config.terms import AgreedTerms
-from settlement.posting.format import VALUE_SCALE, flow_scale
-from settlement.round.game import game_document, is_exact, own_values, stored_game, value_flows
-from settlement.round.stages.train import value_document
-from settlement.store.documents import GameDocument, ValueDocument
-from settlement.store.folder import RoundFolder
+from settlement.posting.format import MAX_POSTED_PARTIES, VALUE_SCALE, flow_scale
+from settlement.round.agreed import agreed_game
+from settlement.round.game import (
+    flows_of_round,
+    flows_values,
+    game_document,
+    is_exact,
+    own_values,
+    stored_game,
+    value_flows,
+)
+from settlement.round.measuring.tables import value_document
+from settlement.store.documents import FLOWS, FLOWS_FILE, GameDocument, ValueDocument
+from settlement.store.flows_file import read_flows
+from settlement.store.folder import RoundFolder, sha256_of
 
 __all__ = ["FLOW_TOLERANCE", "check_agreed_game", "check_game", "check_values"]
 
@@ -39,6 +50,11 @@ def check_values(folder: RoundFolder) -> None:
     AuditError
     """
     stored = ValueDocument.read(folder)
+    if stored.source == FLOWS:
+        given = _given(folder, stored)
+        for name, found in flows_values(stored.parties, given, stored.monotone).as_json().items():
+            close(stored, name, found)
+        return
     again = value_document(
         stored.parties,
         np.array(stored.scores),
@@ -65,15 +81,19 @@ def check_game(
     AuditError
     """
     values, stored = ValueDocument.read(folder), GameDocument.read(folder)
+    same(stored, "parties", values.parties)
+    given = _given(folder, values) if values.source == FLOWS else None
+    if len(values.parties) > MAX_POSTED_PARTIES:
+        _check_flows_file(folder, stored, flows_of_round(values, estimation, given))
+        return
     game = stored_game(stored)
     same(stored, "game_hash", game.hash.hex())
     _check_row_sums(stored)
-    again = game_document(values, caps, estimation)
+    again = game_document(values, caps, estimation, given)
     if is_exact(values):
         for name in stored.as_json():
             same(stored, name, getattr(again, name))
         return
-    same(stored, "parties", again.parties)
     same(stored, "wanted", again.wanted)
     ours = stored_game(again)
     _check_close(stored, "flows", value_flows(game), value_flows(ours))
@@ -99,9 +119,45 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     same(values, "monotone", terms.monotone)
     same(game, "parties", list(terms.party_names))
     same(game, "game_hash", terms.game_sha256)
-    stored_game(game).check(terms.exchange_rate)  # any deposits can be settled
+    agreed_game(folder).check(terms.exchange_rate)  # any deposits can be settled
     check_values(folder)
     check_game(folder, terms.caps, terms.estimation)
+
+
+def _given(folder: RoundFolder, values: ValueDocument) -> GivenFlows:
+    """The flows that were given, which satisfy eq. (4); of as many parties as there are names."""
+    given = read_flows(folder.stage(values.STAGE) / FLOWS_FILE).given
+    if given.n_parties != len(values.parties):
+        raise AuditError(
+            f"{values.STAGE}/{FLOWS_FILE} holds flows of {given.n_parties} parties; expected "
+            f"{len(values.parties)}."
+        )
+    return given
+
+
+def _check_flows_file(folder: RoundFolder, stored: GameDocument, ours: GivenFlows) -> None:
+    """The file of flows has the hash that the game is named by, and flows that are ours."""
+    empty = GameDocument(stored.parties, [], [], [], stored.game_hash)
+    for name, nothing in empty.as_json().items():
+        same(stored, name, nothing)
+    path = folder.stage(stored.STAGE) / FLOWS_FILE
+    same(stored, "game_hash", sha256_of(path))
+    found = read_flows(path).given
+    if found.n_parties != len(stored.parties):
+        raise AuditError(
+            f"{stored.STAGE}/{FLOWS_FILE} holds flows of {found.n_parties} parties; expected "
+            f"{len(stored.parties)}."
+        )
+    for what, one, other in (
+        ("flows", found.flows, ours.flows),
+        ("own values", found.own_values, ours.own_values),
+    ):
+        off = float(abs(one - other).max())
+        if off > FLOW_TOLERANCE:
+            raise AuditError(
+                f"{stored.STAGE}/{FLOWS_FILE}: {what} are off by up to {off:.3g} from those that "
+                f"follow from the values; expected {FLOW_TOLERANCE} at most."
+            )
 
 
 def _check_row_sums(stored: GameDocument) -> None:

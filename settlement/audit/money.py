@@ -8,13 +8,13 @@ from settlement.config.terms import AgreedTerms
 from settlement.escrow.ledger import RoundLedger
 from settlement.money.terms import net_positions_of
 from settlement.round.access import ChainAccess
+from settlement.round.agreed import agreed_game
 from settlement.round.agreement import agreement_of
 from settlement.round.funding import checked_escrow
-from settlement.round.plan import check_factors, plan_of
+from settlement.round.plan import plan_of
 from settlement.round.transactions import round_transactions
 from settlement.store.documents import (
     AllocationDocument,
-    GameDocument,
     OpenedRound,
     SettlementDocument,
 )
@@ -52,19 +52,18 @@ def check_settlement(folder: RoundFolder, access: ChainAccess) -> None:
     """
     terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
     stored, allocation = SettlementDocument.read(folder), AllocationDocument.read(folder)
-    game = GameDocument.read(folder)
     with access.open(folder, terms, read_only=True) as chain:
         escrow = checked_escrow(chain, terms, opened)
         ledger = escrow.ledger(opened.round_id)
         settlement = escrow.settlement(opened.round_id)
-        planned = plan_of(escrow, terms, opened.round_id, game, list(ledger.deposits_units))
+        planned = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation)
         left_wei = escrow.holdings(terms.asset)
         transactions = round_transactions(escrow, opened.round_id)
-    check_factors(planned.proof, allocation)
+    same(allocation, "deposits_units", list(ledger.deposits_units))
     same(stored, "settlement_transaction", settlement.transaction_hash.hex())
     same(stored, "settlement_block", settlement.block_number)
     same(stored, "plan_id", ledger.plan_id.hex() if ledger.plan_id else None)
-    same(stored, "net_positions_units", list(planned.proof.net_amounts))
+    same(stored, "net_positions_units", list(planned.net_amounts))
     transfers = [
         {"debtor": t.debtor, "creditor": t.creditor, "amount_units": t.amount_units}
         for t in ledger.transfers

@@ -23,7 +23,7 @@ from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
 from settlement.errors import SettlementError
 from settlement.round.context import Progress
-from settlement.round.stages.train import DataChanged, agreed_data
+from settlement.round.measuring.trained import DataChanged, agreed_data
 from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 

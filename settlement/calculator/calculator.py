@@ -1,4 +1,4 @@
-"""The allocation of a JSON file of values, as plain figures and as text."""
+"""The allocation of a file of values or of flows, as plain figures and as text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ml.game import Allocation, ValueTable, made_monotone
+from ml.game import Allocation, ValueTable, allocate_flows, made_monotone
 from ml.game import allocate as allocate_game
+from ml.game.words import MAX_CROSS_CHECKED
 from settlement.calculator.comparisons import comparison
 from settlement.calculator.values_file import limits_of, read_values
 from settlement.naming import parties_named
 from settlement.report.tables import Table, text_table
+from settlement.store.flows_file import read_flows
 
-__all__ = ["calculate", "compare", "readable", "tables"]
+__all__ = ["calculate", "calculate_flows", "compare", "readable", "tables"]
+
+SHOWN_FLOWS = 20
+"""Most parties whose flows are shown: a row of more fits no screen. JSON has all of them."""
+
 
 _FIGURES = (
     "flows",
@@ -65,6 +71,41 @@ def calculate(
     return _plain(parties, allocation) | {"monotone_violations": violations}
 
 
+def calculate_flows(
+    path: Path,
+    budgets: Sequence[str] = (),
+    caps: Sequence[str] = (),
+    method: str = "clearing",
+) -> dict[str, Any]:
+    """The same from a file of flows, own values and v(N); parties without names are numbered.
+
+    Flows that the file holds sparse are not repeated in the result.
+
+    Raises
+    ------
+    FlowsFileError, ValuesFileError
+        If the file, a budget or a cap cannot be read, or the flows break eq. (4).
+    ml.errors.MlError
+        If a cap is below what the party has already.
+    """
+    file = read_flows(path)
+    given = file.given
+    parties = list(file.parties or map(str, range(given.n_parties)))
+    budget_limits = limits_of("budget", budgets, parties)
+    cap_limits = limits_of("cap", caps, parties)
+    with parties_named(parties):
+        allocation = allocate_flows(
+            given.flows,
+            given.own_values,
+            given.grand_value,
+            budget_limits,
+            cap_limits,
+            method=method,
+            cross_check=given.n_parties <= MAX_CROSS_CHECKED,
+        )
+    return _plain(parties, allocation) | {"monotone_violations": None}
+
+
 def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
     """What other schemes give on the value table in a JSON file; see `comparisons`."""
     parties, values = read_values(path)
@@ -73,20 +114,23 @@ def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
         return comparison(parties, table) | {"monotone_violations": violations}
 
 
-def tables(result: dict[str, Any]) -> tuple[Table, Table]:
-    """The parties' figures, and the flows before budgets."""
+def tables(result: dict[str, Any]) -> tuple[Table, ...]:
+    """The parties' figures, and the flows before budgets unless there are too many to read."""
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
     columns = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     rows = [
         [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
     ]
+    figures = Table("parties", header, rows)
+    if len(rows) > SHOWN_FLOWS or "flows" not in result:
+        return (figures,)
     flows = [
         [name, *(f"{flow:.4f}" for flow in row)]
         for name, row in zip(result["parties"], result["flows"], strict=True)
     ]
     return (
-        Table("parties", header, rows),
+        figures,
         Table(
             "flows (what the row pays the column, before budgets)", ["", *result["parties"]], flows
         ),
@@ -95,11 +139,13 @@ def tables(result: dict[str, Any]) -> tuple[Table, Table]:
 
 def readable(result: dict[str, Any]) -> str:
     """The result as a page of text."""
-    parties, flows = tables(result)
+    parties, *flows = tables(result)
     lines = text_table(parties.header, parties.rows)
-    lines += ["", flows.title, *text_table(flows.header, flows.rows)]
-    violations = result["monotone_violations"]
-    lines += ["", f"{violations['broken']} of {violations['edges']} edges not monotone"]
+    for table in flows:
+        lines += ["", table.title, *text_table(table.header, table.rows)]
+    lines.append("")
+    if (violations := result["monotone_violations"]) is not None:
+        lines.append(f"{violations['broken']} of {violations['edges']} edges not monotone")
     gap = result["certificate_gap"]
     shown = "below 1e-12" if abs(gap) < 1e-12 else f"{gap:.1e}"
     lines.append(f"adjustment factors certified greatest: duality gap {shown}")
@@ -123,4 +169,4 @@ def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict
 
 def _plain(parties: list[str], allocation: Allocation) -> dict[str, Any]:
     figures = allocation.as_dict()
-    return {"parties": parties} | {name: figures[name] for name in _FIGURES}
+    return {"parties": parties} | {name: figures[name] for name in _FIGURES if name in figures}

@@ -11,6 +11,7 @@ import numpy as np
 from ml.game.words import MAX_TABLE_PARTIES
 from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
+from settlement.naming import fault_of_names, listed
 
 __all__ = ["ValuesFileError", "limits_of", "read_values"]
 
@@ -41,10 +42,8 @@ def read_values(path: Path) -> tuple[list[str], np.ndarray]:
     parties, values = document["parties"], document["values"]
     if not isinstance(parties, list) or not all(isinstance(name, str) for name in parties):
         raise ValuesFileError(f"{path}: parties must be a list of names.")
-    if unnamed := [name for name in parties if not name.isprintable() or not name.strip()]:
-        raise ValuesFileError(f"{path}: {unnamed[0]!r} is no name that can be printed.")
-    if twice := sorted({name for name in parties if parties.count(name) > 1}):
-        raise ValuesFileError(f"{path}: parties {twice} are named twice.")
+    if fault := fault_of_names(parties):
+        raise ValuesFileError(f"{path}: {fault}")
     if not isinstance(values, list):
         raise ValuesFileError(f"{path}: values must be a list of numbers.")
     for index, value in enumerate(values):
@@ -81,7 +80,7 @@ def limits_of(kind: str, options: Sequence[str], parties: Sequence[str]) -> np.n
         name, equals, text = option.rpartition("=")
         if not equals or name not in parties:
             raise ValuesFileError(
-                f"--{kind} {option}: expected NAME=VALUE with one of: {', '.join(parties)}."
+                f"--{kind} {option}: expected NAME=VALUE with one of: {listed(parties)}."
             )
         if name in named:
             raise ValuesFileError(f"--{kind} {option}: {name} has a {kind} already.")

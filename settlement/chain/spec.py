@@ -5,6 +5,7 @@ settings of whoever runs it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -126,7 +127,7 @@ class ChainSpec(BaseModel):
     @field_validator("accounts")
     @classmethod
     def _each_once(cls, accounts: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted({name for name in accounts if accounts.count(name) > 1}):
+        if twice := sorted(name for name, count in Counter(accounts).items() if count > 1):
             raise ValueError(f"named twice: {', '.join(twice)}; name each once")
         return accounts
 

@@ -13,7 +13,15 @@ __all__ = ["calculate", "estimate"]
 
 
 @click.command()
-@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument(
+    "file", metavar="FILE", required=False, type=click.Path(dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--flows",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Flows instead of values: JSON, CSV or npz.",
+)
 @click.option("--budget", "budgets", multiple=True, metavar="NAME=VALUE", help="Else unlimited.")
 @click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
 @click.option(
@@ -34,7 +42,8 @@ __all__ = ["calculate", "estimate"]
 @as_form
 @as_json
 def calculate(
-    file: Path,
+    file: Path | None,
+    flows: Path | None,
     budgets: tuple[str, ...],
     caps: tuple[str, ...],
     monotone: str,
@@ -46,11 +55,21 @@ def calculate(
     """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
 
     FILE is JSON: {"parties": [n names], "values": [2**n numbers]}; bit i of an index is party i.
+    With --flows it holds flows (n rows of n, payer by payee), own_values (n) and grand_value, as
+    many parties as there are; or CSV: party,own_value,grand_value and a column a payee.
     """
     from settlement.calculator import calculator, comparisons
 
+    if (file is None) == (flows is None):
+        raise click.UsageError("Give one file: of values, or of flows with --flows.")
+    if flows is not None and (compare or monotone != "refuse"):
+        raise click.UsageError("--flows takes no --compare and no --monotone: both need values.")
     if not compare:
-        result = calculator.calculate(file, budgets, caps, monotone, method)
+        if flows is not None:
+            result = calculator.calculate_flows(flows, budgets, caps, method)
+        else:
+            assert file is not None
+            result = calculator.calculate(file, budgets, caps, monotone, method)
         if form != "text":
             print_tables(calculator.tables(result), form)
         else:
@@ -58,6 +77,7 @@ def calculate(
         return
     if budgets or caps:
         raise click.UsageError("--compare takes no --budget and no --cap.")
+    assert file is not None
     compared = calculator.compare(file, monotone)
     if form != "text":
         print_tables(comparisons.comparison_tables(compared), form)

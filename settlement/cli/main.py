@@ -23,6 +23,10 @@ from settlement.errors import Waiting
 
 __all__ = ["fairround", "main"]
 
+EXTRA_OF = {"torch": "train", "sklearn": "train", "safetensors": "train"}
+"""Packages that `pip install fairround` does not bring, and the extra that brings each. What needs
+others says so itself."""
+
 
 class InOrder(click.Group):
     """Lists the verbs in the order of a round instead of the alphabet's."""
@@ -98,6 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except FairroundError as error:
         for line in str(error).splitlines():
             click.echo(f"error: {line}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        command = f"pip install 'fairround[{EXTRA_OF[package]}]'"
+        click.echo(f"error: This needs {package}, which is not installed: {command}", err=True)
         sys.exit(1)
     except OSError as error:  # no permission, a full disk: trouble of the machine, no bug
         place = f"{error.filename}: " if error.filename else ""

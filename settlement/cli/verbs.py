@@ -48,6 +48,8 @@ def init(folder: Path, template: str) -> None:
     For data of your own: csv (tables of each party), ids (one table, a list of ids a party), folder
     (csv, parquet or npz, a regression), images.
 
+    For people with keys of their own on a real node: hospitals.
+
     For the simulator: scenario, and scenario-budget-sweep, scenario-replication and others that
     `fairround init DIR --template ?` lists.
     """
@@ -146,6 +148,13 @@ def allocate(folder: Path, access: ChainAccess, json_: bool) -> None:
 @round_folder
 @click.option("--party", "name", metavar="NAME", help="Send it as this party, in anybody's place.")
 @click.option("--account", metavar="ADDRESS", help="Send it with any account whose key you have.")
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    metavar="NAME=HEX",
+    help="A party's signature, as its `sign` printed it; once for each.",
+)
 @own_settings
 @unasked
 @as_json
@@ -153,6 +162,7 @@ def settle(
     folder: Path,
     name: str | None,
     account: str | None,
+    signatures: tuple[str, ...],
     access: ChainAccess,
     yes: bool,
     json_: bool,
@@ -166,6 +176,13 @@ def settle(
 
     Example: fairround settle ROUND --party clinic-a
     """
+    if signatures:
+        from settlement.party.settling import take_signatures
+
+        if not all("=" in text for text in signatures):
+            raise click.UsageError("--signature takes NAME=HEX, as `fairround sign` prints it.")
+        # A name may hold "=", hexadecimal digits do not.
+        take_signatures(folder, access, dict(text.rsplit("=", 1) for text in signatures))
     if name is None and account is None:
         carry_out_stage("settle", folder, access, json_)
         return

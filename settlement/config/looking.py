@@ -30,6 +30,8 @@ def check_round(path: Path) -> list[str]:
     config = _config(path)
     found = [f"configuration: {len(config.parties)} parties, {_way(config)}"]
     if config.data is None or config.recipe is None:
+        if config.flows_path is not None:
+            return [*found, f"values: flows are given in {config.flows_path.name}"]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
     from ml.training.checks import check_training

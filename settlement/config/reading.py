@@ -15,11 +15,14 @@ from ml.schema import read_repaired, untold
 from ml.training.recipe import Recipe
 from settlement.chain.spec import GWEI, ChainSpec
 from settlement.config.checks import faults_together
+from settlement.config.parties_file import read_parties
 from settlement.config.places import located
 from settlement.config.schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS
+from settlement.store.documents import FLOWS
+from settlement.store.folder import PARTIES
 
 __all__ = [
     "OPERATOR",
@@ -53,8 +56,8 @@ class ConfigError(SettlementError):
 class RoundConfig:
     """One checked configuration of one round.
 
-    Exactly one of ``given_values`` and (``data``, ``recipe``) is there: the values are
-    given, or the coalition models are trained.
+    Exactly one of ``given_values``, ``flows_path`` and (``data``, ``recipe``) is there: values or
+    flows are given, or the coalition models are trained.
     """
 
     name: str
@@ -68,6 +71,7 @@ class RoundConfig:
     engine: EngineSpec
     values: ValuesConfig
     folder: Path  # where the configuration stands; paths in it start there
+    flows_path: Path | None  # of the flows that are given instead of values
 
     def chain_spec(self, settings: Settings | None = None) -> ChainSpec:
         """The round's chain as terms and settings say, with an account for everybody.
@@ -110,6 +114,13 @@ class RoundConfig:
         return tuple(None if party.cap is None else float(party.cap) for party in self.parties)
 
     @property
+    def source(self) -> str:
+        """Where the values come from, as the file of values says it."""
+        if self.flows_path is not None:
+            return FLOWS
+        return "trained" if self.given_values is None else "given"
+
+    @property
     def estimates(self) -> bool:
         """Whether a sample of coalitions is trained instead of all."""
         return self.values.method == "estimate"
@@ -134,6 +145,11 @@ def read_config(path: Path) -> RoundConfig:
     except UnreadableFile as error:
         raise ConfigError(path, "", [Fault("", str(error))]) from None
     faults: list[Fault] = []
+    round_table = tables.get("round")
+    if isinstance(round_table, dict) and round_table.get("parties") == PARTIES:
+        if "party" in tables:
+            faults.append(Fault("party", f"not expected: the parties stand in {PARTIES}"))
+        tables = tables | {"party": read_parties(path.parent / PARTIES, faults)}
     file = read_repaired(ConfigFile, tables, "", faults, fill={"name": "?"})
     if file is not None:
         faults += untold(faults_together(file, path.parent), faults)
@@ -148,8 +164,9 @@ def read_config(path: Path) -> RoundConfig:
         chain=file.chain,
         given_values=None if given is None else tuple(float(value) for value in given),
         data=None if file.data is None else DataSpec.of(file.data, file.party, path.parent),
-        recipe=file.training if given is None else None,
+        recipe=file.training if given is None and file.values.flows is None else None,
         engine=file.engine,
         values=file.values,
         folder=path.parent,
+        flows_path=None if file.values.flows is None else path.parent / file.values.flows,
     )

@@ -138,6 +138,11 @@ class RoundTable(Table):
     """The table ``[round]``."""
 
     name: Name = Field(description="shown in reports")
+    parties: Literal["parties.csv"] | None = Field(
+        None,
+        description="file beside this one with a row a party, instead of tables `[[party]]`: name, "
+        "and if need be budget, funds, cap, address",
+    )
     exchange_rate: int = Field(
         10**6, ge=1, le=MAX_AMOUNT_UNITS, description="nu: base units a unit of value"
     )
@@ -154,6 +159,12 @@ class ValuesConfig(Table):
     given: list[Decimals] | None = Field(
         None,
         description="2^n values instead of training; bit i of the index is party i",
+    )
+    flows: str | None = Field(
+        None,
+        min_length=1,
+        description="file of flows instead of values: JSON, CSV or npz with flows (n, n), "
+        "own_values (n) and grand_value",
     )
     method: Literal["exact", "estimate"] = Field(
         "exact", description="train all coalitions, or a sample of `evaluations` of them"
@@ -246,4 +257,4 @@ class ConfigFile(Table):
     training: Recipe = Recipe()
     engine: EngineSpec = EngineSpec()
     chain: ChainConfig = ChainConfig()
-    party: list[PartyConfig]
+    party: list[PartyConfig] = Field([])

@@ -1,11 +1,12 @@
-"""Compiled contracts: made from the shipped Vyper sources at first use, then kept.
+"""Compiled contracts: the escrow comes compiled, others are compiled at first use and kept.
 
-The cache key is a hash of every source that the compiler reads and of its version, so that a
+What is kept names a hash of every source that the compiler reads and of its version, so that a
 changed line or another compiler can never meet an old artefact.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from ml.reading import UnreadableFile, read_json
 from settlement.cache import cache_folder
 from settlement.errors import SettlementError
 
-__all__ = ["Artifact", "ArtifactError", "artifact"]
+__all__ = ["SHIPPED", "Artifact", "ArtifactError", "artifact", "compiled_text"]
 
 VYPER_VERSION = "0.4.3"
 ESCROW = "Escrow"
+SHIPPED = "compiled"
+"""Folder below ``contracts/`` of what comes compiled, by scripts/upkeep/compile_contracts.py."""
 
 
 class ArtifactError(SettlementError):
@@ -44,7 +47,7 @@ class Artifact:
 
 
 def artifact(name: str = ESCROW) -> Artifact:
-    """The compiled contract of that name, from the cache if nothing that matters has changed.
+    """The compiled contract of that name: as shipped, or from the cache, if no source has changed.
 
     Parameters
     ----------
@@ -56,24 +59,26 @@ def artifact(name: str = ESCROW) -> Artifact:
     ArtifactError
         If there is no such source, or the installed compiler is not the one it is written for.
     """
-    found = version("vyper")
-    if found != VYPER_VERSION:
-        raise ArtifactError(
-            f"vyper {found} is installed; the contracts are written for {VYPER_VERSION}. "
-            f"Install vyper=={VYPER_VERSION}."
-        )
     with as_file(files("contracts")) as folder:
         source = folder / f"{name}.vy"
         if not source.is_file():
             raise ArtifactError(f'No contract "{name}"; expected a file {name}.vy in contracts/.')
         key = _sources_hash(folder, name)
         cached = cache_folder("contracts") / f"{Path(name).name}-{key[:32]}.json"
-        kept = _read(cached, name)
+        kept = _read(folder / SHIPPED / f"{name}.json", name, key) or _read(cached, name, key)
         if kept is not None:
             return kept
         made = _compile(folder, source, name)
-    _write(cached, made)
+    with contextlib.suppress(OSError):  # without it the next caller waits a few seconds, no more
+        write_atomically(cached, _as_text(made, key).encode(), durable=False)
     return made
+
+
+def compiled_text(name: str = ESCROW) -> str:
+    """What is shipped of a contract: compiled now, whatever is kept of it."""
+    with as_file(files("contracts")) as folder:
+        made = _compile(folder, folder / f"{name}.vy", name)
+        return _as_text(made, _sources_hash(folder, name))
 
 
 def _sources_hash(folder: Path, name: str) -> str:
@@ -94,6 +99,12 @@ def _sources_hash(folder: Path, name: str) -> str:
 
 
 def _compile(folder: Path, source: Path, name: str) -> Artifact:
+    found = version("vyper")
+    if found != VYPER_VERSION:
+        raise ArtifactError(
+            f"vyper {found} is installed; the contracts are written for {VYPER_VERSION}. "
+            f"Install vyper=={VYPER_VERSION}."
+        )
     from vyper.cli.vyper_compile import compile_files
 
     compiled = compile_files(
@@ -106,27 +117,28 @@ def _compile(folder: Path, source: Path, name: str) -> Artifact:
     return Artifact(name, tuple(output["abi"]), *codes)
 
 
-def _read(cached: Path, name: str) -> Artifact | None:
-    """The kept artefact; None if there is none or it is not whole."""
+def _read(path: Path, name: str, key: str) -> Artifact | None:
+    """The kept artefact of sources with this hash; None if there is none or it is not whole."""
     try:
-        kept = read_json(cached)
+        kept = read_json(path)
         bytecode, runtime = bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime"])
-        if hashlib.sha256(bytecode + runtime).hexdigest() != kept["codes_sha256"]:
+        if kept["sources_sha256"] != key or kept["codes_sha256"] != _codes_hash(bytecode, runtime):
             return None
         return Artifact(name, tuple(kept["abi"]), bytecode, runtime)
     except (UnreadableFile, ValueError, KeyError, TypeError):
         return None
 
 
-def _write(cached: Path, made: Artifact) -> None:
-    """Keep an artefact: a whole file under its final name, or none."""
+def _as_text(made: Artifact, key: str) -> str:
     content = {
-        "abi": made.abi,
+        "sources_sha256": key,
+        "codes_sha256": _codes_hash(made.bytecode, made.runtime),
         "bytecode": made.bytecode.hex(),
         "runtime": made.runtime.hex(),
-        "codes_sha256": hashlib.sha256(made.bytecode + made.runtime).hexdigest(),
+        "abi": made.abi,
     }
-    try:
-        write_atomically(cached, json.dumps(content).encode(), durable=False)
-    except OSError:
-        return  # a cache that cannot be written only costs the next caller a second
+    return json.dumps(content) + "\n"
+
+
+def _codes_hash(bytecode: bytes, runtime: bytes) -> str:
+    return hashlib.sha256(bytecode + runtime).hexdigest()

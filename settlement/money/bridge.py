@@ -17,7 +17,13 @@ from fractions import Fraction
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, NetPosition
 
-__all__ = ["BridgeError", "budgets_of_deposits", "deposit_units", "net_positions"]
+__all__ = [
+    "BridgeError",
+    "budgets_of_deposits",
+    "deposit_units",
+    "most_owed_units",
+    "net_positions",
+]
 
 TOLERANCE_VALUE = Fraction(1, 10**9)
 """How far float payoffs may be from balance or budget: above float rounding, below money."""
@@ -61,6 +67,17 @@ def deposit_units(budget: Decimal, exchange_rate: int) -> int:
     if product >= MAX_AMOUNT_UNITS + 1:
         raise BridgeError(f"Budget is {product} base units; a deposit holds {MAX_AMOUNT_UNITS}.")
     return int(product.to_integral_value(rounding=ROUND_FLOOR))
+
+
+def most_owed_units(cost: float, exchange_rate: int) -> int:
+    """Base units of all that a party can owe, v(N) - v(i) in value units, rounded up.
+
+    Examples
+    --------
+    >>> most_owed_units(0.5, 10**6), most_owed_units(0.1, 10**6)
+    (500000, 100001)
+    """
+    return math.ceil(Fraction(cost) * exchange_rate)
 
 
 def budgets_of_deposits(deposits_units: Sequence[int], exchange_rate: int) -> list[float]:

@@ -15,7 +15,7 @@ from settlement.audit.findings import AuditError
 from settlement.audit.game import check_agreed_game
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
-from settlement.store.folder import CONFIG, RoundFolder
+from settlement.store.folder import RoundFolder
 
 __all__ = ["PUBLIC_STAGES", "check_consent", "keep_copy", "kept_copies"]
 
@@ -55,7 +55,8 @@ def keep_copy(folder: RoundFolder, agreement: str) -> Path:
     kept = kept_copies() / agreement
     try:
         kept.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder.config_path, kept / CONFIG)
+        for path in folder.config_paths:
+            shutil.copyfile(path, kept / path.name)
         for stage in PUBLIC_STAGES:
             source, partial = folder.stage(stage), kept / f".{stage}.partial"
             if (kept / stage).exists():

@@ -10,12 +10,17 @@ from settlement.escrow.events import ETHER, NOBODY
 from settlement.party.consent import check_consent, keep_copy
 from settlement.party.desk import Action, PartyDesk
 from settlement.party.quote import quote_in_words
+from settlement.round.agreed import agreed_game
 from settlement.round.funding import Budget, budget_in_units
-from settlement.round.game import stored_game
+from settlement.round.tokens import lock
 from settlement.round.words import moment_in_words
-from settlement.store.documents import GameDocument
 
 __all__ = ["FundingEnded", "close", "deposit"]
+
+ALLOWING = (
+    "  Before that you allow the escrow to take so much of the token: by a signature (ERC-2612) if "
+    "the token knows it, else by a transaction."
+)
 
 
 class FundingEnded(SettlementError):
@@ -42,7 +47,7 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
     """
     check_consent(desk.folder, desk.terms)
     _check_funding(desk)
-    game = stored_game(GameDocument.read(desk.folder))
+    game = agreed_game(desk.folder)
     units = budget_in_units(budget, game, desk.party, desk.terms.exchange_rate)
     if not units:
         raise SettlementError(
@@ -53,7 +58,7 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
     lines = [
         desk.where,
         f"  You lock {desk.asset.in_words(units)}. It is your budget: you can owe no more.",
-        *(["  Before that you allow the escrow to take so much of the token."] if token else []),
+        *([ALLOWING] if token else []),
         f"  {quote_in_words(desk, units)}",
         "  You agree to the game: anybody may settle it by the locked deposits, without asking you."
         if desk.terms.settlement == "proof"
@@ -68,9 +73,8 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
     def carry_out() -> tuple[dict[str, Any], str]:
         kept = keep_copy(desk.folder, desk.opened.agreement)
         account = desk.account
-        if token:
-            desk.escrow.approve(desk.opened.round_id, desk.party, account, units)
-        desk.escrow.deposit(
+        lock(
+            desk.escrow,
             desk.opened.round_id,
             desk.party,
             account,

@@ -18,7 +18,7 @@ from ml.reading import read_json
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.store.documents import RewardDocument
-from settlement.store.folder import CONFIG, STAGES, RoundFolder, dump_json
+from settlement.store.folder import CONFIG, PARTIES, STAGES, RoundFolder, dump_json
 
 __all__ = ["OPERATOR_PACKAGE", "PackageRefused", "collect", "pack", "received_reward"]
 
@@ -71,7 +71,8 @@ def _chosen(folder: RoundFolder, receiver: str | None) -> Iterator[tuple[str, by
             yield f"{SIGNATURES}/{path.name}", path.read_bytes()
         return
     party = None if receiver is None else _party(folder, receiver)
-    yield CONFIG, folder.config_path.read_bytes()
+    for path in folder.config_paths:
+        yield path.name, path.read_bytes()
     for stage in SHARED_STAGES:
         if folder.has(stage):
             root = folder.stage(stage)
@@ -175,7 +176,7 @@ def _extract(package: Path, scratch: Path) -> list[str]:
 def _check_name(package: Path, name: str) -> None:
     """Only names that `pack` writes: none can reach outside the folder or become a link."""
     path = PurePosixPath(name)
-    known = name == CONFIG or (
+    known = name in (CONFIG, PARTIES) or (
         path.parts[:1]
         and path.parts[0]
         in (
@@ -186,7 +187,7 @@ def _check_name(package: Path, name: str) -> None:
     )
     odd = path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name
     hidden = any(part.startswith(".") or not part.isprintable() for part in path.parts)
-    if not known or odd or hidden or (len(path.parts) < 2 and name != CONFIG):
+    if not known or odd or hidden or (len(path.parts) < 2 and name not in (CONFIG, PARTIES)):
         raise PackageRefused(
             f"{package} holds {name!r}, which no package holds; nothing was unpacked."
         )
@@ -209,13 +210,13 @@ def _same_here(folder: RoundFolder, scratch: Path, name: str) -> bool:
 def _check_stages(folder: RoundFolder, scratch: Path, stages: set[str]) -> None:
     """New stages agree with their seals and with what is here, seen in the folder to come."""
     whole = RoundFolder(scratch)
-    for name in (CONFIG, *STAGES):
+    for name in (CONFIG, PARTIES, *STAGES):
         if not (scratch / name).exists() and (folder.path / name).exists():
             (scratch / name).symlink_to((folder.path / name).resolve())
     try:
         for stage in stages:
             whole.stage(stage)
     finally:
-        for name in (CONFIG, *STAGES):
+        for name in (CONFIG, PARTIES, *STAGES):
             if (scratch / name).is_symlink():
                 (scratch / name).unlink()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from settlement.config.schema import parse_budget
 from settlement.party.desk import PartyDesk
 from settlement.report.tables import text_table
+from settlement.round.agreed import agreed_game
 from settlement.round.funding import budget_in_units
-from settlement.round.game import cost_units, stored_game
 from settlement.round.stages.allocate import allocation_document
 from settlement.round.words import Asset
-from settlement.store.documents import GameDocument, ValueDocument
+from settlement.store.documents import ValueDocument
 
 __all__ = ["Quote", "quote", "quote_in_words", "quotes", "quotes_text"]
 
@@ -33,8 +33,7 @@ def quote(desk: PartyDesk, units: int) -> Quote:
     """What a deposit would bring; the others' are read from the chain as they are now."""
     deposits = list(desk.escrow.ledger(desk.opened.round_id).deposits_units)
     deposits[desk.party] += units
-    values = ValueDocument.read(desk.folder)
-    game = GameDocument.read(desk.folder)
+    values, game = ValueDocument.read(desk.folder), agreed_game(desk.folder)
     allocation = allocation_document(desk.terms, values, game, deposits, with_errors=False)
     return Quote(
         deposit_units=deposits[desk.party],
@@ -48,9 +47,9 @@ def quote(desk: PartyDesk, units: int) -> Quote:
 
 def quotes(desk: PartyDesk, budgets: Sequence[str]) -> list[Quote]:
     """One quote a budget, as `parse_budget` reads them; three common ones if none is named."""
-    game = stored_game(GameDocument.read(desk.folder))
+    game = agreed_game(desk.folder)
     rate = desk.terms.exchange_rate
-    most = cost_units(game, desk.party, rate)
+    most = game.cost_units(desk.party, rate)
     if not budgets:
         return [quote(desk, units) for units in (0, most // 2, most)]
     wanted = (parse_budget(budget) for budget in budgets)

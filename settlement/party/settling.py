@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from settlement.audit.figures import check_allocation
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
@@ -12,12 +15,14 @@ from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
 from settlement.party.consent import check_consent
-from settlement.party.desk import Action, PartyDesk
+from settlement.party.desk import Action, PartyDesk, party_desk
 from settlement.round.access import ChainAccess
+from settlement.round.agreed import agreed_game
 from settlement.round.funding import checked_escrow, final_deposits
 from settlement.round.plan import RoundPlan, plan_of
 from settlement.round.round import Round
 from settlement.round.signatures import checked_signature, write_signature
+from settlement.round.stages.allocate import stored_or_new_allocation
 from settlement.round.words import (
     Asset,
     asset_of,
@@ -25,10 +30,17 @@ from settlement.round.words import (
     ether_in_words,
     moment_in_words,
 )
-from settlement.store.documents import GameDocument, OpenedRound
+from settlement.store.documents import OpenedRound
 from settlement.store.folder import RoundFolder
 
-__all__ = ["NothingToSign", "revoke", "settle", "sign", "typed_data_to_sign"]
+__all__ = [
+    "NothingToSign",
+    "revoke",
+    "settle",
+    "sign",
+    "take_signatures",
+    "typed_data_to_sign",
+]
 
 
 class NothingToSign(SettlementError):
@@ -61,7 +73,7 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
         typed_data_in_words(consent.typed_data(desk.party)),
         "",
         f"Good until {moment_in_words(desk.terms.settlement_deadline)}, and until any party "
-        "revokes. It costs no gas. Give the file to whoever settles.",
+        "revokes. It costs no gas. Send the signature to whoever settles.",
     ]
 
     def carry_out() -> tuple[dict[str, Any], str]:
@@ -71,9 +83,26 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
             signature = checked_signature(desk.escrow, consent, desk.party, given)
         name = write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
         path = desk.folder.path / name
-        return {"party": desk.name, "signature": str(path)}, f"signed: {path}"
+        text = f"{desk.name}=0x{signature.hex()}"
+        told = f"signed: {path}\nWhoever settles needs it, or: --signature {shlex.quote(text)}"
+        return {"party": desk.name, "signature": str(path), "text": text}, told
 
     return Action("\n".join(lines), carry_out)
+
+
+def take_signatures(path: Path, access: ChainAccess, given: Mapping[str, str]) -> None:
+    """Keep signatures that came as text, by the names of their parties, in the round's folder.
+
+    Raises
+    ------
+    SignatureError
+        If one is not its party's, of the plan as it is now. Those before it are kept.
+    """
+    for name, text in given.items():
+        with party_desk(path, name, access) as desk:
+            consent = _consent(desk)
+            signature = checked_signature(desk.escrow, consent, desk.party, text)
+            write_signature(desk.folder, desk.party, consent.plan.plan_id, signature)
 
 
 def typed_data_to_sign(desk: PartyDesk) -> dict[str, Any]:
@@ -136,8 +165,8 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
     with folder.lock(), access.open(folder, terms) as chain:
         escrow = checked_escrow(chain, terms, opened)
         deposits = final_deposits(chain, terms, opened)
-        game = GameDocument.read(folder)
-        plan = plan_of(escrow, terms, opened.round_id, game, deposits).plan
+        allocation = stored_or_new_allocation(folder, terms, deposits)
+        plan = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation).plan
         asset = asset_of(chain, terms.asset, terms.unit_scale)
     most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
     where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
@@ -180,5 +209,8 @@ def _transfers_in_words(terms: AgreedTerms, asset: Asset, plan: SettlementPlan) 
 
 def _plan_now(desk: PartyDesk) -> RoundPlan:
     deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    game = GameDocument.read(desk.folder)
-    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, deposits)
+    allocation = stored_or_new_allocation(desk.folder, desk.terms, deposits)
+    if desk.folder.has("allocate"):
+        check_allocation(desk.folder)  # nothing is signed that does not follow from the game
+    game = agreed_game(desk.folder)
+    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, allocation)

@@ -80,7 +80,7 @@ def draw_figures(stored: StoredRound, folder: Path) -> tuple[Path, ...]:
 def _table(stored: StoredRound, figure: Figure) -> bool:
     """Values of the coalitions by their size."""
     values, n_parties = stored.values, len(stored.terms.parties)
-    if values.coalitions is not None or n_parties > MAX_DRAWN_TABLE:
+    if not values.is_table or n_parties > MAX_DRAWN_TABLE:
         return False
     axes = figure.subplots()
     coalitions = range(1, 1 << n_parties)
@@ -93,6 +93,8 @@ def _table(stored: StoredRound, figure: Figure) -> bool:
 def _flows(stored: StoredRound, figure: Figure) -> bool:
     """Payoff flows before budgets, payers down, payees across."""
     allocation = stored.allocation
+    if allocation.flows is None:
+        return False
     axes = figure.subplots()
     image = axes.imshow(allocation.flows, cmap="Blues", vmin=0)
     places = range(len(allocation.parties))
@@ -109,6 +111,8 @@ def _sweep(stored: StoredRound, figure: Figure) -> bool:
     import numpy as np
 
     allocation = stored.allocation
+    if allocation.flows is None:
+        return False
     flows = np.array(allocation.flows)
     own, budgets = np.array(allocation.own_values), np.array(allocation.budgets)
     grand = stored.values.grand_value

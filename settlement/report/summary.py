@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from settlement.config.terms import AgreedTerms
 from settlement.report.tables import Table, text_table
 from settlement.store.documents import (
+    FLOWS,
     AllocationDocument,
     OpenedRound,
     RewardDocument,
@@ -17,9 +19,11 @@ from settlement.store.documents import (
 from settlement.store.folder import RoundFolder
 
 __all__ = [
+    "MOST_ROWS",
     "REPORT_HTML",
     "REPORT_JSON",
     "REPORT_TEXT",
+    "ROWS_OF_MANY",
     "StoredRound",
     "summarise",
     "summary_tables",
@@ -30,6 +34,11 @@ REPORT_HTML = "report.html"
 REPORT_JSON = "report.json"
 REPORT_TEXT = "report.txt"
 
+
+MOST_ROWS = 64
+"""Most rows of a table that is read; of more the text shows `ROWS_OF_MANY`, the largest."""
+
+ROWS_OF_MANY = 20
 
 SETTLING = "settle"
 """What the names of all transactions that settle a round begin with."""
@@ -101,6 +110,7 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
         "n_seeds": len(stored.values.scores),
         "estimated": stored.values.coalitions is not None,
+        "flows_given": stored.values.source == FLOWS,
         "monotone": stored.values.monotone,
         "monotone_violations": stored.values.monotone_violations,
         "certificate_gap": allocation.certificate_gap,
@@ -128,15 +138,49 @@ def summary_text(summary: dict[str, Any]) -> str:
     """The summary as a page of text."""
     parties, transfers = summary_tables(summary)
     lines = [f"{summary['name']}: value of the grand coalition {summary['grand_value']:.4f}", ""]
-    lines += text_table(parties.header, parties.rows)
+    lines += text_table(parties.header, _most(summary["parties"], parties.rows, _moved))
+    if len(parties.rows) > MOST_ROWS:
+        lines += ["", *_totals(summary)]
     if transfers.rows:
-        arrows = [[debtor, "->", *others] for debtor, *others in transfers.rows]
+        shown = _most(summary["transfers"], transfers.rows, lambda sent: int(sent["amount_units"]))
+        arrows = [[debtor, "->", *others] for debtor, *others in shown]
         table = text_table(["debtor", "", "creditor", "amount"], arrows)
         lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary), ""]
     return "\n".join(lines)
+
+
+def _moved(party: dict[str, Any]) -> int:
+    return abs(int(party["net_position_units"]))
+
+
+def _most(
+    items: Sequence[dict[str, Any]],
+    rows: Sequence[Sequence[str]],
+    size: Callable[[dict[str, Any]], int],
+) -> list[Sequence[str]]:
+    """All rows, or those of the largest items in their order where there are too many to read."""
+    if len(rows) <= MOST_ROWS:
+        return list(rows)
+    largest = sorted(range(len(rows)), key=lambda k: (-size(items[k]), k))[:ROWS_OF_MANY]
+    return [rows[k] for k in sorted(largest)]
+
+
+def _totals(summary: dict[str, Any]) -> list[str]:
+    """What a page of text says of many parties together."""
+    parties = summary["parties"]
+    nets = [party["net_position_units"] for party in parties]
+    paid = sum(net for net in nets if net > 0)
+    short = sum(party["adjustment_factor"] < 1 for party in parties)
+    return [
+        f"the {ROWS_OF_MANY} of {len(parties):,} parties, and the {ROWS_OF_MANY} transfers, that "
+        f"move most; all of them are in report.json",
+        f"all together: {sum(party['deposit_units'] for party in parties):,} base units locked; "
+        f"{sum(net < 0 for net in nets):,} pay and {sum(net > 0 for net in nets):,} receive "
+        f"{paid:,} in {len(summary['transfers']):,} transfers; {short:,} with lambda below 1",
+    ]
 
 
 def _row(party: dict[str, Any], trained: bool) -> list[str]:
@@ -177,6 +221,8 @@ def _error(error: float | None) -> str:
 def _table_line(summary: dict[str, Any]) -> str:
     n_parties = len(summary["parties"])
     seeds = f", mean of {summary['n_seeds']} seeds" if summary["n_seeds"] > 1 else ""
+    if summary["flows_given"]:
+        return "flows were given"
     if summary["estimated"]:
         return (
             f"flows estimated from {summary['n_trained_coalitions']:,} of {2**n_parties - 1:,} "

@@ -13,9 +13,9 @@ from settlement.errors import SettlementError, Waiting
 from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
-from settlement.posting.format import Game
+from settlement.naming import listed
+from settlement.round.agreed import AgreedGame
 from settlement.round.agreement import contract_terms
-from settlement.round.game import cost_units
 from settlement.round.words import moment_in_words
 from settlement.store.documents import OpenedRound
 
@@ -40,7 +40,7 @@ class RoundAbandoned(SettlementError):
     """The round will not be settled: every party takes its deposit back."""
 
 
-def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) -> int:
+def budget_in_units(budget: Budget, game: AgreedGame, party: int, exchange_rate: int) -> int:
     """Base units that a party locks for a budget.
 
     Without a limit it locks the most that it can owe in this game, its whole cost v(N) - v(i)
@@ -52,7 +52,7 @@ def budget_in_units(budget: Budget, game: Game, party: int, exchange_rate: int) 
         If that is more than a deposit can hold.
     """
     if budget is None:
-        budget = cost_units(game, party, exchange_rate)
+        budget = game.cost_units(party, exchange_rate)
     return units_of(budget, exchange_rate)
 
 
@@ -91,8 +91,8 @@ def _wait_for_funding(chain: Chain, terms: AgreedTerms, closed: Collection[int])
     try:
         chain.advance_to(terms.funding_deadline + 1)
     except ClockError:
-        names = ", ".join(
-            name for party, name in enumerate(terms.party_names) if party not in closed
+        names = listed(
+            [name for party, name in enumerate(terms.party_names) if party not in closed]
         )
         raise FundingOpen(
             f"Deposits can change until {moment_in_words(terms.funding_deadline)}, or until every "

@@ -14,6 +14,7 @@ import numpy as np
 
 from ml.game import (
     FlowEstimate,
+    GivenFlows,
     ValueTable,
     allocate,
     allocate_estimate,
@@ -30,16 +31,17 @@ from settlement.posting.format import (
     game_of_flows,
     game_of_values,
 )
-from settlement.store.documents import GameDocument, ValueDocument
+from settlement.store.documents import FLOWS, GameDocument, ValueDocument
 
 if TYPE_CHECKING:
     from ml.game import CoalitionMatrix
-    from ml.game.tables.coalitions import FloatArray
 
 __all__ = [
     "OtherSample",
     "cost_units",
     "estimate_of",
+    "flows_of_round",
+    "flows_values",
     "game_document",
     "grand_value",
     "is_exact",
@@ -56,13 +58,16 @@ class OtherSample(SettlementError):
 
 def is_exact(values: ValueDocument) -> bool:
     """Whether the posted flows follow from the values in whole numbers, to the last unit."""
-    return values.coalitions is None and len(values.parties) <= MAX_EXACT_PARTIES
+    return values.is_table and len(values.parties) <= MAX_EXACT_PARTIES
 
 
 def game_document(
-    values: ValueDocument, caps: Sequence[float | None], estimation: ValuesConfig | None
+    values: ValueDocument,
+    caps: Sequence[float | None],
+    estimation: ValuesConfig | None,
+    given: GivenFlows | None = None,
 ) -> GameDocument:
-    """The posted game that values and caps lead to.
+    """The posted game that values, or given flows, and caps lead to; of up to 64 parties.
 
     Parameters
     ----------
@@ -70,6 +75,8 @@ def game_document(
         Most that each party wants its model to be worth; None without a cap.
     estimation
         How coalitions were sampled; None where all values are known.
+    given
+        Flows that were given instead of values.
 
     Raises
     ------
@@ -81,14 +88,32 @@ def game_document(
     if is_exact(values):
         game = game_of_values(values.values, caps)
     else:
-        flows = _float_flows(values, estimation).tolist()
-        game = game_of_flows(flows, values.grand_value, caps)
+        flows = flows_of_round(values, estimation, given)
+        dense = flows.flows.toarray() if flows.is_sparse else flows.flows
+        game = game_of_flows(dense.tolist(), values.grand_value, caps)
     return GameDocument(
         parties=list(values.parties),
         flows=[list(row) for row in game.flows],
         own=list(game.own),
         wanted=list(game.wanted),
         game_hash=game.hash.hex(),
+    )
+
+
+def flows_values(parties: Sequence[str], given: GivenFlows, monotone: str) -> ValueDocument:
+    """The document of values where flows were given: own values and v(N), nothing measured."""
+    return ValueDocument(
+        parties=list(parties),
+        values=[*given.own_values.tolist(), given.grand_value],
+        source=FLOWS,
+        coalitions=None,
+        scores=[],
+        seeds=[],
+        device=None,
+        monotone=monotone,
+        monotone_violations=None,
+        best_coalitions=None,
+        basis=None,
     )
 
 
@@ -119,13 +144,19 @@ def cost_units(game: Game, party: int, exchange_rate: int) -> int:
     return -(-exchange_rate * game.costs[party] // unit)
 
 
-def _float_flows(values: ValueDocument, estimation: ValuesConfig | None) -> FloatArray:
+def flows_of_round(
+    values: ValueDocument, estimation: ValuesConfig | None, given: GivenFlows | None
+) -> GivenFlows:
+    """Flows in value units: given, or of all values, or estimated from a sample of them."""
+    if given is not None:
+        return given
     if values.coalitions is None or estimation is None:
-        flows = allocate(ValueTable(np.array(values.values)), cross_check=False).flows
+        allocation = allocate(ValueTable(np.array(values.values)), cross_check=False)
     else:
         estimate = stored_estimate(values, estimation)
-        flows = allocate_estimate(estimate, draws=2).allocation.flows
-    return np.maximum(flows, 0.0)  # what is negative by rounding is 0
+        allocation = allocate_estimate(estimate, draws=2).allocation
+    flows = np.maximum(allocation.flows, 0.0)  # what is negative by rounding is 0
+    return GivenFlows(flows, allocation.own_values, values.grand_value)
 
 
 def estimate_of(

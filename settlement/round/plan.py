@@ -1,8 +1,9 @@
 """The plan that an agreed game and locked deposits lead to; the same for everybody who computes it.
 
-Net positions follow from whole numbers alone: the posted game, the deposits, the exchange rate. The
-contract checks the same where a round is settled by proof. Which transfers bring them about does
-not matter to anybody: other pairings with the same net positions are the same money.
+Up to 64 parties net positions follow from whole numbers alone: the posted game, the deposits, the
+exchange rate. The contract checks the same where a round is settled by proof. Beyond, they are the
+payoffs of the allocation in base units. Which transfers bring them about does not matter to
+anybody: other pairings with the same net positions are the same money.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant
 from settlement.escrow.client import EscrowClient
+from settlement.money.bridge import net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition, SettlementPlan
 from settlement.posting.check import Proof, prove
 from settlement.posting.format import FACTOR_ONE, VALUE_SCALE
-from settlement.round.game import stored_game
-from settlement.store.documents import AllocationDocument, GameDocument
+from settlement.round.agreed import AgreedGame
+from settlement.store.documents import AllocationDocument
 
-__all__ = ["RoundPlan", "check_factors", "plan_of"]
+__all__ = ["RoundPlan", "plan_of"]
 
 COST_TOLERANCE = 1e-7
 """How far what a posted factor costs may be from what the float one does, in value units."""
@@ -27,33 +29,43 @@ COST_TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """What a round settles, and the proof that it follows from game and deposits."""
+    """What a round settles, and the proof that it follows from game and deposits, if it has one."""
 
     plan: SettlementPlan
-    proof: Proof
+    net_amounts: tuple[int, ...]
+    proof: Proof | None
 
 
 def plan_of(
     escrow: EscrowClient,
     terms: AgreedTerms,
     round_id: int,
-    game: GameDocument,
-    deposits_units: list[int],
+    game: AgreedGame,
+    allocation: AllocationDocument,
 ) -> RoundPlan:
-    """Net positions that follow from what was agreed and what was locked, netted into transfers."""
-    proof = prove(stored_game(game), deposits_units, terms.exchange_rate)
-    positions = [NetPosition(party, amount) for party, amount in enumerate(proof.net_amounts)]
-    return RoundPlan(SettlementPlan(escrow.reference(round_id), net_transfers(positions)), proof)
-
-
-def check_factors(proof: Proof, allocation: AllocationDocument) -> None:
-    """Hold the factors in whole numbers against those in floats, from another solver.
-
-    Costs are compared, not factors: where flows are tiny a factor says little.
+    """Net positions that follow from what was agreed and what was locked, netted into transfers.
 
     Raises
     ------
     BrokenInvariant
+        If the allocation's factors are not those of the proof.
+    """
+    deposits = allocation.deposits_units
+    proof = None
+    if game.posted is not None:
+        proof = prove(game.posted, deposits, terms.exchange_rate)
+        _check_factors(proof, allocation)
+        positions = [NetPosition(party, amount) for party, amount in enumerate(proof.net_amounts)]
+    else:
+        positions = list(net_positions(allocation.payoffs, deposits, terms.exchange_rate))
+    plan = SettlementPlan(escrow.reference(round_id), net_transfers(positions))
+    return RoundPlan(plan, tuple(net.amount_units for net in positions), proof)
+
+
+def _check_factors(proof: Proof, allocation: AllocationDocument) -> None:
+    """Hold the factors in whole numbers against those in floats, from another solver.
+
+    Costs are compared, not factors: where flows are tiny a factor says little.
     """
     unit = proof.game.scale * VALUE_SCALE
     for party, (factor, stored, cost) in enumerate(

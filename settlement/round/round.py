@@ -8,6 +8,8 @@ from typing import Any
 
 from ml.reading import VALUES_BYTES, UnreadableFile, read_toml
 from settlement.chain.journal import JOURNAL_NAME, read_journal
+from settlement.config.settings import read_settings
+from settlement.errors import SettlementError
 from settlement.naming import parties_named
 from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
 from settlement.round.access import ChainAccess
@@ -21,7 +23,7 @@ from settlement.store.documents import (
 )
 from settlement.store.folder import STAGES, RoundFolder
 
-__all__ = ["Round", "page_of", "round_status"]
+__all__ = ["PandasMissing", "Round", "page_of", "round_status"]
 
 RESULTS = {
     document.STAGE: document.FILE
@@ -39,24 +41,46 @@ CONFIGURED = ("train", "open", "reward")
 """Stages that read the configuration; all others follow from public files."""
 
 
+class PandasMissing(SettlementError):
+    """A table for pandas is wanted, which is not installed."""
+
+
 class Round:
     """One round in its folder.
 
     Every stage is complete or absent, so a round that was killed at any moment goes on with
     the first stage that is absent. What a half-done stage had sent to the chain stands in the
     chain's journal and is not sent again; what it had trained stands in the cache.
+
+    Parameters
+    ----------
+    folder
+        With a ``round.toml``, as ``fairround init`` writes it.
+    access
+        The way to the chain; None: as the user's own settings say.
+    progress
+        Called with a stage, the steps done and all of them.
+    sender
+        Address of the account that pays for gas; None: the operator's.
     """
 
     def __init__(
         self,
-        folder: Path,
-        access: ChainAccess,
+        folder: Path | str,
+        access: ChainAccess | None = None,
         progress: Progress = lambda stage, done, total: None,
         sender: str | None = None,
     ) -> None:
-        self.folder = RoundFolder(folder)
+        self.folder = RoundFolder(Path(folder))
         self.folder.require_config()
-        self._context = RoundContext(self.folder, access, progress, sender)
+        self._context = RoundContext(
+            self.folder, access or ChainAccess(read_settings), progress, sender
+        )
+
+    def __repr__(self) -> str:
+        """The folder, and how far the round in it is."""
+        done = [stage for stage in STAGES if self.folder.has(stage)]
+        return f"Round({str(self.folder.path)!r}, {done[-1] if done else 'new'})"
 
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
@@ -106,6 +130,23 @@ class Round:
     def result(self, stage: str) -> Any:
         """The JSON document that a stage wrote."""
         return self.folder.read_json(stage, RESULTS[stage])
+
+    def to_frame(self) -> Any:
+        """What each party brought, paid and received, as a pandas table with a row a party.
+
+        Raises
+        ------
+        StageMissing
+            If the round has no report yet.
+        PandasMissing
+            If pandas is not installed.
+        """
+        parties = self.result("report")["parties"]
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise PandasMissing("A table for pandas needs it: pip install pandas.") from None
+        return pandas.DataFrame(parties).set_index("name")
 
     def summary(self) -> str:
         """The report as readable text."""

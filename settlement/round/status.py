@@ -10,6 +10,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
 from settlement.escrow.ledger import RoundLedger
+from settlement.report.summary import MOST_ROWS, ROWS_OF_MANY
 from settlement.report.tables import text_table
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow
@@ -22,11 +23,14 @@ __all__ = ["live_status", "phase_of", "status_text"]
 
 
 def phase_of(escrow: EscrowClient, terms: AgreedTerms, round_id: int, ledger: RoundLedger) -> str:
-    """One word for where a round is: funding, ready, settled, expired or abandoned."""
-    if escrow.state(round_id) >= RoundState.SETTLED:
+    """One word for where a round is: funding, ready, settling, settled, expired or abandoned."""
+    state = escrow.state(round_id)
+    if state >= RoundState.SETTLED:
         return "settled"
     if escrow.chain.timestamp() > terms.settlement_deadline:
         return "expired"
+    if state == RoundState.SETTLING:
+        return "settling"
     if not escrow.funding_has_ended(round_id):
         return "funding"
     return "abandoned" if sum(ledger.deposits_units) < terms.quorum_units else "ready"
@@ -87,7 +91,7 @@ def _next_steps(
         missing = [stage for stage in STAGES if stage not in done]
         if missing:
             steps["operator"] = f"fairround run {folder}"
-    elif phase == "ready":
+    elif phase in ("ready", "settling"):
         steps["operator"] = f"fairround run {folder}"
     for party in parties:
         name = shlex.quote(party["name"])
@@ -110,10 +114,22 @@ PHASES = {
     "new": "not opened yet",
     "funding": "deposits are being taken",
     "ready": "ready to be settled",
+    "settling": "being settled: a part of the plan is still to be brought",
     "settled": "settled",
     "expired": "expired without a settlement: everybody takes its deposit back",
     "abandoned": "abandoned, the quorum was missed: everybody takes its deposit back",
 }
+
+
+def _totals(parties: list[dict[str, Any]]) -> list[str]:
+    """What a page of text says of many parties together."""
+    done = sum(party["done_depositing"] for party in parties)
+    return [
+        f"the first {ROWS_OF_MANY} of {len(parties):,} parties; --json has all of them",
+        f"all together: {done:,} are done depositing, {sum(p['signed'] for p in parties):,} have "
+        f"signed, {sum(p['withdrawn_units'] for p in parties):,} base units were taken out, "
+        f"{sum(p['claim_units'] for p in parties):,} are still in",
+    ]
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -140,8 +156,14 @@ def status_text(status: dict[str, Any]) -> str:
             ]
             for party in status["parties"]
         ]
-        lines += text_table(header, rows)
+        shown = rows if len(rows) <= MOST_ROWS else rows[:ROWS_OF_MANY]
+        lines += text_table(header, shown)
+        if len(shown) < len(rows):
+            lines += ["", *_totals(status["parties"])]
     if status["next"]:
-        lines += ["", "next"]
-        lines += [f"  {who}: {what}" for who, what in status["next"].items()]
+        steps = [f"  {who}: {what}" for who, what in status["next"].items()]
+        first = steps if len(steps) <= MOST_ROWS else steps[:ROWS_OF_MANY]
+        lines += ["", "next", *first]
+        if len(first) < len(steps):
+            lines.append(f"  and {len(steps) - len(first):,} more do the same")
     return "\n".join([*lines, ""])

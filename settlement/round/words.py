@@ -23,6 +23,7 @@ SYMBOL = bytes.fromhex("95d89b41")  # symbol()
 DECIMALS = bytes.fromhex("313ce567")  # decimals()
 LONGEST_SYMBOL = 12
 QUESTION_GAS = 100_000
+"""Most that a question to a token may cost the node that answers it."""
 KNOWN_CHAINS = {
     1: "Ethereum",
     10: "OP Mainnet",

@@ -76,10 +76,10 @@ def finished_round(folder: Path) -> FinishedRound:
                 f"fairround run {folder}"
             )
     values = ValueDocument.read(store)
-    if values.coalitions is not None:
+    if not values.is_table:
         raise NotFinished(
-            f"{folder} has flows from {len(values.coalitions)} sampled coalitions; expected a "
-            "table of all."
+            f"{folder} has flows that were given, or estimated from a sample of coalitions; "
+            "expected a table of all."
         )
     terms = AgreedTerms.read(store)
     return FinishedRound(

@@ -19,6 +19,8 @@ from settlement.chain.journal import JOURNAL_NAME, Entry, read_journal
 from settlement.store.folder import RoundFolder, TamperedFile, dump_json
 
 __all__ = [
+    "FLOWS",
+    "FLOWS_FILE",
     "AllocationDocument",
     "Document",
     "GameDocument",
@@ -28,6 +30,13 @@ __all__ = [
     "SettlementDocument",
     "ValueDocument",
 ]
+
+
+FLOWS = "flows"
+"""Source of values where flows were given and nothing was measured."""
+
+FLOWS_FILE = "flows.npz"
+"""In ``train/``: flows that were given, and those of more parties than a contract can read."""
 
 
 def _from_hexadecimal(text: Any) -> int:
@@ -86,7 +95,8 @@ class ValueDocument(Document):
 
     ``values`` is what the round goes on with; ``scores`` what each seed measured, before
     any cover. Of an exact round they hold all coalitions in order (so the calculator reads the
-    file too); of an estimated one those of ``coalitions``. ``basis`` is what the scores were
+    file too); of an estimated one those of ``coalitions``. Where flows were given there are no
+    scores, and ``values`` are the own ones and v(N). ``basis`` is what the scores were
     measured on, as hashes: the data of each party and of all, the recipe, a user's own code.
     """
 
@@ -112,6 +122,11 @@ class ValueDocument(Document):
             plain["coalitions"] = [hex(coalition) for coalition in self.coalitions]
         return plain
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the values of all coalitions are known."""
+        return self.coalitions is None and self.source != FLOWS
+
     def value_of(self, coalition: int) -> float:
         """Value of one coalition that was given or trained."""
         index = coalition if self.coalitions is None else self.coalitions.index(coalition)
@@ -119,7 +134,9 @@ class ValueDocument(Document):
 
     @property
     def grand_value(self) -> float:
-        """v(N)."""
+        """v(N): the last of all values, whether of a table or of given flows."""
+        if self.coalitions is None:
+            return self.values[-1]
         return self.value_of((1 << len(self.parties)) - 1)
 
 
@@ -128,7 +145,8 @@ class GameDocument(Document):
     """What everybody agrees on before any money: flows and own values in posted whole units.
 
     ``flows[payer][payee]``, ``own`` and ``wanted`` (empty: nobody has a cap) are as the contract
-    reads them; ``game_hash`` is the hash that the terms and the contract name them by.
+    reads them; ``game_hash`` is the hash that the terms and the contract name them by. Beyond 64
+    parties the numbers are left out, and the hash is that of the file of flows beside it.
     """
 
     STAGE = "train"
@@ -139,6 +157,11 @@ class GameDocument(Document):
     own: list[int]
     wanted: list[int]
     game_hash: str
+
+    @property
+    def is_posted(self) -> bool:
+        """Whether the game stands here in whole numbers; else in the file of flows."""
+        return bool(self.own)
 
 
 @dataclass(frozen=True)
@@ -173,11 +196,11 @@ class AllocationDocument(Document):
     deposits_units: list[int]
     own_values: list[float]
     budgets: list[float]
-    flows: list[list[float]]
+    flows: list[list[float]] | None  # None beyond 64 parties: the file of flows has them
     shapley: list[float]
     payoffs_unlimited: list[float]
     adjustment_factors: list[float]
-    adjusted_flows: list[list[float]]
+    adjusted_flows: list[list[float]] | None
     payoffs: list[float]
     model_values: list[float]
     payoff_errors: list[float] | None

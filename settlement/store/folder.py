@@ -25,6 +25,7 @@ from settlement.errors import SettlementError
 
 __all__ = [
     "LAYOUT",
+    "PARTIES",
     "STAGES",
     "NoRound",
     "OtherLayout",
@@ -42,6 +43,7 @@ LAYOUT: Final = 2
 """Which stages there are, in which order, with which files; stands in every seal."""
 
 CONFIG = "round.toml"
+PARTIES = "parties.csv"
 SEAL = "seal.json"
 
 
@@ -92,6 +94,12 @@ class RoundFolder:
     def config_path(self) -> Path:
         """The configuration that a person wrote; never changed by a stage."""
         return self.path / CONFIG
+
+    @property
+    def config_paths(self) -> list[Path]:
+        """The configuration and, if there is one, the file of parties that belongs to it."""
+        parties = self.path / PARTIES
+        return [self.config_path, *([parties] if parties.is_file() else [])]
 
     def require_config(self) -> None:
         """Make sure that there is a configuration, which is what makes a folder a round.
@@ -179,7 +187,7 @@ class RoundFolder:
                 f"{stage}/ holds {left[0].name} but no {SEAL}: it lost the seal or is not the "
                 f"round's. Restore {stage}/{SEAL}, or move the folder away."
             )
-        rests_on = {CONFIG: sha256_of(self.config_path)}
+        rests_on = {path.name: sha256_of(path) for path in self.config_paths}
         rests_on |= {f"{name}/{SEAL}": sha256_of(self.stage(name) / SEAL) for name in inputs}
         partial = self.path / f".{stage}.partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
@@ -242,7 +250,7 @@ class RoundFolder:
             raise TamperedFile(f"{name} is missing; its seal expects SHA-256 {expected[:16]}...")
         found = sha256_of(path)
         if found != expected:
-            kept = "it from open/" if name == CONFIG else "the file"
+            kept = "it from open/" if name in (CONFIG, PARTIES) else "the file"
             raise TamperedFile(
                 f"{name} has SHA-256 {found[:16]}...; its seal expects {expected[:16]}... "
                 f"Restore {kept} or start a new round."

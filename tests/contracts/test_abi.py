@@ -4,7 +4,7 @@ import json
 import re
 from importlib.resources import files
 
-from settlement.escrow.artifacts import artifact
+from settlement.escrow.artifacts import artifact, compiled_text
 from settlement.escrow.gas_limits import TRANSACTION
 from settlement.posting.format import (
     FACTOR_ONE,
@@ -27,6 +27,11 @@ def source(name):
 def test_the_committed_abi_is_that_of_the_sources():
     committed = json.loads((CONTRACTS / "abi" / "Escrow.json").read_text())
     assert committed == json.loads(json.dumps(artifact().abi))
+
+
+def test_the_shipped_code_is_what_the_sources_compile_to():
+    """After a change of a contract: scripts/upkeep/compile_contracts.py."""
+    assert (CONTRACTS / "compiled" / "Escrow.json").read_text() == compiled_text()
 
 
 def test_the_interface_names_every_function_of_the_abi():

@@ -153,6 +153,9 @@ def test_settle_by_proof_reverts_when_a_factor_is_wrong(arena, refused):
     # Party 1 receives more than it pays: one is its factor, and nothing less.
     with refused("factor is too small"):
         arena.settle_by_proof(round_id, proof, factors=(first, FACTOR_ONE - 1, FACTOR_ONE))
+    # A factor is refused before what another party would receive by it is looked at.
+    with refused("factor is too large"):
+        arena.settle_by_proof(round_id, proof, factors=(first, FACTOR_ONE, 2**100))
 
 
 def test_settle_by_proof_reverts_when_a_net_position_is_off_by_a_unit(arena, refused):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from settlement.chain.errors import Reverted
@@ -10,8 +12,10 @@ from settlement.escrow.events import NOBODY, PayoutFailed
 from settlement.escrow.interface import Interface
 from settlement.escrow.reader import EscrowError
 from settlement.escrow.twin import Call
+from settlement.round.tokens import lock, permit_to_sign
 
-FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 1, 2, 3, 4, 6, 7, 8
+PLAIN, FEE, FALSE, PHANTOM, REVERTS, HOOKS, DOUBLE, HALF = 0, 1, 2, 3, 4, 6, 7, 8
+HAS_ANOTHER_DOMAIN, REFUSES_PERMITS = 9, 10
 WEALTH = 10**12
 
 
@@ -278,6 +282,43 @@ def test_the_client_deposits_with_a_permit(arena):
         round_id, 0, party, 5, arena.agreement(round_id), deadline=deadline, signature=signature
     )
     assert arena.client.claim(round_id, 0) == 5
+
+
+@pytest.mark.parametrize(
+    ("habit", "with_key", "calls"),
+    [
+        (PLAIN, True, ["deposit"]),
+        (PLAIN, False, ["approve", "deposit"]),  # a wallet that is a contract
+        (HAS_ANOTHER_DOMAIN, True, ["approve", "deposit"]),
+        (REFUSES_PERMITS, True, ["approve", "deposit"]),
+    ],
+)
+def test_a_deposit_takes_one_transaction_where_the_token_knows_permits(
+    arena, habit, with_key, calls
+):
+    token, party = arena.token(), arena.parties[0]
+    arena.send(party, token, arena.token_abi.encode("approve", arena.client.address, 0))
+    set_habit(arena, token, habit)
+    round_id = arena.open(2, asset=token)
+    sent_before = len(arena.chain.labels())
+    agreement = arena.agreement(round_id)
+    keyless = SimpleNamespace(address=party.address, sign_transaction=party.sign_transaction)
+    account = party if with_key else keyless
+    lock(arena.client, round_id, 0, account, 5, agreement, payout=NOBODY, last=True)
+    arena.twin.deposit(_call(arena, party.address), round_id, 0, agreement, 5, NOBODY, True)
+    assert [label.split("/")[0] for label in arena.chain.labels()[sent_before:]] == calls
+
+
+def test_a_permit_names_the_token_that_is_asked_and_the_chain_that_is_looked_at(arena):
+    """A token that spells another's domain gets no signature that is good there."""
+    token, party = arena.token(), arena.parties[0]
+    place = (arena.chain, token, party.address, arena.client.address, 5, 10**10)
+    domain = permit_to_sign(*place)["domain"]
+    assert domain["verifyingContract"] == token
+    assert domain["chainId"] == arena.chain.chain_id
+    set_habit(arena, token, HAS_ANOTHER_DOMAIN)
+    assert permit_to_sign(*place) is None
+    assert permit_to_sign(arena.chain, arena.client.address, *place[2:]) is None  # no token
 
 
 def test_pay_out_of_a_token_pays_and_a_refusal_keeps_the_claim(arena):

@@ -40,8 +40,10 @@ PAGES = (
     "contracts/README.md",
     "ml/GLOSSARY.md",
     "ml/README.md",
+    "ml/datasets/README.md",
     "ml/training/README.md",
     "settlement/README.md",
+    "settlement/party/README.md",
 )
 
 

@@ -37,6 +37,9 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     # No arithmetic of their own: tests/house and tests/ml/training run them as programs.
     "scripts": "tests/house",
     "scripts/bench": "tests/ml",
+    "scripts/examples": "tests/house",
+    # What they write is kept in the repository, and compared there with its sources.
+    "scripts/upkeep": "tests/contracts",
     # Tests of contracts are one file an external function, all in one room.
     "contracts/mocks": "tests/contracts",
     # Stages run as a whole round.

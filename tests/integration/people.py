@@ -46,7 +46,8 @@ class Person:
         self.address = address_of(name)
         settings = home / ".config" / "fairround"
         settings.mkdir(parents=True)
-        (settings / "config.toml").write_text(f"endpoint = {json.dumps(endpoint)}\n")
+        self.settings = settings / "config.toml"
+        self.asks(endpoint)
         write_keystore(settings / "keys", "me", bytes.fromhex(KEYS[name]), PASSWORD, iterations=2)
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -57,9 +58,27 @@ class Person:
             "OMP_NUM_THREADS": "1",
         }
 
+    def asks(self, endpoint: str) -> None:
+        """Choose a node of one's own."""
+        self.settings.write_text(f"endpoint = {json.dumps(endpoint)}\n")
+
+    def start(self, *command: object) -> subprocess.Popen[bytes]:
+        """A command of this person's that goes on by itself."""
+        return subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            cwd=self.home,
+            env=self.environment | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def __call__(self, *arguments: object, code: int = 0, answer: str = "") -> str:
+        return self.python("-m", "settlement", *arguments, code=code, answer=answer)
+
+    def python(self, *command: object, code: int = 0, answer: str = "") -> str:
+        """What a process of this person's prints."""
         done = subprocess.run(
-            [sys.executable, "-m", "settlement", *map(str, arguments)],
+            [sys.executable, *map(str, command)],
             cwd=self.home,
             env=self.environment | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -121,6 +140,10 @@ class Village:
         self.configure(addresses, **chain)
         self.operator("train", self.operator.round)
         self.operator("open", self.operator.round)
+        self.hand_round()
+
+    def hand_round(self) -> None:
+        """Give every party what the operator's folder holds for it."""
         for party in self.parties:
             self.hand(self.operator, party)
 

@@ -499,19 +499,31 @@ def token_of(village, funded):
         data = "0x" + interface.encode("balanceOf", address).hex()
         return int(village.node.ask("eth_call", {"to": token, "data": data}, "latest"), 16)
 
-    return token, balance
+    def habits(number):
+        sent(village, village.operator, token, interface.encode("set_habit", number))
+
+    return token, balance, habits
+
+
+def n_transactions(village, person):
+    return int(village.node.ask("eth_getTransactionCount", person.address, "latest"), 16)
 
 
 @pytest.mark.parametrize("settlement", ["proof", "signatures"])
 def test_a_round_in_a_token_approves_locks_settles_and_pays_out_in_it(village, settlement):
     a, b, c, d = village.parties
-    token, balance = token_of(village, (a, b, c))
+    token, balance, habits = token_of(village, (a, b, c))
     village.open(asset=token, settlement=settlement, unit_scale=10**6)
     words = a.words("deposit", a.round, "--party", "a", "--budget", "0.2")
-    assert "Before that you allow the escrow to take so much of the token." in words
+    assert "you allow the escrow to take so much of the token: by a signature" in words
     assert f"200,000,000,000 smallest units of the token at {token}" in words
-    for person, budget in ((a, "0.2"), (b, "0.1"), (c, "0.3")):
+    for person, budget, habit in ((a, "0.2", 0), (b, "0.1", 9), (c, "0.3", 10)):
+        habits(habit)
+        n_sent = n_transactions(village, person)
         deposit(person, budget)
+        # By one transaction with a permit; a domain that is not the token's gets no signature.
+        assert n_transactions(village, person) - n_sent == (1 if habit == 0 else 2)
+    habits(0)
     d("close", d.round, "--party", "d", "--yes")
     assert balance(escrow_address()) == 600_000 * 10**6
     if settlement == "signatures":

@@ -63,7 +63,7 @@ def page_data(
     """
     terms, values, allocation = stored.terms, stored.values, stored.allocation
     settlement, n_parties = stored.settlement, len(terms.parties)
-    table = values.coalitions is None and n_parties <= MAX_DRAWN_TABLE
+    table = values.is_table and n_parties <= MAX_DRAWN_TABLE
     measured, errors = _measured(values) if table else (None, None)
     return {
         "format": PAGE_FORMAT,

@@ -15,20 +15,20 @@ from ml.game import (
     allocate_flows,
     allocate_seeds,
 )
+from ml.game.words import MAX_CROSS_CHECKED
 from settlement.config.terms import AgreedTerms
 from settlement.money.bridge import budgets_of_deposits
+from settlement.posting.format import MAX_POSTED_PARTIES
+from settlement.round.agreed import AgreedGame, agreed_game
 from settlement.round.context import RoundContext
 from settlement.round.funding import final_deposits
 from settlement.round.game import (
-    grand_value,
-    own_values,
     stored_estimate,
-    stored_game,
-    value_flows,
 )
-from settlement.store.documents import AllocationDocument, GameDocument, ValueDocument
+from settlement.store.documents import AllocationDocument, ValueDocument
+from settlement.store.folder import RoundFolder
 
-__all__ = ["allocation_document", "carry_out"]
+__all__ = ["allocation_document", "carry_out", "stored_or_new_allocation"]
 
 
 def carry_out(context: RoundContext) -> None:
@@ -47,7 +47,7 @@ def carry_out(context: RoundContext) -> None:
         with context.open_chain() as chain:
             deposits_units = final_deposits(chain, terms, context.opened)
         values = ValueDocument.read(context.folder)
-        game = GameDocument.read(context.folder)
+        game = agreed_game(context.folder)
         allocation_document(terms, values, game, deposits_units).write(folder)
     context.progress("allocate", 1, 1)
 
@@ -55,24 +55,29 @@ def carry_out(context: RoundContext) -> None:
 def allocation_document(
     terms: AgreedTerms,
     values: ValueDocument,
-    game: GameDocument,
+    game: AgreedGame,
     deposits_units: list[int],
     *,
     with_errors: bool = True,
 ) -> AllocationDocument:
     """The allocation of a round, from what was agreed and its deposits alone.
 
-    Flows are the posted ones, to which the deposits agreed and by which the contract settles;
+    Flows are the agreed ones, to which the deposits agreed and by which the round is settled;
     the values behind them only say how certain the figures are, if that is asked for.
     """
-    posted = stored_game(game)
-    own = np.array(own_values(posted))
+    own = game.own_values
     budgets = np.array(budgets_of_deposits(deposits_units, terms.exchange_rate))
     caps = np.array([np.inf if cap is None else cap for cap in terms.caps])
     # A party that wants less than it has wants nothing more.
     caps = np.maximum(caps, own)
-    flows = np.array(value_flows(posted))
-    allocation = allocate_flows(flows, own, grand_value(posted), budgets, caps)
+    allocation = allocate_flows(
+        game.flows,
+        own,
+        game.grand_value,
+        budgets,
+        caps,
+        cross_check=len(own) <= MAX_CROSS_CHECKED,
+    )
     errors: UncertainAllocation | None = None
     if not with_errors:
         pass
@@ -85,6 +90,22 @@ def allocation_document(
     return _document(terms, deposits_units, allocation, errors)
 
 
+def stored_or_new_allocation(
+    folder: RoundFolder, terms: AgreedTerms, deposits_units: list[int]
+) -> AllocationDocument:
+    """The allocation of these deposits: the one that the folder has, or a new one.
+
+    Beyond 64 parties a plan follows from its floats, of which another machine may round the last
+    digits otherwise; so everybody takes those that were handed out with the round.
+    """
+    if folder.has("allocate"):
+        stored = AllocationDocument.read(folder)
+        if stored.deposits_units == deposits_units:
+            return stored
+    values, game = ValueDocument.read(folder), agreed_game(folder)
+    return allocation_document(terms, values, game, deposits_units, with_errors=False)
+
+
 def _document(
     terms: AgreedTerms,
     deposits_units: list[int],
@@ -93,6 +114,8 @@ def _document(
 ) -> AllocationDocument:
     none = dict.fromkeys(("payoff_errors", "factor_errors", "model_value_errors"))
     figures = allocation.as_dict() | none
+    if len(terms.parties) > MAX_POSTED_PARTIES:
+        figures |= {"flows": None, "adjusted_flows": None}
     if errors is not None:  # their own allocation is of the values, not of the posted game
         figures |= {name: errors.as_dict()[name] for name in none}
     return AllocationDocument(

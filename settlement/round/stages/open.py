@@ -15,11 +15,11 @@ from settlement.config.reading import OPERATOR, party_account
 from settlement.config.terms import TERMS_FILE, AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.sources import deployment_facts, standard_json
-from settlement.posting.format import Game
+from settlement.round.agreed import AgreedGame, agreed_game
 from settlement.round.agreement import agreement_of, contract_terms, terms_of_round
 from settlement.round.context import RoundContext
 from settlement.round.funding import budget_in_units
-from settlement.round.game import stored_game
+from settlement.round.tokens import lock
 from settlement.store.documents import GameDocument, OpenedRound, ValueDocument
 from settlement.store.folder import dump_json, sha256_of
 
@@ -42,9 +42,12 @@ def carry_out(context: RoundContext) -> None:
         context.progress("open", 1, n_steps)
         terms = _terms(context, chain, escrow, game)
         opened = _open_on_chain(chain, escrow, terms)
-        _deposit_for_keys_at_hand(context, chain, escrow, terms, opened, stored_game(game))
+        _deposit_for_keys_at_hand(
+            context, chain, escrow, terms, opened, agreed_game(context.folder)
+        )
         (folder / TERMS_FILE).write_bytes(terms.encode())
-        shutil.copy(context.folder.config_path, folder)  # to go back to, should it be edited
+        for path in context.folder.config_paths:
+            shutil.copy(path, folder)  # to go back to, should it be edited
         _write_deployment(folder, escrow)
         opened.write(folder)
         context.progress("open", n_steps, n_steps)
@@ -86,7 +89,7 @@ def _deposit_for_keys_at_hand(
     escrow: EscrowClient,
     terms: AgreedTerms,
     opened: OpenedRound,
-    game: Game,
+    game: AgreedGame,
 ) -> None:
     """Lock the budgets of the configuration; `funds = false` is a party that never turns up."""
     agreement = bytes.fromhex(opened.agreement)
@@ -100,9 +103,8 @@ def _deposit_for_keys_at_hand(
             continue  # it deposits by itself
         units = budget_in_units(wishes.budget, game, party, terms.exchange_rate)
         if units:
-            escrow.deposit(
-                opened.round_id, party, account, units, agreement, payout=account.address, last=True
-            )
+            place = (escrow, opened.round_id, party, account)
+            lock(*place, units, agreement, payout=account.address, last=True)
         else:
             escrow.close(opened.round_id, party, account, agreement, payout=account.address)
 

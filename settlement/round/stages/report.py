@@ -12,9 +12,8 @@ from settlement.report import (
     summary_text,
 )
 from settlement.report.page import page, page_data
+from settlement.round.agreed import agreed_game
 from settlement.round.context import RoundContext
-from settlement.round.game import stored_game
-from settlement.store.documents import GameDocument
 from settlement.store.folder import SEAL, STAGES, RoundFolder, dump_json, sha256_of
 
 __all__ = ["carry_out", "report_files"]
@@ -30,12 +29,14 @@ def carry_out(context: RoundContext) -> None:
 def report_files(folder: RoundFolder) -> dict[str, bytes]:
     """Name and content of the report's files, the same whenever they are made again."""
     stored = StoredRound.read(folder)
-    game = stored_game(GameDocument.read(folder))
+    game = agreed_game(folder).posted
     summary = summarise(stored)
     data = page_data(
         stored,
         seals={stage: sha256_of(folder.stage(stage) / SEAL) for stage in STAGES[:-1]},
-        proof=prove(game, stored.allocation.deposits_units, stored.terms.exchange_rate),
+        proof=None
+        if game is None
+        else prove(game, stored.allocation.deposits_units, stored.terms.exchange_rate),
     )
     return {
         REPORT_JSON: dump_json(summary),

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from settlement.round.context import RoundContext, model_cache
-from settlement.round.stages.train import agreed_data
+from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
+    FLOWS,
     AllocationDocument,
     ModelRewardEntry,
     RewardDocument,
@@ -27,7 +28,7 @@ def carry_out(context: RoundContext) -> None:
     with context.folder.write_stage(
         "reward", inputs=["train", "open", "allocate", "settle"]
     ) as folder:
-        if values.source == "given":
+        if values.source in ("given", FLOWS):
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:
             document = _train_rewards(context, values, allocation, folder)

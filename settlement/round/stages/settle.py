@@ -13,12 +13,14 @@ from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
 from settlement.escrow.ledger import RoundLedger
 from settlement.money.terms import net_positions_of
+from settlement.naming import listed
+from settlement.round.agreed import agreed_game
 from settlement.round.context import RoundContext
 from settlement.round.funding import checked_escrow, final_deposits
-from settlement.round.plan import RoundPlan, check_factors, plan_of
+from settlement.round.plan import RoundPlan, plan_of
 from settlement.round.signatures import collect_signatures
 from settlement.round.transactions import round_transactions
-from settlement.store.documents import AllocationDocument, GameDocument, SettlementDocument
+from settlement.store.documents import AllocationDocument, SettlementDocument
 
 __all__ = ["SignaturesMissing", "carry_out"]
 
@@ -51,19 +53,18 @@ def _settle_on_chain(
     deposits = final_deposits(chain, terms, context.opened)
     if deposits != allocation.deposits_units:
         raise BrokenInvariant(
-            f"The chain holds the deposits {deposits}; allocate/ was made of "
-            f"{allocation.deposits_units}. Remove allocate/ and allocate again."
+            f"The chain holds the deposits {deposits!s:.400}; allocate/ was made of "
+            f"{allocation.deposits_units!s:.400}. Remove allocate/ and allocate again."
         )
-    planned = plan_of(escrow, terms, round_id, GameDocument.read(context.folder), deposits)
-    check_factors(planned.proof, allocation)
+    planned = plan_of(escrow, terms, round_id, agreed_game(context.folder), allocation)
     if escrow.state(round_id) < RoundState.SETTLED:
         _send(context, chain, escrow, planned)
     context.progress("settle", 1, 2)
     ledger = escrow.ledger(round_id)
     nets = [net.amount_units for net in net_positions_of(ledger.transfers, len(deposits))]
-    if terms.settlement == "proof" and nets != list(planned.proof.net_amounts):
+    if terms.settlement == "proof" and nets != list(planned.net_amounts):
         raise BrokenInvariant(
-            f"The contract took the net positions {nets}; {list(planned.proof.net_amounts)} follow "
+            f"The contract took the net positions {nets}; {list(planned.net_amounts)} follow "
             f"from the game and the deposits."
         )
     _pay_out(context, chain, escrow, ledger)
@@ -73,7 +74,7 @@ def _settle_on_chain(
 
 def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: RoundPlan) -> None:
     terms, sender = context.terms, context.sending_account(chain)
-    if terms.settlement == "proof":
+    if terms.settlement == "proof" and planned.proof is not None:
         escrow.settle_by_proof(planned.plan, sender, planned.proof)
         return
     consent = escrow.consent(planned.plan)
@@ -81,7 +82,7 @@ def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: Ro
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):
         names = zip(terms.party_names, found, strict=True)
-        missing = ", ".join(name for name, signature in names if signature is None)
+        missing = listed([name for name, signature in names if signature is None])
         raise SignaturesMissing(
             f"{len(signatures)} of {len(found)} parties have signed the plan; missing: {missing}. "
             f"Each runs `fairround sign {context.folder.path} --party NAME` and hands over the "

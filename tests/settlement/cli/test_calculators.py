@@ -1,6 +1,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 THREE = {"parties": ["a", "b", "c"], "values": [0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]}
@@ -29,7 +30,6 @@ def test_comparing_schemes_takes_no_budgets(fairround, three):
 
 def test_allocate_is_for_rounds_and_calculate_for_files(fairround, three, tmp_path):
     assert "No such option" in fairround("allocate", tmp_path, "--budget", "a=1", code=2)
-    assert "Missing argument 'FILE'" in fairround("calculate", code=2)
     assert "is a directory" in fairround("calculate", tmp_path, code=2)
 
 
@@ -72,3 +72,37 @@ def test_a_name_cannot_be_a_formula_in_a_spreadsheet(fairround, tmp_path):
     assert rows[2].startswith("'=1+1,")
     assert rows[3].startswith("'-x & 50%,")
     assert r"-x \& 50\%" in fairround("calculate", tmp_path / "v.json", "--format", "latex")
+
+
+def test_flows_are_allocated_like_the_values_that_they_follow_from(fairround, three, tmp_path):
+    path = tmp_path / "flows.json"
+    flows = [[0, 0.35, 0.45], [0.15, 0, 0.35], [0.25, 0.35, 0]]
+    document = {"flows": flows, "own_values": [0.2, 0.5, 0.4], "grand_value": 1.0}
+    path.write_text(json.dumps(document | {"parties": ["a", "b", "c"]}))
+    budget = ("--budget", "a=0.2")
+    for form in ("csv", "latex"):
+        of_values = fairround("calculate", three, *budget, "--format", form)
+        assert fairround("calculate", "--flows", path, *budget, "--format", form) == of_values
+    text = fairround("calculate", "--flows", path, "--cap", "c=0.7")
+    assert "edges" not in text
+    assert "certified greatest" in text
+    path.write_text(json.dumps(document | {"grand_value": 0.9}))
+    message = fairround("calculate", "--flows", path, code=1)
+    assert "v(i) of party 0 is 0.2 and its flows add up to 0.8, together 1; expected" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_thousand_parties_are_calculated_and_their_flows_not_printed(fairround, tmp_path):
+    n, path = 1000, tmp_path / "flows.npz"
+    flows = np.full((n, n), 0.5 / (n - 1))
+    np.fill_diagonal(flows, 0.0)
+    np.savez(path, flows=flows, own_values=np.full(n, 0.5), grand_value=1.0)
+    text = fairround("calculate", "--flows", path, "--budget", "7=0")
+    assert len(text.splitlines()) == n + 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["x.json", "--flows", "y.json"], ["--flows", "y.json", "--compare"]]
+)
+def test_files_that_cannot_be_meant_are_wrong_usage(fairround, arguments):
+    assert "flows" in fairround("calculate", *arguments, code=2)

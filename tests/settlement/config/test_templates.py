@@ -8,6 +8,12 @@ from settlement.config.reading import ConfigError, read_config
 from settlement.config.templates import template_names, write_template
 
 PARTIES = ("north", "south", "east")
+ORDERS = [
+    ("a", "b", "c", "target"),
+    ("target", "c", "b", "a"),
+    ("c", "target", "a", "b"),
+    ("b", "target", "c", "a"),
+]
 
 
 def rows(seed, n=30):
@@ -28,9 +34,8 @@ def write_csv(path, seed, order=("a", "b", "c", "target"), ids=False):
     return cells["id"]
 
 
-def csv(folder):
-    orders = [("a", "b", "c", "target"), ("target", "c", "b", "a"), ("c", "target", "a", "b")]
-    for seed, (name, order) in enumerate(zip(PARTIES, orders, strict=True)):
+def csv(folder, parties=PARTIES):
+    for seed, (name, order) in enumerate(zip(parties, ORDERS, strict=False)):
         write_csv(folder / "data" / "parties" / name / "rows.csv", seed, order)
     write_csv(folder / "data" / "validation" / "rows.csv", 9)
 
@@ -60,7 +65,17 @@ def images(folder):
                 image.fromarray(np.full((8, 8), level + k, np.uint8)).save(place / f"{k}.png")
 
 
-DATA = {"csv": csv, "folder": folder_of_arrays, "ids": ids, "images": images}
+def hospitals(folder):
+    csv(folder, (*PARTIES, "west"))
+
+
+DATA = {
+    "csv": csv,
+    "hospitals": hospitals,
+    "folder": folder_of_arrays,
+    "ids": ids,
+    "images": images,
+}
 
 
 @pytest.mark.parametrize("name", template_names())

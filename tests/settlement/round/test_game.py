@@ -20,7 +20,7 @@ from settlement.round.game import (
     stored_game,
     value_flows,
 )
-from settlement.round.stages.train import value_document
+from settlement.round.measuring.tables import value_document
 from settlement.store.documents import GameDocument, ValueDocument
 from settlement.store.folder import RoundFolder, TamperedFile, dump_json
 

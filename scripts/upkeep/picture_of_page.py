@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take the picture of a round's page that the README shows; needs Chromium and playwright.
 
-scripts/picture_of_page.py demo-round/report/report.html
+scripts/upkeep/picture_of_page.py demo-round/report/report.html
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-PICTURE = Path(__file__).resolve().parents[1] / "settlement" / "report" / "page" / "example.png"
+PICTURE = Path(__file__).resolve().parents[2] / "settlement" / "report" / "page" / "example.png"
 WIDTH, HEIGHT = 1000, 1180
 
 
