@@ -24,6 +24,9 @@ _SHARES = ((2.0, 3.0), (-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
 """Normal priors of the log odds of the odd share, and of the logs of the linear, the sizes' and the
 white share: mean and spread."""
 
+_LEAST_OF_PAYOFFS = 0.01
+"""Of the flows' variance: below it payoffs are known so well that their moves are rounding."""
+
 _RIDGE = 1e-9
 """Least share of values that have nothing to do with each other; keeps systems solvable."""
 
@@ -154,6 +157,7 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
     turn = np.cumsum(~certain) // 2 % 2  # coalitions come in pairs, which stay together
     ratios = []
     missed, n_flows, left = np.zeros(len(values)), fit.bits.shape[1] ** 2, []
+    most: list[float] = []
     rounding = (1e-9 * float(np.abs(values).max())) ** 2 + 1e-300
     # The shape of the kernel costs most to find: which way it shrinks is taken from the whole.
     sign = 1.0 if (fit.kernel.smooth.present <= fit.kernel.smooth.absent).all() else -1.0
@@ -168,14 +172,17 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
         left.append(unknown[0] / max(unknown[1], 1e-300))
         missed[~kept] = values[~kept] - first.expected(values[kept], fit.bits[~kept])
         moved = np.tensordot(values, fit.weights, 1) - np.tensordot(values[kept], first.weights, 1)
-        pair = []
+        pair, least = [], rounding
         for figure in (np.asarray, _payoffs):
             expected = (figure(both.seen) * figure(both.weights)).sum()
             expected -= (figure(first.seen) * figure(first.weights)).sum()
-            size = float((figure(moved[None]) ** 2).sum())
-            pair.append(size / max(first.variance * float(expected), rounding))
+            expected = max(first.variance * float(expected), least)
+            pair.append(float((figure(moved[None]) ** 2).sum()) / expected)
+            least = _LEAST_OF_PAYOFFS * expected
         ratios.append(pair)
-    ratio = max(1.0, *(float(pair) for pair in np.mean(ratios, axis=0)))
+        # At most what was unknown before the first sample.
+        most.append(prior / max(unknown[0], 1e-300))
+    ratio = max(1.0, min(float(np.mean(ratios, axis=0).max()), float(np.mean(most))))
     # Whoever was surprised by so much is not believed in how fast it learns either.
     return ratio, missed * np.sqrt(min(1.0, ratio * float(np.mean(left))))
 

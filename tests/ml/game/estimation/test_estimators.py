@@ -286,9 +286,9 @@ def test_most_true_flows_lie_within_two_standard_errors(method, name):
             estimate_error(estimate_flows(game.evaluate, 8, 120, seed, method), game.flows)
         )
     assert np.mean([error.share_within_two_errors for error in found]) > 0.85
-    # Not by claiming too little, and a sum that is exact may claim what it cannot know.
-    told = np.sqrt(np.mean([error.claimed_rms**2 for error in found]))
-    wrong = np.sqrt(np.mean([error.rms**2 for error in found]))
+    # Not by claiming too much, but for a sample of which one half suggests quite another game.
+    told = np.median([error.claimed_rms for error in found])
+    wrong = np.median([error.rms for error in found])
     # A process may be exact and, as it should, not know it.
     assert told < 2.5 * wrong or told < 0.1 * found[0].rms_flow or name == "additive"
 
