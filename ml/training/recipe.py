@@ -62,6 +62,12 @@ class Recipe(Table):
     )
     embedding: Width = Field(16, description="size of a word's vector")
     arguments: Arguments = Field("{}", description="what a module of your own is made with")
+    initial_weights: Literal["torch", "glorot"] = Field(
+        "torch",
+        description='"torch": uniform in +-1/sqrt(inputs), biases too, as a torch layer is made; '
+        '"glorot": uniform in +-sqrt(6 / (inputs + outputs)), biases 0. A module of your own makes '
+        "its own",
+    )
     score: str = Field(
         "",
         description='"accuracy", "r2" (the default for figures) or `package.module:function` of '
@@ -101,6 +107,14 @@ class Recipe(Table):
         if arguments != "{}" and network in NETWORKS:
             raise ValueError(f"{network} takes none; they are for a module of your own")
         return arguments
+
+    @field_validator("initial_weights")
+    @classmethod
+    def _of_own_networks(cls, initial: str, info: ValidationInfo) -> str:
+        network = info.data.get("network")
+        if initial != "torch" and network is not None and network not in NETWORKS:
+            raise ValueError("a module of your own makes its initial weights; leave this out")
+        return initial
 
     @property
     def digest(self) -> str:

@@ -80,7 +80,7 @@ def _checks(
 
 def _check_game(folder: RoundFolder) -> None:
     config = read_config(folder.config_path)
-    check_game(folder, config.caps, config.values if config.estimates else None)
+    check_game(folder, config.caps, config.sampling)
 
 
 def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:

@@ -14,8 +14,7 @@ import numpy as np
 from ml.game import GivenFlows
 from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
-from settlement.config.schema import ValuesConfig
-from settlement.config.terms import AgreedTerms
+from settlement.config.terms import AgreedTerms, Sampling
 from settlement.posting.format import MAX_POSTED_PARTIES, VALUE_SCALE, flow_scale
 from settlement.round.agreed import agreed_game
 from settlement.round.game import (
@@ -70,11 +69,11 @@ def check_values(folder: RoundFolder) -> None:
 
 
 def check_game(
-    folder: RoundFolder, caps: Sequence[float | None], estimation: ValuesConfig | None
+    folder: RoundFolder, caps: Sequence[float | None], sampling: Sampling | None
 ) -> None:
     """Flows and own values follow from the values, and have the hash that they are named by.
 
-    ``estimation`` says how coalitions were sampled; None where all values are known.
+    ``sampling`` says how coalitions were sampled; None where all values are known.
 
     Raises
     ------
@@ -84,12 +83,12 @@ def check_game(
     same(stored, "parties", values.parties)
     given = _given(folder, values) if values.source == FLOWS else None
     if len(values.parties) > MAX_POSTED_PARTIES:
-        _check_flows_file(folder, stored, flows_of_round(values, estimation, given))
+        _check_flows_file(folder, stored, flows_of_round(values, sampling, given))
         return
     game = stored_game(stored)
     same(stored, "game_hash", game.hash.hex())
     _check_row_sums(stored)
-    again = game_document(values, caps, estimation, given)
+    again = game_document(values, caps, sampling, given)
     if is_exact(values):
         for name in stored.as_json():
             same(stored, name, getattr(again, name))
@@ -121,7 +120,7 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     same(game, "game_hash", terms.game_sha256)
     agreed_game(folder).check(terms.exchange_rate)  # any deposits can be settled
     check_values(folder)
-    check_game(folder, terms.caps, terms.estimation)
+    check_game(folder, terms.caps, terms.sampling)
 
 
 def _given(folder: RoundFolder, values: ValueDocument) -> GivenFlows:

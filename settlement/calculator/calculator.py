@@ -12,7 +12,7 @@ from ml.game import Allocation, ValueTable, allocate_flows, made_monotone
 from ml.game import allocate as allocate_game
 from ml.game.words import MAX_CROSS_CHECKED
 from settlement.calculator.comparisons import comparison
-from settlement.calculator.values_file import limits_of, read_values
+from settlement.calculator.values_file import MAX_VALUE, ValuesFileError, limits_of, read_values
 from settlement.naming import parties_named
 from settlement.report.tables import Table, text_table
 from settlement.store.flows_file import read_flows
@@ -41,6 +41,7 @@ def calculate(
     caps: Sequence[str] = (),
     monotone: str = "refuse",
     method: str = "clearing",
+    sponsor: float | None = None,
 ) -> dict[str, Any]:
     """Flows, payoffs and adjustment factors of the value table in a JSON file.
 
@@ -54,6 +55,9 @@ def calculate(
         One of `ml.game.MONOTONE`: what to do with a table that is not monotone.
     method
         ``"clearing"`` or ``"linear-programme"``: whose factors are returned; both are computed.
+    sponsor
+        beta, in units of value: what somebody outside gives, shared equally (Remark 3.6). It buys
+        nobody a better model: it comes on top of the payoffs.
 
     Raises
     ------
@@ -62,13 +66,18 @@ def calculate(
     ml.errors.MlError
         If the values are no value table, or not monotone where that is refused.
     """
+    _check_sponsor(sponsor)
     parties, values = read_values(path)
     budget_limits = limits_of("budget", budgets, parties)
     cap_limits = limits_of("cap", caps, parties)
     with parties_named(parties):
         table, violations = _monotone_table(values, monotone)
         allocation = allocate_game(table, budget_limits, cap_limits, method=method)
-    return _plain(parties, allocation) | {"monotone_violations": violations}
+    result = _plain(parties, allocation) | {"monotone_violations": violations}
+    if sponsor is not None:
+        result["sponsor"] = sponsor
+        result["payoffs_with_sponsor"] = (allocation.payoffs + sponsor / len(parties)).tolist()
+    return result
 
 
 def calculate_flows(
@@ -106,18 +115,35 @@ def calculate_flows(
     return _plain(parties, allocation) | {"monotone_violations": None}
 
 
-def compare(path: Path, monotone: str = "refuse") -> dict[str, Any]:
+def compare(
+    path: Path,
+    budgets: Sequence[str] = (),
+    monotone: str = "refuse",
+    sponsor: float | None = None,
+) -> dict[str, Any]:
     """What other schemes give on the value table in a JSON file; see `comparisons`."""
+    _check_sponsor(sponsor)
     parties, values = read_values(path)
+    limits = limits_of("budget", budgets, parties)
     with parties_named(parties):
         table, violations = _monotone_table(values, monotone)
-        return comparison(parties, table) | {"monotone_violations": violations}
+        compared = comparison(parties, table, limits, sponsor)
+    return compared | {"monotone_violations": violations}
 
 
 def tables(result: dict[str, Any]) -> tuple[Table, ...]:
     """The parties' figures, and the flows before budgets unless there are too many to read."""
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
-    columns = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
+    columns: tuple[str, ...] = (
+        "shapley",
+        "payoffs_unlimited",
+        "adjustment_factors",
+        "payoffs",
+        "model_values",
+    )
+    if "sponsor" in result:
+        header.append("with sponsor")
+        columns = (*columns, "payoffs_with_sponsor")
     rows = [
         [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
@@ -150,6 +176,13 @@ def readable(result: dict[str, Any]) -> str:
     shown = "below 1e-12" if abs(gap) < 1e-12 else f"{gap:.1e}"
     lines.append(f"adjustment factors certified greatest: duality gap {shown}")
     return "\n".join(lines) + "\n"
+
+
+def _check_sponsor(sponsor: float | None) -> None:
+    if sponsor is not None and not 0 <= sponsor <= MAX_VALUE:
+        raise ValuesFileError(
+            f"--sponsor {sponsor}: expected a finite amount from 0 on, in units of value."
+        )
 
 
 def _monotone_table(values: np.ndarray, monotone: str) -> tuple[ValueTable, dict[str, Any]]:

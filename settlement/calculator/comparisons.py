@@ -6,13 +6,16 @@ from typing import Any
 
 from ml.game import (
     PROPERTIES,
+    SCHEMES,
     ValueTable,
+    alpha_beta_scheme,
     compare_schemes,
     estimate_error,
     estimate_flows,
     family,
     payoffs,
 )
+from ml.game.tables.coalitions import FloatArray
 from settlement.report.tables import Table, text_table
 
 __all__ = [
@@ -25,8 +28,16 @@ __all__ = [
 ]
 
 
-def comparison(parties: list[str], table: ValueTable) -> dict[str, Any]:
-    """What each scheme gives every party on one table, and which properties it satisfies."""
+def comparison(
+    parties: list[str], table: ValueTable, budgets: FloatArray, sponsor: float | None = None
+) -> dict[str, Any]:
+    """What each scheme gives every party on one table, and which properties it satisfies.
+
+    With a sponsor's beta also the scheme of Remark 3.6 with alpha = n, whose payoffs sum to beta.
+    """
+    schemes = dict(SCHEMES)
+    if sponsor is not None:
+        schemes["conditional Shapley and a sponsor"] = alpha_beta_scheme(len(parties), sponsor)
     return {
         "parties": parties,
         "schemes": [
@@ -39,7 +50,7 @@ def comparison(parties: list[str], table: ValueTable) -> dict[str, Any]:
                     for name, check in report.properties.items()
                 },
             }
-            for report in compare_schemes(table)
+            for report in compare_schemes(table, budgets, schemes)
         ],
     }
 

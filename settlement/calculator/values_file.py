@@ -13,7 +13,7 @@ from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
 from settlement.naming import fault_of_names, listed
 
-__all__ = ["ValuesFileError", "limits_of", "read_values"]
+__all__ = ["MAX_VALUE", "ValuesFileError", "limits_of", "read_values"]
 
 MAX_VALUE = 1e30
 """Largest value that is read: sums stay far from overflow and figures readable."""

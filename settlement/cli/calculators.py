@@ -1,4 +1,4 @@
-"""Verbs that compute without a round: calculate, estimate."""
+"""Verbs that compute and change no round: calculate, sweep, estimate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
 from settlement.cli.printing import as_form, as_json, print_result, print_tables
 
-__all__ = ["calculate", "estimate"]
+__all__ = ["calculate", "estimate", "sweep"]
 
 
 @click.command()
@@ -38,7 +38,8 @@ __all__ = ["calculate", "estimate"]
     show_default=True,
     help="Whose adjustment factors to print; both are computed and must agree.",
 )
-@click.option("--compare", is_flag=True, help="Set other schemes beside it (no budgets, no caps).")
+@click.option("--compare", is_flag=True, help="Set other schemes beside it (no caps).")
+@click.option("--sponsor", type=float, metavar="BETA", help="Given from outside, shared equally.")
 @as_form
 @as_json
 def calculate(
@@ -49,6 +50,7 @@ def calculate(
     monotone: str,
     method: str,
     compare: bool,
+    sponsor: float | None,
     form: str,
     json_: bool,
 ) -> None:
@@ -62,27 +64,83 @@ def calculate(
 
     if (file is None) == (flows is None):
         raise click.UsageError("Give one file: of values, or of flows with --flows.")
-    if flows is not None and (compare or monotone != "refuse"):
-        raise click.UsageError("--flows takes no --compare and no --monotone: both need values.")
+    if flows is not None and (compare or monotone != "refuse" or sponsor is not None):
+        raise click.UsageError(
+            "--flows takes no --compare, no --monotone and no --sponsor: they need values."
+        )
     if not compare:
         if flows is not None:
             result = calculator.calculate_flows(flows, budgets, caps, method)
         else:
             assert file is not None
-            result = calculator.calculate(file, budgets, caps, monotone, method)
+            result = calculator.calculate(file, budgets, caps, monotone, method, sponsor)
         if form != "text":
             print_tables(calculator.tables(result), form)
         else:
             print_result(result, calculator.readable, json_)
         return
-    if budgets or caps:
-        raise click.UsageError("--compare takes no --budget and no --cap.")
+    if caps:
+        raise click.UsageError("--compare takes no --cap: other schemes know none.")
     assert file is not None
-    compared = calculator.compare(file, monotone)
+    compared = calculator.compare(file, budgets, monotone, sponsor)
     if form != "text":
         print_tables(comparisons.comparison_tables(compared), form)
     else:
         print_result(compared, comparisons.comparison_text, json_)
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE", type=click.Path(exists=True, path_type=Path))
+@click.option("--over", required=True, metavar="budget|cap|rate", help="What is moved.")
+@click.option("--party", metavar="NAME", help="Whose budget or cap.")
+@click.option("--from", "begin", type=float, default=0.0, show_default=True, help="First value.")
+@click.option("--to", "end", type=float, required=True, help="Last value.")
+@click.option("--steps", default=11, show_default=True, help="Values, both ends among them.")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help='Of the others: 0.2, "200000 units", unlimited.',
+)
+@click.option("--cap", "caps", multiple=True, metavar="NAME=VALUE", help="Best model wanted.")
+@click.option("--rate", type=click.IntRange(min=1), help="Of a file: base units a unit of value.")
+@click.option("--monotone", type=click.Choice(MONOTONE), help="Of a file, as for calculate.")
+@as_form
+@as_json
+def sweep(
+    source: Path,
+    over: str,
+    party: str | None,
+    begin: float,
+    end: float,
+    steps: int,
+    budgets: tuple[str, ...],
+    caps: tuple[str, ...],
+    rate: int | None,
+    monotone: str | None,
+    form: str,
+    json_: bool,
+) -> None:
+    """Move one budget, one cap or the exchange rate: lambda, payoffs, model values of everybody.
+
+    SOURCE is the folder of a round that is trained, or a file of values as `calculate` takes it. A
+    round brings its own rate, caps, and its deposits or else the budgets of its configuration.
+    Shadow prices say what one more unit of each budget would do.
+    """
+    from settlement.calculator import base_game, sweeps
+
+    if source.is_dir():
+        if rate is not None or monotone is not None:
+            raise click.UsageError("--rate and --monotone are for files; a round has its own.")
+        game = base_game.game_of_round(source, budgets, caps)
+    else:
+        game = base_game.game_of_file(source, budgets, caps, monotone or "refuse", rate or 10**6)
+    result = sweeps.sweep(game, over, party, begin, end, steps)
+    if form != "text":
+        print_tables(sweeps.sweep_tables(result), form)
+    else:
+        print_result(result, sweeps.sweep_text, json_)
 
 
 @click.command()

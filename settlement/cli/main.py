@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from ml.errors import FairroundError
-from settlement.cli.calculators import calculate, estimate
+from settlement.cli.calculators import calculate, estimate, sweep
 from settlement.cli.data import check, data
 from settlement.cli.keys import keys
 from settlement.cli.machine import config, doctor
@@ -73,6 +73,7 @@ for verb in (
     collect,
     predict,
     calculate,
+    sweep,
     estimate,
     cache,
     simulate,

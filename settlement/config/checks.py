@@ -64,6 +64,12 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
         faults.append(Fault("data", message))
     else:
         faults += data_faults(file.data, file.party, base)
+    if not estimate:
+        faults += [
+            Fault(f"values.{key}", 'not expected: nothing is sampled; method = "estimate" samples')
+            for key in ("choose", "stop")
+            if key in file.values.model_fields_set
+        ]
     if estimate and file.round.monotone in COVER_KINDS:
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))

@@ -19,6 +19,7 @@ from settlement.config.parties_file import read_parties
 from settlement.config.places import located
 from settlement.config.schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
+from settlement.config.terms import Sampling
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS
 from settlement.store.documents import FLOWS
@@ -124,6 +125,25 @@ class RoundConfig:
     def estimates(self) -> bool:
         """Whether a sample of coalitions is trained instead of all."""
         return self.values.method == "estimate"
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How coalitions are sampled, as the terms will name it; None if all are trained."""
+        if not self.estimates:
+            return None
+        values, rate = self.values, self.exchange_rate
+        budgets = None
+        if values.stop is not None or values.choose == "payments":
+            units = [party.budget_units(rate) for party in self.parties]
+            budgets = tuple(None if budget is None else budget / rate for budget in units)
+        return Sampling(
+            evaluations=values.evaluations,
+            estimator=values.estimator,
+            seed=values.seed,
+            choose=values.choose,
+            largest_payment_error=None if values.stop is None else values.stop / rate,
+            expected_budgets=budgets,
+        )
 
     @property
     def party_names(self) -> tuple[str, ...]:

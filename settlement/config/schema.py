@@ -23,7 +23,7 @@ from pydantic import (
 
 from ml.datasets.spec import DataTable, PartyData
 from ml.engines.spec import EngineSpec
-from ml.game.words import Estimator, Monotone
+from ml.game.words import Choice, Estimator, Monotone
 from ml.schema import Seed, Table
 from ml.training.recipe import Recipe
 from settlement.chain.spec import ADDRESS, ChainId
@@ -65,6 +65,13 @@ def _budget(budget: object) -> Decimal | int | None:
     return number
 
 
+def _stop(stop: object) -> int:
+    units = _budget(stop) if isinstance(stop, str) and UNITS.fullmatch(stop) else None
+    if not isinstance(units, int) or units < 1:
+        raise ValueError('expected base units, at least 1, such as "1000 units"')
+    return units
+
+
 def _name(name: str) -> str:
     """Names are read before signing: none may reorder the text around it, or be invisible."""
     if not name.isprintable() or name != name.strip() or any(c in name for c in "/\\="):
@@ -95,6 +102,7 @@ Budget = Annotated[
     PlainValidator(_budget),
     WithJsonSchema({"anyOf": [NUMBER, {"type": "string"}]}),
 ]
+StopUnits = Annotated[int, PlainValidator(_stop), WithJsonSchema({"type": "string"})]
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
 Address = Annotated[str, AfterValidator(_address)]
 
@@ -174,6 +182,17 @@ class ValuesConfig(Table):
         "gaussian-process", description="of an estimate: how flows follow from the sample"
     )
     seed: Seed = Field(0, description="of an estimate: of the choice of coalitions")
+    choose: Choice = Field(
+        "sizes",
+        description='of an estimate: "sizes" draws coalitions of each size by turn; "flows" and '
+        '"payments" choose those from which most is learned of the flows, or of the net payments '
+        "that follow under the parties' budgets in this file",
+    )
+    stop: StopUnits | None = Field(
+        None,
+        description="of an estimate: train no more once no net payment under the budgets in this "
+        'file has a larger standard error, such as "1000 units"; else all `evaluations`',
+    )
 
 
 class ChainConfig(Table):

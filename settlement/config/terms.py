@@ -8,11 +8,13 @@ recipe behind the scores, the way of settling, the deadlines, the asset and its 
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from settlement.config.schema import Name, ValuesConfig
+from ml.game.words import Choice, Estimator
+from settlement.config.schema import Name
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.store.folder import LAYOUT, RoundFolder, dump_json
@@ -53,11 +55,25 @@ class Basis(_Agreed):
 
 
 class Sampling(_Agreed):
-    """How coalitions are sampled: nobody can try several seeds and keep the one that suits."""
+    """How coalitions are sampled: nobody can try several seeds and keep the one that suits.
+
+    ``expected_budgets``, in units of value, None without a limit, are those by which coalitions
+    are chosen and the sample is found large enough. They bind nobody: deposits do.
+    """
 
     evaluations: int = Field(ge=1, le=10**7)
-    estimator: str
+    estimator: Estimator
     seed: int = Field(ge=0)
+    choose: Choice = "sizes"
+    largest_payment_error: float | None = None
+    expected_budgets: tuple[float | None, ...] | None = None
+
+    @property
+    def budgets(self) -> tuple[float, ...] | None:
+        """Expected budgets, infinite without a limit; None where nothing depends on them."""
+        if self.expected_budgets is None:
+            return None
+        return tuple(math.inf if b is None else b for b in self.expected_budgets)
 
 
 class AgreedTerms(_Agreed):
@@ -105,13 +121,6 @@ class AgreedTerms(_Agreed):
     def addresses(self) -> tuple[str, ...]:
         """Accounts of the parties, in order."""
         return tuple(party.address for party in self.parties)
-
-    @property
-    def estimation(self) -> ValuesConfig | None:
-        """How coalitions were sampled, as the estimator takes it; None if all values are known."""
-        if self.sampling is None:
-            return None
-        return ValuesConfig.model_validate({"method": "estimate", **self.sampling.model_dump()})
 
     def encode(self) -> bytes:
         """The file, to the last byte."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from settlement.config.reading import RoundConfig
-from settlement.config.terms import AgreedParty, AgreedTerms, Basis, Sampling
+from settlement.config.terms import AgreedParty, AgreedTerms, Basis
 from settlement.escrow.events import ETHER, RoundTerms
 from settlement.store.documents import GameDocument, ValueDocument
 
@@ -85,16 +85,9 @@ def terms_of_round(
         caps=config.caps,
         values_sha256=values_sha256,
         monotone=config.monotone,
-        sampling=_sampling(config),
+        sampling=config.sampling,
         basis=_basis(config, basis),
     )
-
-
-def _sampling(config: RoundConfig) -> Sampling | None:
-    if not config.estimates:
-        return None
-    values = config.values
-    return Sampling(evaluations=values.evaluations, estimator=values.estimator, seed=values.seed)
 
 
 def _basis(config: RoundConfig, found: dict[str, Any] | None) -> Basis | None:

@@ -22,7 +22,7 @@ from ml.game import (
     describe_coalition,
     estimate_flows,
 )
-from settlement.config.schema import ValuesConfig
+from settlement.config.terms import Sampling
 from settlement.errors import SettlementError
 from settlement.posting.format import (
     MAX_EXACT_PARTIES,
@@ -64,7 +64,7 @@ def is_exact(values: ValueDocument) -> bool:
 def game_document(
     values: ValueDocument,
     caps: Sequence[float | None],
-    estimation: ValuesConfig | None,
+    sampling: Sampling | None,
     given: GivenFlows | None = None,
 ) -> GameDocument:
     """The posted game that values, or given flows, and caps lead to; of up to 64 parties.
@@ -73,7 +73,7 @@ def game_document(
     ----------
     caps
         Most that each party wants its model to be worth; None without a cap.
-    estimation
+    sampling
         How coalitions were sampled; None where all values are known.
     given
         Flows that were given instead of values.
@@ -83,12 +83,12 @@ def game_document(
     PostingError
         If a flow is negative or does not fit its field.
     OtherSample
-        If the values are of other coalitions than the estimation asks for.
+        If the values are of other coalitions than the sampling asks for.
     """
     if is_exact(values):
         game = game_of_values(values.values, caps)
     else:
-        flows = flows_of_round(values, estimation, given)
+        flows = flows_of_round(values, sampling, given)
         dense = flows.flows.toarray() if flows.is_sparse else flows.flows
         game = game_of_flows(dense.tolist(), values.grand_value, caps)
     return GameDocument(
@@ -145,30 +145,37 @@ def cost_units(game: Game, party: int, exchange_rate: int) -> int:
 
 
 def flows_of_round(
-    values: ValueDocument, estimation: ValuesConfig | None, given: GivenFlows | None
+    values: ValueDocument, sampling: Sampling | None, given: GivenFlows | None
 ) -> GivenFlows:
     """Flows in value units: given, or of all values, or estimated from a sample of them."""
     if given is not None:
         return given
-    if values.coalitions is None or estimation is None:
+    if values.coalitions is None or sampling is None:
         allocation = allocate(ValueTable(np.array(values.values)), cross_check=False)
     else:
-        estimate = stored_estimate(values, estimation)
+        estimate = stored_estimate(values, sampling)
         allocation = allocate_estimate(estimate, draws=2).allocation
     flows = np.maximum(allocation.flows, 0.0)  # what is negative by rounding is 0
     return GivenFlows(flows, allocation.own_values, values.grand_value)
 
 
 def estimate_of(
-    estimation: ValuesConfig, n_parties: int, evaluate: Callable[[CoalitionMatrix], np.ndarray]
+    sampling: Sampling, n_parties: int, evaluate: Callable[[CoalitionMatrix], np.ndarray]
 ) -> FlowEstimate:
     """The round's estimate of its flows; the same coalitions whoever asks."""
     return estimate_flows(
-        evaluate, n_parties, estimation.evaluations, estimation.seed, estimation.estimator
+        evaluate,
+        n_parties,
+        sampling.evaluations,
+        sampling.seed,
+        sampling.estimator,
+        choose=sampling.choose,
+        budgets=sampling.budgets,
+        target_payment_error=sampling.largest_payment_error,
     )
 
 
-def stored_estimate(values: ValueDocument, estimation: ValuesConfig) -> FlowEstimate:
+def stored_estimate(values: ValueDocument, sampling: Sampling) -> FlowEstimate:
     """The estimate again, its coalitions looked up among those that were trained.
 
     Raises
@@ -183,7 +190,7 @@ def stored_estimate(values: ValueDocument, estimation: ValuesConfig) -> FlowEsti
             raise OtherSample(_other_sample(values, missing[0], "is not in it"))
         return np.array([known[coalition] for coalition in asked]).T  # seeds first
 
-    estimate = estimate_of(estimation, len(values.parties), recall)
+    estimate = estimate_of(sampling, len(values.parties), recall)
     if more := sorted(known.keys() - set(estimate.coalitions)):
         raise OtherSample(_other_sample(values, more[0], "is in it"))
     return estimate

@@ -101,7 +101,12 @@ def as_images(inputs: Tensor) -> Tensor:
 
 
 def small_cnn(
-    shape: tuple[int, ...], channels: tuple[int, ...], hidden: tuple[int, ...], n_outputs: int
+    shape: tuple[int, ...],
+    channels: tuple[int, ...],
+    hidden: tuple[int, ...],
+    n_outputs: int,
+    *,
+    glorot: bool = False,
 ) -> nn.Sequential:
     """Convolutions of 3 x 3, each followed by relu and halving, then fully connected layers."""
     if len(shape) not in (2, 3):
@@ -119,6 +124,12 @@ def small_cnn(
     layers.append(nn.Flatten())
     for n_in, n_out in zip((depth * height * width, *hidden), (*hidden, n_outputs), strict=True):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+    if glorot:
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
     return nn.Sequential(*layers[:-1])
 
 
@@ -133,19 +144,20 @@ def build_network(recipe: Recipe, preparation: Preparation) -> Network:
     shape, regression = preparation.shape, not preparation.classes
     n_outputs = len(preparation.classes) or 1
     words = len(preparation.vocabulary)
+    glorot = recipe.initial_weights == "glorot"
     if (recipe.network == "text") != bool(words) and recipe.network in NETWORKS:
         kind = "texts" if words else f"samples of shape {shape}"
         raise NetworkError(f'Network "{recipe.network}" does not fit {kind}; texts need "text".')
     if recipe.network == "mlp":
-        return Mlp(math.prod(shape), recipe.hidden, n_outputs, regression=regression)
+        return Mlp(math.prod(shape), recipe.hidden, n_outputs, regression=regression, glorot=glorot)
     if recipe.network == "text":
         size, hidden = recipe.embedding, recipe.hidden
-        return TextAverage(words + 1, size, hidden, n_outputs, regression=regression)
+        return TextAverage(words + 1, size, hidden, n_outputs, regression=regression, glorot=glorot)
     if recipe.network == "cnn":
         if preparation.dtype != "uint8":
             raise NetworkError(f"A cnn reads images; the data has figures of shape {shape}.")
         return ModuleNetwork(
-            lambda: small_cnn(shape, recipe.channels, recipe.hidden, n_outputs),
+            lambda: small_cnn(shape, recipe.channels, recipe.hidden, n_outputs, glorot=glorot),
             as_images,
             regression=regression,
         )

@@ -95,19 +95,27 @@ class Mlp(Network):
     """
 
     def __init__(
-        self, n_features: int, hidden: tuple[int, ...], n_outputs: int, *, regression: bool = False
+        self,
+        n_features: int,
+        hidden: tuple[int, ...],
+        n_outputs: int,
+        *,
+        regression: bool = False,
+        glorot: bool = False,
     ) -> None:
         self.widths = (n_features, *hidden, n_outputs)
         self.regression = regression
+        self.glorot = glorot
 
     def initial(self, seed: int) -> Weights:
-        """Weights and biases uniform in +-1/sqrt(inputs), as torch initialises a linear layer."""
+        """Uniform weights: Glorot's without biases, or within +-1/sqrt(inputs) as torch's."""
         generator = torch.Generator().manual_seed(seed)
         weights: Weights = {}
         for layer, (n_in, n_out) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
-            bound = 1 / math.sqrt(n_in)
+            bound = math.sqrt(6 / (n_in + n_out)) if self.glorot else 1 / math.sqrt(n_in)
+            bias_bound = 0.0 if self.glorot else bound
             weights[f"layer{layer}.weight"] = uniform((n_in, n_out), bound, generator)
-            weights[f"layer{layer}.bias"] = uniform((1, n_out), bound, generator)
+            weights[f"layer{layer}.bias"] = uniform((1, n_out), bias_bound, generator)
         return weights
 
     def outputs(self, weights: Weights, inputs: Tensor) -> Tensor:
@@ -165,9 +173,10 @@ class TextAverage(Network):
         n_outputs: int,
         *,
         regression: bool = False,
+        glorot: bool = False,
     ) -> None:
         self.shape = (vocabulary_size, embedding)
-        self.head = Mlp(embedding, hidden, n_outputs, regression=regression)
+        self.head = Mlp(embedding, hidden, n_outputs, regression=regression, glorot=glorot)
         self.regression = regression
 
     def initial(self, seed: int) -> Weights:

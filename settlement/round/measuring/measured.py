@@ -53,13 +53,13 @@ class Measured:
 def measure_round(config: RoundConfig, measurer: Measurer, progress: Progress) -> Measured:
     """Ask for all coalitions, or for those that the estimator chooses, a batch at a time."""
     n_parties = len(config.parties)
-    if not config.estimates:
+    if (sampling := config.sampling) is None:
         scores = measurer.measure(
             range(1, 2**n_parties), lambda done, total: progress("train", done, total)
         )
         return Measured(np.pad(scores, ((0, 0), (1, 0))), None)
     batches: list[NDArray[np.float64]] = []
-    asked = config.values.evaluations
+    asked = sampling.evaluations
 
     def evaluate(members: CoalitionMatrix) -> NDArray[np.float64]:
         batches.append(measurer.measure(bitmasks(members), lambda done, total: None))
@@ -67,5 +67,5 @@ def measure_round(config: RoundConfig, measurer: Measurer, progress: Progress) -
         return batches[-1]
 
     progress("train", 0, asked)
-    estimate = estimate_of(config.values, n_parties, evaluate)
+    estimate = estimate_of(sampling, n_parties, evaluate)
     return Measured(np.concatenate(batches, axis=1), list(estimate.coalitions))

@@ -81,8 +81,8 @@ def allocation_document(
     errors: UncertainAllocation | None = None
     if not with_errors:
         pass
-    elif terms.estimation is not None:
-        errors = allocate_estimate(stored_estimate(values, terms.estimation), budgets, caps)
+    elif terms.sampling is not None:
+        errors = allocate_estimate(stored_estimate(values, terms.sampling), budgets, caps)
     elif len(values.scores) > 1:
         errors = allocate_seeds(
             SeededTables(values.scores), budgets, caps, monotone=values.monotone

@@ -30,16 +30,16 @@ def carry_out(context: RoundContext) -> None:
     """
     config = context.config
     values, given = _values(context)
-    estimation = config.values if config.estimates else None
+    sampling = config.sampling
     game = None
     if len(config.parties) <= MAX_POSTED_PARTIES:
         # Before the folder is written: what cannot be posted stops the round before it is opened.
-        game = game_document(values, config.caps, estimation, given)
+        game = game_document(values, config.caps, sampling, given)
         stored_game(game).check(config.exchange_rate)
     with context.folder.write_stage("train", inputs=[]) as folder:
         values.write(folder)
         if given is not None or game is None:
-            write_flows(folder / FLOWS_FILE, flows_of_round(values, estimation, given))
+            write_flows(folder / FLOWS_FILE, flows_of_round(values, sampling, given))
         if game is None:
             game = GameDocument(values.parties, [], [], [], sha256_of(folder / FLOWS_FILE))
         game.write(folder)

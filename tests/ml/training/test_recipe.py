@@ -35,3 +35,9 @@ def test_the_digest_ignores_the_device_and_the_models_digest_the_seeds_too():
     assert recipe({"seeds": [1]}).digest != base.digest
     assert recipe({"seeds": [1]}).model_digest == base.model_digest
     assert recipe({"stack_size": 8}).model_digest != base.model_digest
+    assert recipe({"initial_weights": "glorot"}).model_digest != base.model_digest
+
+
+def test_a_module_of_ones_own_makes_its_own_initial_weights():
+    with pytest.raises(SpecError, match="makes its initial weights"):
+        recipe({"network": "user_code:Net", "initial_weights": "glorot"})

@@ -23,9 +23,9 @@ def test_calculate_compares_schemes_and_their_properties(fairround, three):
     assert "replication robustness" in fairround("calculate", three, "--compare")
 
 
-def test_comparing_schemes_takes_no_budgets(fairround, three):
-    message = fairround("calculate", three, "--compare", "--budget", "a=1", code=2)
-    assert "takes no --budget" in message
+def test_comparing_schemes_takes_no_caps(fairround, three):
+    message = fairround("calculate", three, "--compare", "--cap", "a=1", code=2)
+    assert "takes no --cap" in message
 
 
 def test_allocate_is_for_rounds_and_calculate_for_files(fairround, three, tmp_path):

@@ -29,7 +29,14 @@ TERMS = {
     "caps": [0.75, None],
     "values_sha256": HASH,
     "monotone": "above",
-    "sampling": {"evaluations": 60, "estimator": "quadratic", "seed": 3},
+    "sampling": {
+        "evaluations": 60,
+        "estimator": "quadratic",
+        "seed": 3,
+        "choose": "sizes",
+        "largest_payment_error": 0.001,
+        "expected_budgets": [0.2, None],
+    },
     "basis": {
         "data_sha256": HASH,
         "validation_sha256": HASH,
@@ -46,7 +53,7 @@ def test_terms_read_back_to_the_last_byte_and_are_named_by_their_hash():
     assert terms.encode() == raw
     assert terms.hash == hashlib.sha256(raw).digest()
     assert terms.party_names == ("a", "b")
-    assert terms.estimation.evaluations == 60
+    assert terms.sampling.evaluations == 60
     assert isinstance(terms.basis, Basis)
 
 

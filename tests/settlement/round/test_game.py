@@ -9,7 +9,7 @@ import pytest
 from ml.game import ValueTable
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_game, check_values
-from settlement.config.schema import ValuesConfig
+from settlement.config.terms import Sampling
 from settlement.round.game import (
     OtherSample,
     cost_units,
@@ -181,7 +181,7 @@ def test_a_hash_that_is_not_the_numbers_is_named(trained):
         check(folder)
 
 
-ESTIMATION = ValuesConfig(method="estimate", evaluations=60, estimator="quadratic", seed=4)
+ESTIMATION = Sampling(evaluations=60, estimator="quadratic", seed=4)
 
 
 def sampled(table, estimation):

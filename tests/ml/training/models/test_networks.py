@@ -1,5 +1,7 @@
 """Stacked networks: gradients written by hand are autograd's."""
 
+import math
+
 import pytest
 import torch
 
@@ -30,3 +32,14 @@ def test_initial_weights_depend_on_the_seed_alone():
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
     assert float(first["layer0.weight"].abs().max()) <= 12**-0.5
+
+
+def test_glorot_weights_have_its_bound_and_no_biases():
+    network = Mlp(300, (100,), 3, glorot=True)
+    weights = network.initial(0)
+    for layer, (n_in, n_out) in enumerate([(300, 100), (100, 3)]):
+        bound = math.sqrt(6 / (n_in + n_out))
+        largest = weights[f"layer{layer}.weight"].abs().max().item()
+        assert 0.95 * bound < largest <= bound
+        assert not weights[f"layer{layer}.bias"].any()
+    assert Mlp(300, (100,), 3).initial(0)["layer0.bias"].any()

@@ -13,7 +13,9 @@ from ml.training.stack.orders import Trainee
 from ml.training.stack.trainer import train_stack
 
 
-def test_stacked_and_sequential_training_agree_after_full_training(digits, quick):
+@pytest.mark.parametrize("initial_weights", ["torch", "glorot"])
+def test_stacked_and_sequential_training_agree_after_full_training(digits, quick, initial_weights):
+    quick = quick.model_copy(update={"initial_weights": initial_weights})
     network = network_for(quick, digits)
     features = torch.from_numpy(digits.train.features)
     targets = torch.from_numpy(digits.train.targets)
