@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own_code import allow_module
-from settlement.cli.printing import as_json, print_json, print_result, round_folder
+from settlement.cli.printing import (
+    as_form,
+    as_json,
+    print_form,
+    print_result,
+    round_folder,
+    rows_as_table,
+)
 
 if TYPE_CHECKING:
     from ml.datasets.overview import Holding, Overview
@@ -40,8 +47,8 @@ def check(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
-@as_json
-def data(folder: Path, json_: bool) -> None:
+@as_form
+def data(folder: Path, form: str) -> None:
     """Show what each party of the round in DIR brings: samples, classes, overlaps, columns.
 
     Example: fairround data my-round
@@ -51,10 +58,9 @@ def data(folder: Path, json_: bool) -> None:
     from settlement.config.looking import look_at_data
 
     found = look_at_data(folder)
-    if json_:
-        print_json(asdict(found))
-    else:
-        click.echo(_as_text(found), nl=False)
+    document = asdict(found)
+    rows = [*document["parties"], document["validation"], document["holdout"]]
+    print_form(form, document, lambda _: _as_text(found), lambda: rows_as_table("holdings", rows))
 
 
 def _as_text(found: Overview) -> str:

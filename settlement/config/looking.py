@@ -34,7 +34,7 @@ def check_round(path: Path) -> list[str]:
             return [*found, f"values: flows are given in {config.flows_path.name}"]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
-    from ml.training.checks import check_training
+    from ml.training.checks import check_training, scores_without_training
 
     collaboration = load(config.data)
     found.append(
@@ -44,6 +44,11 @@ def check_round(path: Path) -> list[str]:
     check_training(collaboration, config.recipe)
     score = config.recipe.score or ("accuracy" if collaboration.n_classes else "r2")
     found.append(f"training: network {config.recipe.network} and score {score} fit the data")
+    nothing, right = scores_without_training(collaboration, config.recipe)
+    found.append(
+        f"score: {nothing:.4f} for a model that says the same of every sample, {right:.4f} for the "
+        "labels themselves; trained models should lie between"
+    )
     n_models = config.values.evaluations if config.estimates else 2 ** len(config.parties) - 1
     n_models *= len(config.recipe.seeds)
     found.append(f"models to train: {n_models:,}")
