@@ -68,13 +68,20 @@ class StoredRound:
         )
 
 
-def summarise(stored: StoredRound) -> dict[str, Any]:
-    """All figures of the summary as plain data; amounts in base units, values in value units."""
+def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[str, Any]:
+    """All figures of the summary as plain data; amounts in base units, values in value units.
+
+    ``rates`` says what a unit of value is worth to each party, in base units, where it names that:
+    its utility is then what its model is worth to it, and what it was paid.
+    """
     terms, allocation, settlement = stored.terms, stored.allocation, stored.settlement
     rewards = {entry.party: entry for entry in stored.rewards.entries}
     parties = []
     for party, name in enumerate(terms.party_names):
         reward = rewards.get(party)
+        rate = rates[party] if rates else None
+        net_units = settlement.net_positions_units[party]
+        model_value = allocation.model_values[party]
         parties.append(
             {
                 "name": name,
@@ -84,9 +91,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
                 "payoff": allocation.payoffs[party],
                 "payoff_error": allocation.payoff_errors and allocation.payoff_errors[party],
                 "factor_error": allocation.factor_errors and allocation.factor_errors[party],
-                "net_position_units": settlement.net_positions_units[party],
+                "net_position_units": net_units,
                 "withdrawn_units": settlement.withdrawn_units[party],
-                "model_value": allocation.model_values[party],
+                "model_value": model_value,
+                "utility": None if rate is None else rate * model_value + net_units,
                 "validation_score": reward.validation_score if reward else None,
                 "holdout_score": reward.holdout_score if reward else None,
             }
