@@ -11,7 +11,7 @@ import click
 
 from ml.errors import FairroundError
 from settlement.cli.calculators import calculate, estimate, sweep
-from settlement.cli.data import check, data
+from settlement.cli.data import ask, check, data, tell
 from settlement.cli.keys import keys
 from settlement.cli.machine import completion, config, doctor
 from settlement.cli.models import cache, predict
@@ -67,6 +67,8 @@ for verb in (
     data,
     run,
     train,
+    ask,
+    tell,
     open_,
     allocate,
     settle,

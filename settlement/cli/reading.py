@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from settlement.cli.own import own_settings
+from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
     and_open,
     as_form,
@@ -100,6 +101,7 @@ def status(folder: Path, watch: bool, access: ChainAccess, form: str) -> None:
     metavar="K",
     help="Also train again: all together, each party alone, and K others.",
 )
+@allow_command
 @own_settings
 @as_form
 def verify(folder: Path, retrain: int | None, access: ChainAccess, form: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import agree, own_settings, unasked
+from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
     and_open,
     as_form,
@@ -51,6 +52,8 @@ def init(folder: Path, template: str, json_: bool) -> None:
 
     For people with keys of their own on a real node: hospitals.
 
+    For models that are trained elsewhere: external.
+
     For the simulator: scenario, and scenario-budget-sweep, scenario-replication and others that
     `fairround init DIR --template ?` lists.
 
@@ -69,6 +72,7 @@ def init(folder: Path, template: str, json_: bool) -> None:
 
 @click.command()
 @round_folder
+@allow_command
 @own_settings
 @as_json
 def run(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -114,6 +118,7 @@ def carry_out_stage(
 
 @click.command()
 @round_folder
+@allow_command
 @own_settings
 @as_json
 def train(folder: Path, access: ChainAccess, json_: bool) -> None:

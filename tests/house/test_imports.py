@@ -37,6 +37,7 @@ BREACHES = {
     "torch only": ("settlement/audit/audit.py", "import torch"),
     "Ray only": ("ml/engines/processes.py", "import ray"),
     "shapiq only": ("ml/game/comparison/families.py", "import shapiq"),
+    "Flower only": ("ml/engines/spec.py", "import flwr"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
     "pydantic only": ("settlement/round/plan.py", "import pydantic"),
