@@ -50,11 +50,9 @@ def ask_password(account: str) -> str:
     return password
 
 
-def open_page(folder: Path) -> None:
-    """Show the page of a finished round in the browser, or say where it is."""
-    from settlement.round.round import page_of
-
-    path = page_of(folder).resolve()
+def open_page(path: Path) -> None:
+    """Show a page in the browser, or say where it is."""
+    path = path.resolve()
     # click.launch knows each system's way to show a file; it exits non-zero where there is none.
     if click.launch(path.as_uri()):
         click.echo(f"no browser was found; open {path} yourself", err=True)

@@ -48,7 +48,9 @@ def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, jso
         return
     status = round_status(folder)
     if open_:
-        open_page(folder)
+        from settlement.round.round import page_of
+
+        open_page(page_of(folder))
     if json_:
         print_json(status)
         return

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import click
 
+from ml.files import write_atomically
 from settlement.cli.own_code import allow_module
-from settlement.cli.printing import as_json, print_json, print_result, progress_bars, round_folder
+from settlement.cli.printing import (
+    and_open,
+    as_json,
+    open_page,
+    print_json,
+    print_result,
+    progress_bars,
+    round_folder,
+)
 
 __all__ = ["attack", "replay", "simulate"]
 
@@ -34,6 +43,7 @@ __all__ = ["attack", "replay", "simulate"]
     metavar="N",
     help="Make round folders of N rounds, drawn by the seed, and verify each.",
 )
+@and_open
 @as_json
 def simulate(
     folder: Path,
@@ -43,11 +53,13 @@ def simulate(
     plots: bool,
     parquet: bool,
     n_sampled: int,
+    open_: bool,
     json_: bool,
 ) -> None:
     """Play the rounds of DIR/scenario.toml, each on the real contract.
 
     Rows go to DIR/simulation.sqlite while it runs. A run that was killed goes on where it stopped.
+    DIR/report.html is a page of the results that needs no network.
     Exit code 1 if something is not as the scenario expects; every broken expectation names a round
     to replay.
     """
@@ -81,11 +93,19 @@ def simulate(
 
         for line in replay_sample(folder, results, n_sampled):
             click.echo(line, err=True)
+    from settlement.report.page import simulation_page
+    from settlement.simulation.page_data import page_document
+
+    page = folder / "report.html"
+    write_atomically(page, simulation_page(page_document(results)).encode())
     summary = results.summary
     if json_:
         print_json(summary.as_json())
     else:
         click.echo(summary.as_text(str(folder)), nl=False)
+        click.echo(f"page: {page}")
+    if open_:
+        open_page(page)
     if not summary.holds:
         raise click.exceptions.Exit(1)
 
@@ -124,8 +144,13 @@ def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
     show_default=True,
     help="What a unit of value is worth to each party, in exchange rates.",
 )
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the matrix as an HTML file that needs no network.",
+)
 @as_json
-def attack(folder: Path, private_rate: float, json_: bool) -> None:
+def attack(folder: Path, private_rate: float, page: Path | None, json_: bool) -> None:
     """Let each party and the operator of a finished round deviate alone, in every way there is.
 
     Prints everybody's money, model and utility, and whether honesty is a best reply.
@@ -133,6 +158,11 @@ def attack(folder: Path, private_rate: float, json_: bool) -> None:
     from settlement.simulation.tree import attack as attack_folder
 
     tree = attack_folder(folder, private_rate=private_rate)
+    if page is not None:
+        from settlement.report.page import attack_page
+        from settlement.simulation.page_data import attack_document
+
+        write_atomically(page, attack_page(attack_document(tree), folder.resolve().name).encode())
     print_result(tree.as_json(), lambda _: tree.as_text(), json_)
     if tree.disagreements:
         raise click.exceptions.Exit(1)

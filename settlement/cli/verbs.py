@@ -219,7 +219,9 @@ def report(folder: Path, open_: bool, access: ChainAccess, form: str, json_: boo
     """
     carry_out_stage("report", folder, access, json_, form)
     if open_:
-        open_page(folder)
+        from settlement.round.round import page_of
+
+        open_page(page_of(folder))
 
 
 @click.command()

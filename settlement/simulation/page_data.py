@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from settlement.report.simulation_plots import BAND
-from settlement.simulation.results.summary import finite
+from settlement.simulation.results.summary import finite, group_name
 from settlement.simulation.simulating import Results
 from settlement.simulation.tables.sweeps import RoundKey
 from settlement.simulation.tree import GameTree, Line
@@ -140,15 +140,15 @@ def _axes(cells: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _behaviours(results: Results) -> list[dict[str, Any]]:
-    """A row a cell and behaviour: means with bands, and how a party's surplus is spread."""
+    """A row a cell, table and behaviour: means with bands, and how a surplus is spread."""
     spread: dict[tuple[int, str], list[float]] = defaultdict(list)
-    query = "SELECT cell, behaviour, utility - utility_alone FROM parties"
-    for cell, behaviour, surplus in results.query(query):
-        spread[cell, behaviour].append(surplus)
+    query = "SELECT cell, kind, behaviour, utility - utility_alone FROM parties"
+    for cell, kind, behaviour, surplus in results.query(query):
+        spread[cell, group_name(kind, behaviour)].append(surplus)
     return [
         {
             "cell": row.cell,
-            "behaviour": row.behaviour,
+            "group": row.group,
             "n_rows": row.n_rows,
             "hurt": row.hurt,
             "figures": {name: _banded(getattr(row, name)) for name in PAGE_FIGURES},
@@ -156,7 +156,7 @@ def _behaviours(results: Results) -> list[dict[str, Any]]:
                 str(q): float(found)
                 for q, found in zip(
                     PERCENTILES,
-                    np.percentile(spread[row.cell, row.behaviour], PERCENTILES),
+                    np.percentile(spread[row.cell, row.group], PERCENTILES),
                     strict=True,
                 )
             },
@@ -191,11 +191,12 @@ def _settling(results: Results) -> list[dict[str, Any]]:
 
 
 def _periods(results: Results) -> list[dict[str, Any]]:
-    """Means by period and behaviour, where rounds follow one another; else nothing."""
-    names = ("cell", "behaviour", "period", "surplus", "payoff_units", "model_value")
+    """Means by period, table and behaviour, where rounds follow one another; else nothing."""
+    names = ("cell", "group", "period", "surplus", "payoff_units", "model_value")
     names += ("deposit_units", "moved_share")
     query = (
-        "SELECT cell, behaviour, period, avg(utility - utility_alone), avg(payoff_units), "
+        "SELECT cell, CASE kind WHEN behaviour THEN kind ELSE kind || ': ' || behaviour END, "
+        "period, avg(utility - utility_alone), avg(payoff_units), "
         "avg(model_value), avg(deposit_units), avg(moved) FROM parties "
         "WHERE (SELECT max(period) FROM rounds) > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from importlib.resources import files
+from pathlib import Path
 
 from settlement.escrow.artifacts import artifact, compiled_text
+from settlement.escrow.deployment import escrow_address
 from settlement.escrow.gas_limits import TRANSACTION
 from settlement.posting.format import (
     FACTOR_ONE,
@@ -16,6 +20,7 @@ from settlement.posting.format import (
 )
 
 CONTRACTS = files("contracts")
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("assets", "consent", "fairness", "ledger", "refusals", "rounds", "signatures")
 SIZE_LIMIT = 24_576
 
@@ -86,3 +91,43 @@ def test_scales_are_the_same_on_both_sides():
     (scales,) = re.findall(r"FLOW_SCALES.* = \[(.*)\]", text)
     assert [int(s) for s in scales.split(",")][2:] == [flow_scale(n) for n in range(2, 9)]
     assert TRANSACTION == 2**24
+
+
+def described(name):
+    text = (CONTRACTS / "wallets" / f"{name}-Escrow.json").read_text()
+    found = json.loads(text)
+    (place,) = next(iter(found["context"].values()))["deployments"]
+    assert place["address"] == escrow_address()
+    return found["display"]["formats"]
+
+
+def test_what_wallets_show_is_what_the_script_writes():
+    script = ROOT / "scripts" / "upkeep" / "describe_for_wallets.py"
+    subprocess.run([sys.executable, str(script), "--check"], check=True)
+
+
+def test_wallets_show_every_argument_of_a_call_under_its_name():
+    abi = {
+        entry["name"]: [(item["type"], item["name"]) for item in entry["inputs"]]
+        for entry in artifact().abi
+        if entry["type"] == "function"
+    }
+    formats = described("calldata")
+    assert {signature.split("(")[0] for signature in formats} >= {"deposit", "withdraw", "close"}
+    for signature, shown in formats.items():
+        name, arguments = signature.removesuffix(")").split("(")
+        assert [tuple(item.split(" ")) for item in arguments.split(",")] == abi[name]
+        paths = [field["path"] for field in shown["fields"] if field["path"] != "@.value"]
+        assert paths == [argument for _, argument in abi[name]]
+        assert len(shown["intent"]) <= 30
+        assert all(len(field["label"]) <= 20 for field in shown["fields"])
+
+
+def test_wallets_show_every_field_that_the_contract_hashes():
+    """The contract's own type strings are the keys: a name that differs fits no signature."""
+    formats = described("eip712")
+    assert sorted(formats) == sorted(re.findall(r'"(\w*Settlement\([^"]*)"', source("consent")))
+    for encoded, shown in formats.items():
+        fields = [item.split(" ")[1] for item in re.findall(r"\w+(?:\[\])? \w+", encoded)]
+        seen = {part for field in shown["fields"] for part in field["path"].split(".[].")}
+        assert seen == set(fields)

@@ -48,6 +48,7 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "settlement/audit": "tests/integration",
     # The page is tested as a whole, in node and in a browser.
     "settlement/report/page/modules": "tests/settlement/report/page",
+    "settlement/report/page/simulation": "tests/settlement/report/page",
     "settlement/report/page/vendor": "tests/settlement/report/page",
     "ml/datasets/readers": "tests/ml/datasets",
     # Its rooms are parts of one machine.

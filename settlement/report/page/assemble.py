@@ -1,7 +1,8 @@
-"""Put the page together: styles, scripts and a round's data in one file that fetches nothing.
+"""Put pages together: styles, scripts and data in one file that fetches nothing.
 
-The scripts are ES modules in ``modules/``, readable and importable by themselves. Browsers load no
-modules from files, so they are joined here: each becomes a function that returns its exports.
+There are three: of a settled round, of a simulation, of a payoff matrix. The scripts are ES modules
+in ``modules/`` and ``simulation/``, readable and importable by themselves. Browsers load no modules
+from files, so they are joined here: each becomes a function that returns its exports.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ import functools
 import hashlib
 import html
 import json
+import posixpath
 import re
 from importlib.resources import files
 from string import Template
 from typing import Any
 
-__all__ = ["page", "script_of_page"]
+__all__ = ["attack_page", "page", "script_of_page", "simulation_page"]
 
 ROOM = files("settlement.report.page")
-ENTRY = "main"
+ENTRIES = {
+    "page.html": "modules/main",
+    "simulation.html": "simulation/simulation",
+    "attack.html": "simulation/attack",
+}
+"""What each page begins with."""
+VENDORED = frozenset({"page.html"})
+"""Pages that draw with d3."""
 
-_IMPORT = re.compile(r"^import \{([^}]*)\} from \"\./(\w+)\.mjs\";\n", re.MULTILINE)
+_IMPORT = re.compile(r"^import \{([^}]*)\} from \"(\.{1,2}/[\w/]+)\.mjs\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
@@ -38,15 +47,29 @@ def page(data: dict[str, Any]) -> str:
     A Content-Security-Policy allows this one script and style sheet, by their hashes, and no
     request of any kind.
     """
-    script, style = script_of_page(), (ROOM / "page.css").read_text("utf-8")
+    return _filled("page.html", data["name"], data)
+
+
+def simulation_page(document: dict[str, Any]) -> str:
+    """The page of a simulation: `settlement.simulation.page_data.page_document` drawn."""
+    return _filled("simulation.html", document["summary"]["name"], document)
+
+
+def attack_page(document: dict[str, Any], name: str) -> str:
+    """The page of a payoff matrix: `settlement.simulation.page_data.attack_document` drawn."""
+    return _filled("attack.html", f"{name}: everybody deviates alone", document)
+
+
+def _filled(template: str, title: str, data: dict[str, Any]) -> str:
+    script, style = script_of_page(template), (ROOM / "page.css").read_text("utf-8")
     embedded = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    return Template((ROOM / "page.html").read_text("utf-8")).substitute(
+    return Template((ROOM / template).read_text("utf-8")).substitute(
         policy=policy,
-        title=html.escape(data["name"]),
+        title=html.escape(title),
         style=style,
         # The only sign that could end the element; an escape means the same to JSON.
         data=embedded.replace("<", "\\u003c"),
@@ -55,40 +78,53 @@ def page(data: dict[str, Any]) -> str:
 
 
 @functools.cache
-def script_of_page() -> str:
-    """The one script of every page: licences, vendored modules, our own modules."""
-    vendor = ROOM / "vendor"
-    packages = [row["package"] for row in json.loads((vendor / "vendor.json").read_text())]
-    licences = "\n".join(
-        f"{name}\n{(vendor / f'{name}.LICENSE').read_text('utf-8')}" for name in packages
-    )
-    parts = [f"/*\n{licences}*/", *((vendor / f"{n}.min.js").read_text("utf-8") for n in packages)]
-    own = [_joined(name) for name in _in_order(ENTRY, [])]
+def script_of_page(template: str) -> str:
+    """The one script of every page of a kind: licences, vendored modules, our own modules."""
+    parts = _vendored() if template in VENDORED else []
+    own = [_joined(path) for path in _in_order(ENTRIES[template], [])]
     script = "\n".join([*parts, '(() => {\n"use strict";', *own, "})();", ""])
     if "</script" in script.lower() or "<!--" in script:
         raise ValueError("A module of the page holds </script or <!--, which would end it early.")
     return script
 
 
-def _source(name: str) -> str:
-    return (ROOM / "modules" / f"{name}.mjs").read_text("utf-8")
+def _vendored() -> list[str]:
+    vendor = ROOM / "vendor"
+    packages = [row["package"] for row in json.loads((vendor / "vendor.json").read_text())]
+    licences = "\n".join(
+        f"{name}\n{(vendor / f'{name}.LICENSE').read_text('utf-8')}" for name in packages
+    )
+    return [f"/*\n{licences}*/", *((vendor / f"{n}.min.js").read_text("utf-8") for n in packages)]
 
 
-def _in_order(name: str, done: list[str]) -> list[str]:
+def _source(path: str) -> str:
+    return (ROOM / f"{path}.mjs").read_text("utf-8")
+
+
+def _in_order(path: str, done: list[str]) -> list[str]:
     """The module and all that it imports, each after those that it uses."""
-    for _, used in _IMPORT.findall(_source(name)):
-        if used not in done:
-            _in_order(used, done)
-    done.append(name)
+    for _, used in _IMPORT.findall(_source(path)):
+        if (target := _beside(path, used)) not in done:
+            _in_order(target, done)
+    done.append(path)
     return done
 
 
-def _joined(name: str) -> str:
+def _beside(path: str, used: str) -> str:
+    """Where a module is that another one imports by its place from there."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), used))
+
+
+def _joined(path: str) -> str:
     """A module as a function that is called at once and returns its exports."""
-    source = _IMPORT.sub(r"const {\1} = $\2;\n", _source(name))
+
+    def taken(found: re.Match[str]) -> str:
+        return f"const {{{found[1]}}} = ${posixpath.basename(_beside(path, found[2]))};\n"
+
+    source = _IMPORT.sub(taken, _source(path))
     exports = ", ".join(_EXPORT.findall(source))
     body = _EXPORT.sub("", source)
-    return f"const ${name} = (() => {{\n{body}return {{ {exports} }};\n}})();"
+    return f"const ${posixpath.basename(path)} = (() => {{\n{body}return {{ {exports} }};\n}})();"
 
 
 def _hash(text: str) -> str:

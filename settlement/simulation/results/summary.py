@@ -26,10 +26,11 @@ MOST_LINES = 40
 
 @dataclass(frozen=True, slots=True)
 class BehaviourFigures:
-    """Means over all parties of one behaviour in one cell, with Monte Carlo standard errors."""
+    """Means over all parties of one table and behaviour in one cell, with Monte Carlo errors."""
 
     cell: int
     parameters: dict[str, Any]  # what is swept
+    kind: str  # name of the scenario's table of the party
     behaviour: str
     n_rows: int
     utility: tuple[float, float]
@@ -39,6 +40,11 @@ class BehaviourFigures:
     deposit: tuple[float, float]
     gain: tuple[float, float] | None  # over being honest, where that was tried
     hurt: float  # share that is worse off than alone
+
+    @property
+    def group(self) -> str:
+        """What the row is called."""
+        return group_name(self.kind, self.behaviour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +132,8 @@ class Summary:
         return "\n".join(lines) + "\n"
 
     def _table(self) -> list[str]:
-        head = ["behaviour", "rows", "utility", "over alone", "payoff", "model value", "deposit"]
-        head += ["gain", "worse than alone"]
+        head = ["party: behaviour", "rows", "utility", "over alone", "payoff", "model value"]
+        head += ["deposit", "gain", "worse than alone"]
         rows = [head]
         for found in self.behaviours[:MOST_LINES]:
             swept = ", ".join(
@@ -136,7 +142,7 @@ class Summary:
             )
             rows.append(
                 [
-                    f"{found.behaviour} ({swept})" if swept else found.behaviour,
+                    f"{found.group} ({swept})" if swept else found.group,
                     f"{found.n_rows:,}",
                     _with_error(found.utility),
                     _with_error(found.surplus),
@@ -170,6 +176,11 @@ def _with_error(figure: tuple[float, float], digits: int = 0) -> str:
     value, error = figure
     text = f"{value:,.{digits}f}"
     return text if math.isnan(error) else f"{text} ± {error:,.{digits}f}"
+
+
+def group_name(kind: str, behaviour: str) -> str:
+    """What parties of one table and behaviour are called together."""
+    return behaviour if kind == behaviour else f"{kind}: {behaviour}"
 
 
 def finite(number: float) -> float | None:
@@ -240,21 +251,21 @@ _FIGURES = ("utility", "utility - utility_alone", "payoff_units", "model_value",
 
 
 def _behaviours(database: sqlite3.Connection) -> tuple[BehaviourFigures, ...]:
-    """Means by cell and behaviour. Rows of one replicate are one draw: errors are over those."""
+    """Means by cell, table and behaviour; errors are over replicates, whose rows are one draw."""
     parameters: dict[int, dict[str, Any]] = {}
     for cell, place, value in database.execute("SELECT cell, place, value FROM cells"):
         parameters.setdefault(cell, {})[place] = json.loads(value)
     columns = ", ".join(f"sum({figure})" for figure in (*_FIGURES, "gain"))
     query = (
-        f"SELECT cell, behaviour, replicate, count(*), {columns}, "
+        f"SELECT cell, kind, behaviour, replicate, count(*), {columns}, "
         "sum(utility < utility_alone - 1.5), count(gain) "
-        "FROM parties GROUP BY cell, behaviour, replicate ORDER BY cell, behaviour"
+        "FROM parties GROUP BY cell, kind, behaviour, replicate ORDER BY cell, kind, behaviour"
     )
-    groups: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
-    for cell, behaviour, _, *row in database.execute(query):
-        groups.setdefault((cell, behaviour), []).append(tuple(row))
+    groups: dict[tuple[int, str, str], list[tuple[Any, ...]]] = {}
+    for cell, kind, behaviour, _, *row in database.execute(query):
+        groups.setdefault((cell, kind, behaviour), []).append(tuple(row))
     found = []
-    for (cell, behaviour), rows in groups.items():
+    for (cell, kind, behaviour), rows in groups.items():
         counts = [row[0] for row in rows]
         figures = [_ratio([row[1 + k] for row in rows], counts) for k in range(len(_FIGURES))]
         tried = [row for row in rows if row[8]]
@@ -262,6 +273,7 @@ def _behaviours(database: sqlite3.Connection) -> tuple[BehaviourFigures, ...]:
             BehaviourFigures(
                 cell=cell,
                 parameters=parameters.get(cell, {}),
+                kind=kind,
                 behaviour=behaviour,
                 n_rows=sum(counts),
                 utility=figures[0],

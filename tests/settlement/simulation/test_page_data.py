@@ -54,8 +54,8 @@ def test_means_bands_and_percentiles_follow_from_the_rows(document, played):
     for row in document["behaviours"]:
         found = played.query(
             "SELECT replicate, utility, utility - utility_alone FROM parties "
-            "WHERE cell = ? AND behaviour = ?",
-            (row["cell"], row["behaviour"]),
+            "WHERE cell = ? AND kind || ': ' || behaviour = ?",
+            (row["cell"], row["group"]),
         )
         utility = row["figures"]["utility"]
         assert utility["mean"] == pytest.approx(np.mean([u for _, u, _ in found]))
@@ -71,9 +71,10 @@ def test_one_replicate_has_means_and_no_bands(tables, tmp_path):
     tables["scenario"]["replicates"] = 1
     found = page_document(simulate(tables, folder=tmp_path))
     json.dumps(found, allow_nan=False)
-    (row,) = found["behaviours"]
-    assert row["figures"]["utility"]["mean"] is not None
-    assert row["figures"]["utility"]["low"] is None
+    assert found["behaviours"]
+    for row in found["behaviours"]:
+        assert row["figures"]["utility"]["mean"] is not None
+        assert row["figures"]["utility"]["low"] is None
 
 
 def test_sweeps_cells_and_periods_are_told(document, played):
@@ -88,7 +89,7 @@ def test_sweeps_cells_and_periods_are_told(document, played):
     deposits = {
         row["cell"]: row["deposit_units"]
         for row in document["periods"]
-        if row["behaviour"] == "honest" and row["period"] == 1
+        if row["group"] == "payer: honest" and row["period"] == 1
     }
     assert deposits == {0: 0.0, 1: 400_000.0}
 

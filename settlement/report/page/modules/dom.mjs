@@ -126,3 +126,21 @@ export function table(caption, header, rows, attributes = {}) {
 export function named(name) {
   return html("bdi", {}, name);
 }
+
+const LINE = 14;
+
+/** Labels moved so that no two overlap, as little as may be. */
+export function apart(ends, top, bottom) {
+  const sorted = [...ends].sort((a, b) => a.y - b.y);
+  let least = top;
+  for (const end of sorted) {
+    end.y = Math.max(end.y, least);
+    least = end.y + LINE;
+  }
+  let most = bottom;
+  for (const end of sorted.reverse()) {
+    end.y = Math.min(end.y, most);
+    most = end.y - LINE;
+  }
+  return sorted;
+}

@@ -1,14 +1,13 @@
 /** What the budget of one party does to all, and what the budgets of two parties do to one. */
 
 import { clear } from "./clearing.mjs";
-import { decimal, drawing, fit, label, svg, tickText, ticksOf } from "./dom.mjs";
+import { apart, decimal, drawing, fit, label, svg, tickText, ticksOf } from "./dom.mjs";
 import { payoffsOf, rowSums } from "./game.mjs";
 
 const LEFT = 52;
 const RIGHT = 96;
 const BOTTOM = 40;
 const TOP = 12;
-const LINE = 14;
 const MOST_LINES = 10;
 
 /** Payoffs of all parties while the budget of one goes from 0 to the most that it could pay. */
@@ -64,22 +63,6 @@ export function drawSweep(round, rows, party, current, width, height = 300) {
   parts.push(svg("line", { class: "mark", x1: at, x2: at, y1: TOP, y2: height - BOTTOM }));
   const told = `Payoffs of the parties while the budget of ${round.parties[party]} goes from 0 to ${decimal(most, 3)}.`;
   return drawing(width, height, told, ...parts);
-}
-
-/** Labels moved so that no two overlap, as little as may be. */
-function apart(ends, top, bottom) {
-  const sorted = [...ends].sort((a, b) => a.y - b.y);
-  let least = top;
-  for (const end of sorted) {
-    end.y = Math.max(end.y, least);
-    least = end.y + LINE;
-  }
-  let most = bottom;
-  for (const end of sorted.reverse()) {
-    end.y = Math.min(end.y, most);
-    most = end.y - LINE;
-  }
-  return sorted;
 }
 
 /** Model value of a party over the budgets of two parties: a matrix of rows by the second. */
