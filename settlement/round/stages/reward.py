@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from settlement.round.context import RoundContext, model_cache
+from settlement.round.measuring.tables import reward_targets
 from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
     FLOWS,
@@ -44,7 +45,7 @@ def _train_rewards(
     models = train_rewards(
         collaboration,
         recipe,
-        allocation.model_values,
+        reward_targets(values, allocation.model_values),
         folder,
         cache=model_cache(),
         best_coalition=values.best_coalitions,
