@@ -199,8 +199,8 @@ def _settling(results: Results) -> list[dict[str, Any]]:
 
 def _periods(results: Results) -> list[dict[str, Any]]:
     """Means by period, table and behaviour, where rounds follow one another; else nothing."""
-    names: tuple[str, ...] = ("cell", "group", "period", "surplus", "payoff_units", "model_value")
-    names += ("deposit_units", "moved_share")
+    names = ["cell", "group", "period", "surplus", "payoff_units", "model_value"]
+    names += ["deposit_units", "moved_share"]
     query = (
         "SELECT cell, CASE kind WHEN behaviour THEN kind ELSE kind || ': ' || behaviour END, "
         "period, avg(utility - utility_alone), avg(payoff_units), "

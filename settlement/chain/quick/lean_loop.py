@@ -24,7 +24,7 @@ from eth.vm.logic.invalid import InvalidOpcode
 
 __all__ = ["QuickState"]
 
-LARGEST_WORD = 2**256 - 1
+WORD_MASK = 2**256 - 1
 STACK_LIMIT = 1024
 
 WHOLE_PROGRAM = 256
@@ -48,9 +48,9 @@ def _remainder(a: int, b: int) -> int:
 
 
 TWO_OPERANDS: dict[int, Callable[[int, int], int]] = {
-    0x01: lambda a, b: a + b & LARGEST_WORD,
-    0x02: lambda a, b: a * b & LARGEST_WORD,
-    0x03: lambda a, b: a - b & LARGEST_WORD,
+    0x01: lambda a, b: a + b & WORD_MASK,
+    0x02: lambda a, b: a * b & WORD_MASK,
+    0x03: lambda a, b: a - b & WORD_MASK,
     0x04: _divided,
     0x06: _remainder,
     0x10: lambda a, b: 1 if a < b else 0,
@@ -59,12 +59,12 @@ TWO_OPERANDS: dict[int, Callable[[int, int], int]] = {
     0x16: operator.and_,
     0x17: operator.or_,
     0x18: operator.xor,
-    0x1B: lambda a, b: b << a & LARGEST_WORD if a < 256 else 0,
+    0x1B: lambda a, b: b << a & WORD_MASK if a < 256 else 0,
     0x1C: lambda a, b: b >> a if a < 256 else 0,
 }
 """Instructions of two numbers, the top of the stack first."""
 
-ONE_BY_ONE = {
+PLAIN_CODES = {
     0x15: IS_ZERO,
     0x19: NOT,
     0x50: POP,
@@ -91,8 +91,8 @@ def _step(code: bytes, place: int) -> Step:
         return SWAP, gas, 0x8E - byte, place + 1
     if byte in TWO_OPERANDS:
         return TWO_TO_ONE, gas, TWO_OPERANDS[byte], place + 1
-    if byte in ONE_BY_ONE:
-        return ONE_BY_ONE[byte], gas, None, place + 1
+    if byte in PLAIN_CODES:
+        return PLAIN_CODES[byte], gas, None, place + 1
     # py-evm takes the gas of what it carries out itself.
     return OTHER, 0, known or InvalidOpcode(byte), place + 1
 
@@ -164,7 +164,7 @@ def _carry_out(computation: Any) -> None:
             elif kind == POP:
                 pop()
             elif kind == NOT:
-                stack[-1] ^= LARGEST_WORD
+                stack[-1] ^= WORD_MASK
             else:
                 meter.gas_remaining = gas_left
                 computation.code.program_counter = at
