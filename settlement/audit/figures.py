@@ -18,6 +18,7 @@ from settlement.config.reading import read_config
 from settlement.config.terms import TERMS_FILE, AgreedTerms, Basis
 from settlement.round.agreed import agreed_game
 from settlement.round.agreement import agreement_of, terms_of_round
+from settlement.round.measuring.tables import reward_targets
 from settlement.round.stages.allocate import allocation_document
 from settlement.round.stages.report import report_files
 from settlement.store.documents import (
@@ -97,7 +98,9 @@ def check_rewards(folder: RoundFolder) -> None:
     """Everybody has the model file that is named, its card agrees, and its score met the target."""
     stored = RewardDocument.read(folder)
     allocation = AllocationDocument.read(folder)
-    trained = ValueDocument.read(folder).source == "trained"
+    values = ValueDocument.read(folder)
+    trained = values.source == "trained"
+    targets = reward_targets(values, allocation.model_values) if trained else []
     expected = list(range(len(allocation.parties))) if trained else []
     if (found := [entry.party for entry in stored.entries]) != expected:
         raise AuditError(disagreement(stored, "parties", found, expected))
@@ -118,9 +121,9 @@ def check_rewards(folder: RoundFolder) -> None:
             raise AuditError(f"{place}: a model of a round that trains nothing.")
         facts = asdict(entry) | {"party_name": name, "data_sha256": agreed}
         _check_card(path.with_suffix(".json"), facts, recipe)
-        target = allocation.model_values[entry.party]
+        target = targets[entry.party]
         if not math.isclose(entry.target, target, abs_tol=TOLERANCE):
-            raise AuditError(f"{place}: target is {entry.target}; its model value is {target}.")
+            raise AuditError(f"{place}: target is {entry.target}; expected {target}.")
         if abs(entry.validation_score - target) > 1 / stored.n_validation + TOLERANCE:
             raise AuditError(
                 f"{place}: score {entry.validation_score} is more than one of "

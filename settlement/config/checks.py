@@ -192,7 +192,7 @@ def _check_table(file: ConfigFile, given: list[float]) -> list[Fault]:
 
     try:
         table = ValueTable(given)
-        if file.round.monotone == "refuse":
+        if file.monotone == "refuse":
             table.require_monotone()
     except ValueTableError as error:
         return [Fault("values.given", with_names(error, [party.name for party in file.party]))]

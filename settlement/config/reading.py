@@ -183,7 +183,7 @@ def read_config(path: Path) -> RoundConfig:
     return RoundConfig(
         name=file.round.name,
         exchange_rate=file.round.exchange_rate,
-        monotone=file.round.monotone,
+        monotone=file.monotone,
         parties=tuple(file.party),
         chain=file.chain,
         given_values=None if given is None else tuple(float(value) for value in given),

@@ -155,10 +155,12 @@ class RoundTable(Table):
     exchange_rate: int = Field(
         10**6, ge=1, le=MAX_AMOUNT_UNITS, description="nu: base units a unit of value"
     )
-    monotone: Monotone = Field(
-        "refuse",
+    monotone: Monotone | None = Field(
+        None,
+        json_schema_extra={"default": '"isotonic" of trained scores, else "refuse"'},
         description="a larger coalition with a smaller value: refuse the table, keep it as it is, "
-        'or cover it; "above": a coalition uses the best model of any of its sub-coalitions',
+        'or cover it: "isotonic", the nearest monotone table; "above", a coalition uses the best '
+        'model of any of its sub-coalitions; "below"; "mean" of these two',
     )
 
 
@@ -279,3 +281,16 @@ class ConfigFile(Table):
     engine: EngineSpec = EngineSpec()
     chain: ChainConfig = ChainConfig()
     party: list[PartyConfig] = Field([])
+
+    @property
+    def monotone(self) -> Monotone:
+        """What is done with a table that is not monotone, as the file says or else by its kind.
+
+        Trained scores are noisy, and the nearest monotone table has the least error; given values
+        are what somebody meant, so a fault is refused; estimates allow for noise themselves.
+        """
+        if self.round.monotone is not None:
+            return self.round.monotone
+        if self.values.method == "estimate":
+            return "keep"
+        return "isotonic" if self.data is not None else "refuse"

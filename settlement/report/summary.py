@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ml.game.uncertainty.uncertain import interval_quantile
 from settlement.config.terms import AgreedTerms
 from settlement.report.tables import Table, text_table
 from settlement.store.documents import (
@@ -41,6 +42,9 @@ MOST_ROWS = 64
 
 ROWS_OF_MANY = 20
 
+NOISE = " ?"
+"""Stands after a payoff that is smaller than its own error."""
+
 SETTLING = "settle"
 """What the names of all transactions that settle a round begin with."""
 
@@ -69,13 +73,20 @@ class StoredRound:
         )
 
 
-def summarise(stored: StoredRound) -> dict[str, Any]:
-    """All figures of the summary as plain data; amounts in base units, values in value units."""
+def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[str, Any]:
+    """All figures of the summary as plain data; amounts in base units, values in value units.
+
+    ``rates`` says what a unit of value is worth to each party, in base units, where it names that:
+    its utility is then what its model is worth to it, and what it was paid.
+    """
     terms, allocation, settlement = stored.terms, stored.allocation, stored.settlement
     rewards = {entry.party: entry for entry in stored.rewards.entries}
     parties = []
     for party, name in enumerate(terms.party_names):
         reward = rewards.get(party)
+        rate = rates[party] if rates else None
+        net_units = settlement.net_positions_units[party]
+        model_value = allocation.model_values[party]
         parties.append(
             {
                 "name": name,
@@ -85,9 +96,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
                 "payoff": allocation.payoffs[party],
                 "payoff_error": allocation.payoff_errors and allocation.payoff_errors[party],
                 "factor_error": allocation.factor_errors and allocation.factor_errors[party],
-                "net_position_units": settlement.net_positions_units[party],
+                "net_position_units": net_units,
                 "withdrawn_units": settlement.withdrawn_units[party],
-                "model_value": allocation.model_values[party],
+                "model_value": model_value,
+                "utility": None if rate is None else rate * model_value + net_units,
                 "validation_score": reward.validation_score if reward else None,
                 "holdout_score": reward.holdout_score if reward else None,
             }
@@ -110,6 +122,8 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         },
         "n_trained_coalitions": len(stored.values.coalitions or stored.values.values[1:]),
         "n_seeds": len(stored.values.scores),
+        "trained": bool(stored.values.seeds),
+        "interval_quantile": interval_quantile(len(stored.values.scores)),
         "estimated": stored.values.coalitions is not None,
         "flows_given": stored.values.source == FLOWS,
         "monotone": stored.values.monotone,
@@ -117,8 +131,17 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "score_range": stored.values.score_range,
         "measured_by": (stored.values.basis or {}).get("measured_by"),
         "brackets": stored.rewards.brackets,
+        "grand_model_of": _grand_model_of(stored.values),
         "certificate_gap": allocation.certificate_gap,
     }
+
+
+def _grand_model_of(values: ValueDocument) -> list[str] | None:
+    """Whose data the best model was trained on, if not on everybody's."""
+    best = values.best_coalitions
+    if values.source == "given" or not best or best[-1] == len(best) - 1:
+        return None
+    return [name for party, name in enumerate(values.parties) if best[-1] >> party & 1]
 
 
 def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
@@ -132,8 +155,10 @@ def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
         [names[t["debtor"]], names[t["creditor"]], f"{t['amount_units']:,}"]
         for t in summary["transfers"]
     ]
+    quantile = summary["interval_quantile"]
+    rows = [_row(party, trained, quantile) for party in summary["parties"]]
     return (
-        Table("parties", header, [_row(party, trained) for party in summary["parties"]]),
+        Table("parties", header, rows),
         Table("transfers (base units)", ["debtor", "creditor", "amount"], transfers),
     )
 
@@ -152,7 +177,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
-    lines += ["", *_chain_lines(summary), _table_line(summary), *_score_lines(summary), ""]
+    lines += ["", *_chain_lines(summary), _table_line(summary)]
+    lines += [*_interval_lines(summary), *_score_lines(summary), ""]
     return "\n".join(lines)
 
 
@@ -221,13 +247,15 @@ def _totals(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def _row(party: dict[str, Any], trained: bool) -> list[str]:
+def _row(party: dict[str, Any], trained: bool, quantile: float) -> list[str]:
+    error = party["payoff_error"]
+    noise = NOISE if error and abs(party["payoff"]) < quantile * error else ""
     row = [
         party["name"],
         f"{party['own_value']:.4f}",
         f"{party['deposit_units']:,}",
-        f"{party['adjustment_factor']:.4f}{_error(party['factor_error'])}",
-        f"{round(party['payoff'], 4) + 0.0:+.4f}{_error(party['payoff_error'])}",  # no -0.0000
+        f"{party['adjustment_factor']:.4f}{_error(party['factor_error'], quantile)}",
+        f"{round(party['payoff'], 4) + 0.0:+.4f}{_error(error, quantile)}{noise}",  # no -0.0000
         f"{party['net_position_units']:+,}",
         f"{party['model_value']:.4f}",
     ]
@@ -252,8 +280,26 @@ def _chain_lines(summary: dict[str, Any]) -> list[str]:
     ]
 
 
-def _error(error: float | None) -> str:
-    return "" if error is None else f" +- {error:.4f}"
+def _error(error: float | None, quantile: float) -> str:
+    return "" if error is None else f" +- {quantile * error:.4f}"
+
+
+def _interval_lines(summary: dict[str, Any]) -> list[str]:
+    """What stands after +-, and whose payoff is no more than noise."""
+    errors = [party["payoff_error"] for party in summary["parties"]]
+    n_seeds, quantile = summary["n_seeds"], summary["interval_quantile"]
+    if errors[0] is None:
+        return ["one seed: no error known"] if summary["trained"] and n_seeds == 1 else []
+    seeds = f"{n_seeds} seeds" if n_seeds > 1 else "one seed, of the sample alone"
+    lines = [f"+-: 95 % intervals, {quantile:.2f} standard errors ({seeds})"]
+    noisy = [
+        party["name"]
+        for party, error in zip(summary["parties"], errors, strict=True)
+        if error and abs(party["payoff"]) < quantile * error
+    ]
+    if noisy:
+        lines.append(f"{NOISE.strip()}: the payoff may as well be zero ({', '.join(noisy)})")
+    return lines
 
 
 def _table_line(summary: dict[str, Any]) -> str:
@@ -271,7 +317,15 @@ def _table_line(summary: dict[str, Any]) -> str:
         return f"value table: monotone in all {violations['edges']} edges{seeds}"
     kept = summary["monotone"] == "keep"
     treated = "kept" if kept else f"covered ({summary['monotone']})"
-    return (
+    line = (
         f"value table: {violations['broken']} of {violations['edges']} edges not monotone, the "
         f"largest by {violations['largest']:.4f}; {treated}{seeds}"
     )
+    if summary["grand_model_of"]:
+        line += (
+            f"\nthe best model was not trained on everybody's data but on that of "
+            f"{', '.join(summary['grand_model_of'])}; the cover lifts v(N) by "
+            f"{violations['lift']:.4f} above what everybody's model scores, and who buys it gets a "
+            f"model that scores v(N)"
+        )
+    return line

@@ -78,7 +78,8 @@ def test_every_column_that_a_report_prints_is_explained():
     )
     party |= {"name": "a", "deposit_units": 0, "net_position_units": 0, "holdout_score": 0.0}
     party |= {"factor_error": None, "payoff_error": None}
-    printed = [t.header for t in summary_tables({"parties": [party], "transfers": []})]
+    summary = {"parties": [party], "transfers": [], "interval_quantile": None}
+    printed = [t.header for t in summary_tables(summary)]
     figures = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     printed.append(tables({"parties": [], "flows": []} | {name: () for name in figures})[0].header)
     section = (ROOT / "ml" / "GLOSSARY.md").read_text().split("## The columns of a report")[1]

@@ -249,18 +249,40 @@ def test_a_round_on_digits_rewards_every_party_within_one_sample(fairround, digi
 
 
 def test_several_seeds_give_every_payoff_its_standard_error(fairround, digits):
-    edit(digits, "seeds = [0]", "seeds = [0, 1, 2]")
     edit(digits, "epochs = 30", "epochs = 3")
     result = json.loads(fairround("run", digits, "--json"))
     assert result["n_seeds"] == 3
     assert max(party["payoff_error"] for party in result["parties"]) > 0
-    assert "mean of 3 seeds" in fairround("show", digits)
+    shown = fairround("show", digits)
+    assert "mean of 3 seeds" in shown
+    assert "+-: 95 % intervals, 4.30 standard errors (3 seeds)" in shown
+    fairround("verify", digits)
+
+
+def test_one_seed_says_that_no_error_is_known(fairround, digits):
+    edit(digits, "seeds = [0, 1, 2]", "seeds = [0]")
+    edit(digits, "epochs = 30", "epochs = 1")
+    fairround("run", digits)
+    shown = fairround("show", digits)
+    assert "one seed: no error known" in shown
+    assert "+-" not in shown
+
+
+def test_a_seller_without_interest_is_paid_and_keeps_its_own_model(fairround, digits):
+    edit(digits, "seeds = [0, 1, 2]", "seeds = [0]")
+    edit(digits, "epochs = 30", "epochs = 8")
+    edit(digits, 'name = "high"', 'name = "high"\ncap = 0')
+    result = json.loads(fairround("run", digits, "--json"))
+    seller = next(party for party in result["parties"] if party["name"] == "high")
+    assert seller["adjustment_factor"] == 0
+    assert seller["model_value"] == pytest.approx(seller["own_value"])
+    assert seller["net_position_units"] > 0
     fairround("verify", digits)
 
 
 def test_a_round_of_nine_parties_trains_a_sample_of_coalitions(fairround, digits):
     text = (digits / "round.toml").read_text().partition("[[party]]")[0]
-    text = text.replace('monotone = "above" ', 'monotone = "refuse" ').replace("= 30", "= 3")
+    text = text.replace('monotone = "isotonic"', 'monotone = "refuse"').replace("= 30", "= 3")
     text += '[values]\nmethod = "estimate"\nevaluations = 60\n'
     for party in range(9):
         text += f'[[party]]\nname = "p{party}"\nlabels = [{party}, {party + 1}]\nbudget = 0.05\n'
@@ -286,8 +308,8 @@ def test_a_model_reward_predicts(fairround, digits, tmp_path):
     assert len(result["classes"]) == 20
     assert len(fairround(*asked).splitlines()) == 20
     assert "No party 'x'" in fairround("predict", digits, "--party", "x", tmp_path / "n", code=1)
-    assert json.loads(fairround("cache", "--json"))["n_models"] == 7
-    assert json.loads(fairround("cache", "--prune", "0", "--json"))["n_removed"] == 7
+    assert json.loads(fairround("cache", "--json"))["n_models"] == 21
+    assert json.loads(fairround("cache", "--prune", "0", "--json"))["n_removed"] == 21
 
 
 def edit(folder, old, new):

@@ -11,7 +11,15 @@ import numpy.typing as npt
 from ml.game.allocation import Allocation
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["UncertainAllocation"]
+__all__ = ["UncertainAllocation", "interval_quantile"]
+
+
+def interval_quantile(n_seeds: int, level: float = 0.95) -> float:
+    """Standard errors to either side that hold the truth; Student's where seeds are few."""
+    from scipy.stats import norm, t
+
+    tail = (1 + level) / 2
+    return float(t.ppf(tail, n_seeds - 1) if n_seeds > 1 else norm.ppf(tail))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,10 +46,7 @@ class UncertainAllocation:
         >>> round(allocate_seeds(tables).quantile(), 2)
         4.3
         """
-        from scipy.stats import norm, t
-
-        tail = (1 + level) / 2
-        return float(t.ppf(tail, self.n_seeds - 1) if self.n_seeds > 1 else norm.ppf(tail))
+        return interval_quantile(self.n_seeds, level)
 
     def payoffs_within_error(self, level: float = 0.95) -> npt.NDArray[np.bool_]:
         """Which payoffs may as well be zero: money there is noise, shape (n,)."""

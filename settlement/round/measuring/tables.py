@@ -10,7 +10,10 @@ import numpy as np
 from ml.game import ValueTable, best_coalitions, made_monotone
 from settlement.store.documents import ValueDocument
 
-__all__ = ["cover_values", "value_document"]
+__all__ = ["cover_values", "reward_targets", "value_document"]
+
+LIFTING = ("above", "mean", "isotonic")
+"""Covers under which a coalition may be worth more than its own model scores."""
 
 
 def value_document(
@@ -57,22 +60,38 @@ def cover_values(
         Mean scores by coalition bitmask.
     monotone
         One of `ml.game.MONOTONE`: ``"refuse"`` raises if some party makes some coalition worse,
-        ``"above"`` lets a coalition use the best model of any of its sub-coalitions.
+        ``"keep"`` changes nothing, the others cover.
 
     Returns
     -------
     values : shape (2**n,)
     violations : dict
-        ``edges``, ``broken`` and ``largest`` (value units), of the scores.
+        ``edges``, ``broken`` and ``largest`` (value units), of the scores; ``lift``, how far v(N)
+        is now above the grand coalition's own score.
     best_coalitions : int, shape (2**n,)
-        The sub-coalition whose model each coalition uses; its own where nothing is better.
+        The sub-coalition whose model each coalition uses; its own where nothing is better, or where
+        nothing is lifted.
     """
     table = ValueTable(scores)
     report = table.monotonicity()
     covered, _ = made_monotone(table, monotone)
+    lifts = monotone in LIFTING
     violations = {
         "edges": report.n_edges,
         "broken": report.n_broken,
         "largest": report.largest,
+        "lift": float(covered.grand_value - table.grand_value),
     }
-    return covered.values, violations, best_coalitions(scores)
+    own_models = np.arange(len(scores))
+    return covered.values, violations, best_coalitions(scores) if lifts else own_models
+
+
+def reward_targets(values: ValueDocument, model_values: Sequence[float]) -> list[float]:
+    """Scores that model rewards are trained to: model values, but never below one's own score.
+
+    A cover may take v(i) below what party i's own model scores; the party keeps that model.
+    """
+    if values.coalitions is not None:
+        return list(model_values)
+    own = np.mean(values.scores, axis=0)[[1 << i for i in range(len(values.parties))]]
+    return [float(target) for target in np.maximum(model_values, own)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from settlement.round.context import RoundContext, model_cache
 from settlement.round.measuring.entitled import entitled
+from settlement.round.measuring.tables import reward_targets
 from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
     FLOWS,
@@ -47,7 +48,7 @@ def _train_rewards(
     models = train_rewards(
         collaboration,
         recipe,
-        allocation.model_values,
+        reward_targets(values, allocation.model_values),
         folder,
         cache=model_cache(),
         best_coalition=values.best_coalitions,

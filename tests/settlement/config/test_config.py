@@ -200,7 +200,7 @@ def test_a_token_is_no_asset_of_a_simulated_chain(read):
 
 
 def test_an_estimate_of_few_parties_is_settled_either_way(read):
-    text = template("digits").replace('monotone = "above"', 'monotone = "refuse"')
+    text = template("digits").replace('monotone = "isotonic"', 'monotone = "refuse"')
     for way in ("proof", "signatures"):
         estimate = f'[values]\nmethod = "estimate"\n[chain]\nsettlement = "{way}"'
         assert read(text.replace("[chain]", estimate)).chain.settlement == way
