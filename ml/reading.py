@@ -19,6 +19,7 @@ __all__ = [
     "parse_json",
     "read_bytes",
     "read_json",
+    "read_text",
     "read_toml",
 ]
 
@@ -78,6 +79,20 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice!r:.80} is there twice")
     return found
+
+
+def read_text(path: Path, limit_bytes: int = PLAIN_BYTES) -> str:
+    """What a text file says.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is missing, larger than the limit, or no UTF-8.
+    """
+    try:
+        return read_bytes(path, limit_bytes).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error}.") from None
 
 
 def read_toml(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         budget_sensitivity,
     )
     from ml.game.comparison.families import FAMILIES, Family, family
+    from ml.game.comparison.shapiq_games import shapiq_game, shapiq_values
     from ml.game.estimation.accuracy import EstimateError, estimate_error
     from ml.game.estimation.estimators import FlowEstimate, estimate_flows
     from ml.game.tables.coalitions import (
@@ -68,6 +69,7 @@ _HOMES = {
         "replicate_party",
         "with_dummy",
     ),
+    "comparison.shapiq_games": ("shapiq_game", "shapiq_values"),
     "comparison.schemes": (
         "SCHEMES",
         "SchemeReport",
@@ -147,6 +149,8 @@ __all__ = [
     "payoffs",
     "replicate_party",
     "rho_shapley_scheme",
+    "shapiq_game",
+    "shapiq_values",
     "shapley_values",
     "sparse_flows",
     "with_dummy",

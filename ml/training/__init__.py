@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 # processor time where several processes share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from ml.engines.own_code import allow_modules
 from ml.training.recipe import Recipe, recipe
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from ml.training.checks import check_training
     from ml.training.coalitions import TrainedScores, train_coalitions
     from ml.training.models.cards import LoadedModel, Predictions, load_reward
-    from ml.training.models.own_code import allow_modules
     from ml.training.models.predict import predict_file
     from ml.training.rewards.rewards import RewardModel, train_rewards
 
@@ -26,7 +26,6 @@ _LATER = {
     "Predictions": "models.cards",
     "RewardModel": "rewards.rewards",
     "TrainedScores": "coalitions",
-    "allow_modules": "models.own_code",
     "check_training": "checks",
     "load_reward": "models.cards",
     "predict_file": "models.predict",

@@ -13,7 +13,7 @@ from ml.training.models.networks import Network, stack_weights
 from ml.training.recipe import Recipe
 from ml.training.scores import Evaluator, ScoreError, ScoreFunction, score_function
 
-__all__ = ["check_training", "network_for"]
+__all__ = ["check_training", "network_for", "scores_without_training"]
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,7 @@ def check_training(collaboration: Collaboration, recipe: Recipe) -> Network:
 
 def _check_direction(name: str, score_of: ScoreFunction, targets: Tensor, n_classes: int) -> None:
     """Compare the score of outputs that are right with that of outputs that say nothing."""
-    right = targets.unsqueeze(1).float()
-    if n_classes:
-        right = SURE * torch.nn.functional.one_hot(targets, n_classes).float()
+    right = _sure_outputs(targets, n_classes)
     best, nothing = score_of(right, targets), score_of(torch.zeros_like(right), targets)
     if best <= nothing:
         raise ScoreError(
@@ -59,6 +57,32 @@ def _check_direction(name: str, score_of: ScoreFunction, targets: Tensor, n_clas
             "are 0; expected more for what is right. If less is better, return 1 - error, or "
             "1 / (1 + error)."
         )
+
+
+def scores_without_training(collaboration: Collaboration, recipe: Recipe) -> tuple[float, float]:
+    """Scores of what anybody can say without a model, and of the labels themselves.
+
+    The first says the same of every sample: the commonest class of the training samples, or their
+    mean. A trained score between the two is what data are worth; one near the first is worth
+    nothing.
+    """
+    score_of = score_function(recipe, collaboration)
+    known = torch.from_numpy(collaboration.train.targets)
+    targets = torch.from_numpy(collaboration.validation.targets)
+    n_classes = collaboration.n_classes
+    same = torch.bincount(known).argmax() if n_classes else known.float().mean()
+    constant = same.to(targets.dtype).expand_as(targets)
+    nothing, right = (
+        score_of(_sure_outputs(said, n_classes), targets) for said in (constant, targets)
+    )
+    return nothing, right
+
+
+def _sure_outputs(targets: Tensor, n_classes: int) -> Tensor:
+    """Outputs of a model that is sure of these targets."""
+    if n_classes:
+        return SURE * torch.nn.functional.one_hot(targets, n_classes).float()
+    return targets.unsqueeze(1).float()
 
 
 def network_for(recipe: Recipe, collaboration: Collaboration) -> Network:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ml.datasets.collaboration import Collaboration, Samples
+from ml.engines.own_code import function_of_own
 from ml.errors import MlError
 from ml.training.devices import to_device
 from ml.training.models.networks import Network, Weights
-from ml.training.models.own_code import score_of_own
 from ml.training.recipe import Recipe
 
 __all__ = ["Evaluator", "ScoreError", "accuracy", "r2", "score_function"]
@@ -58,7 +58,7 @@ def score_function(recipe: Recipe, collaboration: Collaboration) -> ScoreFunctio
             kind = "classes" if collaboration.n_classes else "figures"
             raise ScoreError(f'Score "{name}" does not fit targets that are {kind}.')
         return accuracy if name == "accuracy" else r2
-    function: Callable[[NDArray[Any], NDArray[Any]], Any] = score_of_own(name)
+    function: Callable[[NDArray[Any], NDArray[Any]], Any] = function_of_own(name, "Score")
 
     def checked(outputs: Tensor, targets: Tensor) -> float:
         try:

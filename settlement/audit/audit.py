@@ -19,6 +19,7 @@ from settlement.audit.figures import (
 from settlement.audit.findings import Finding
 from settlement.audit.game import check_game, check_values
 from settlement.audit.money import check_deposits, check_opened, check_settlement
+from settlement.audit.reported import check_entitled, check_reported
 from settlement.config.reading import read_config
 from settlement.round.access import ChainAccess
 from settlement.store.documents import FLOWS, SettlementDocument, ValueDocument
@@ -52,11 +53,13 @@ def _checks(
     folder: RoundFolder, stage: str, access: ChainAccess
 ) -> list[tuple[str, Callable[[], None]]]:
     """What can be checked once a stage is there."""
+    external = ValueDocument.read(folder).source == "external"
     if stage == "train":
         return [
             ("configuration", partial(check_configuration, folder)),
             ("value table", partial(check_values, folder)),
             ("game", partial(_check_game, folder)),
+            *([("scores as told", partial(check_reported, folder))] if external else []),
         ]
     if stage == "open":
         return [
@@ -73,6 +76,8 @@ def _checks(
             ("journal", partial(check_journal, folder)),
             ("settlement", partial(check_settlement, folder, access)),
         ]
+    if stage == "reward" and external:
+        return [("what each party is entitled to", partial(check_entitled, folder))]
     if stage == "reward":
         return [("model rewards", partial(check_rewards, folder))]
     return [("report", partial(check_report, folder))]
@@ -92,7 +97,12 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
     if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
-    if values.source not in ("given", FLOWS) and not retrained:
+    if values.source == "external" and not retrained:
+        told.append(
+            "whether the scores that were told are true; --retrain K asks the round's function or "
+            "program again, and where people told them nobody can"
+        )
+    elif values.source not in ("given", FLOWS) and not retrained:
         told.append(
             "the data and what was measured on them, the scores of coalitions and of model "
             "rewards; --retrain K measures again"

@@ -15,7 +15,7 @@ from ml.training.recipe import Recipe
 from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
 from settlement.config.reading import read_config
-from settlement.config.terms import TERMS_FILE, AgreedTerms
+from settlement.config.terms import TERMS_FILE, AgreedTerms, Basis
 from settlement.round.agreed import agreed_game
 from settlement.round.agreement import agreement_of, terms_of_round
 from settlement.round.measuring.tables import reward_targets
@@ -109,7 +109,7 @@ def check_rewards(folder: RoundFolder) -> None:
         same(stored, "n_holdout", 0)
     recipe = read_config(folder.config_path).recipe
     basis = AgreedTerms.read(folder).basis
-    agreed = basis.data_sha256 if basis else None
+    agreed = basis.data_sha256 if isinstance(basis, Basis) else None
     for entry in stored.entries:
         name = allocation.parties[entry.party]
         place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'

@@ -63,6 +63,7 @@ def check_values(folder: RoundFolder) -> None:
         seeds=stored.seeds,
         device=stored.device,
         basis=stored.basis,
+        score_range=stored.score_range,
     )
     for name in stored.as_json():
         close(stored, name, getattr(again, name))

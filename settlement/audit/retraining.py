@@ -23,7 +23,9 @@ from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
 from settlement.errors import SettlementError
 from settlement.round.context import Progress
+from settlement.round.measuring.external import AnswersMissing, ExternalScores
 from settlement.round.measuring.trained import DataChanged, agreed_data
+from settlement.store.answers import AnswerBook
 from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 
@@ -79,7 +81,7 @@ def measure_again(
     """
     folder = RoundFolder(path)
     stored = ValueDocument.read(folder)
-    if stored.source != "trained":
+    if stored.source not in ("trained", "external"):
         raise RetrainingError(f"The values of {path} were given; there is nothing to train again.")
     n_others = len(_columns(stored)) - len(_always(stored))
     if not 0 <= n_coalitions <= n_others:
@@ -87,6 +89,8 @@ def measure_again(
             f"{n_coalitions} more coalitions to retrain; expected 0 to {n_others}, besides the "
             f"grand coalition and every party alone."
         )
+    if stored.source == "external":
+        return (_asked_again(folder, stored, n_coalitions, seed, progress),)
     try:
         collaboration, recipe = agreed_data(read_config(folder.config_path), stored)
     except (DataChanged, MlError, OSError) as error:
@@ -125,11 +129,7 @@ def _scores_again(
     """Train a random sample of coalitions and compare every seed's score with the table."""
     from ml.training.coalitions import train_coalitions
 
-    columns = _columns(stored)
-    others = sorted(columns.keys() - set(_always(stored)))
-    picked = np.random.default_rng(seed).choice(len(others), n_coalitions, replace=False)
-    drawn = sorted([*_always(stored), *(others[k] for k in picked.tolist())])
-    measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
+    drawn = _drawn(stored, n_coalitions, seed)
     with tempfile.TemporaryDirectory() as cache:  # nothing may be recalled
         again = train_coalitions(
             collaboration,
@@ -138,6 +138,41 @@ def _scores_again(
             cache=Path(cache),
             progress=lambda done, total: progress("retrain", done, total),
         ).scores
+    return _compared(stored, drawn, again, n_coalitions)
+
+
+def _asked_again(
+    folder: RoundFolder, stored: ValueDocument, n_coalitions: int, seed: int | None, told: Progress
+) -> Finding:
+    """Ask the round's function or program for a random sample again, with no answer recalled."""
+    drawn = _drawn(stored, n_coalitions, seed)
+    with tempfile.TemporaryDirectory() as empty:
+        scores = ExternalScores(read_config(folder.config_path), AnswerBook(Path(empty)))
+        if not scores.asked().items() <= (stored.basis or {}).items():
+            return Finding("code", "function or program is not what the scores were measured with.")
+        try:
+            again = scores.measure(drawn, lambda done, total: told("retrain", done, total))
+        except AnswersMissing:
+            raise RetrainingError(
+                "The scores were told by people; there is no function or program to ask again."
+            ) from None
+    return _compared(stored, drawn, again, n_coalitions)
+
+
+def _drawn(stored: ValueDocument, n_coalitions: int, seed: int | None) -> list[int]:
+    """What is measured again: always the same few, and others by chance."""
+    others = sorted(_columns(stored).keys() - set(_always(stored)))
+    picked = np.random.default_rng(seed).choice(len(others), n_coalitions, replace=False)
+    return sorted([*_always(stored), *(others[k] for k in picked.tolist())])
+
+
+def _compared(
+    stored: ValueDocument, drawn: list[int], again: np.ndarray, n_coalitions: int
+) -> Finding:
+    """Every seed's score, measured again, beside the table's."""
+    columns = _columns(stored)
+    others = columns.keys() - set(_always(stored))
+    measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
     differences = np.abs(again - measured).max(axis=0)
     chances = ", ".join(
         f"{share:.0%} forged: {detection_probability(len(others), share, n_coalitions):.3f}"

@@ -2,7 +2,8 @@
 
 The journal holds everything that such a chain depends on, so a process that carries it out again
 mines the same blocks, and proves it: each receipt in the journal carries the block hash and the
-state root that must come out.
+state root that must come out. What this process itself has just executed, and whose journal has not
+changed by a byte since, it takes up again as it left it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib.metadata
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from settlement.chain.chain import Chain
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InProcessChain"]
 
+_left: dict[Path, tuple[str, Evm]] = {}
+"""The chain that this process closed last: digest of its journal, and its state."""
+
 
 class InProcessChain(Chain):
     """The simulated chain of one folder; `settlement.chain.open_chain` opens it."""
@@ -46,7 +51,17 @@ class InProcessChain(Chain):
         self.started_block = 0
         seed = bytes.fromhex(genesis["seed"])
         self._accounts = {name: simulated_account(seed, name) for name in genesis["accounts"]}
-        self.evm = Evm(
+        left = self._taken_up()
+        self.evm = left or self._fresh_evm(genesis)
+        self.chain_id = self.evm.chain_id
+        self._expect(genesis, "chain id", genesis["chain_id"], self.chain_id)
+        if left:
+            self._recall()
+        else:
+            self._replay()
+
+    def _fresh_evm(self, genesis: Entry) -> Evm:
+        return Evm(
             timestamp=self.started_at,
             step_s=int(genesis["block_step_s"]),
             block_gas_limit=int(genesis["block_gas_limit"]),
@@ -54,11 +69,31 @@ class InProcessChain(Chain):
             balance_wei=int(genesis["balance_wei"]),
             codes={place: bytes.fromhex(code) for place, code in genesis["codes"].items()},
         )
-        self.chain_id = self.evm.chain_id
-        self._expect(genesis, "chain id", genesis["chain_id"], self.chain_id)
-        self._replay()
+
+    def close(self) -> None:
+        """Let go of the journal; the state is kept for the next time in this process."""
+        super().close()
+        _left.clear()
+        # After a send without a receipt nobody knows whether the state has it.
+        if self.journal.path is not None and self.journal.entries[-1].kind != "send":
+            _left[self.journal.path.resolve()] = (self.journal.digest, self.evm)
+
+    def _taken_up(self) -> Evm | None:
+        """The state that this process left, if the journal still says the same to the last byte."""
+        if self.journal.path is None:
+            return None
+        digest, evm = _left.pop(self.journal.path.resolve(), ("", None))
+        return evm if digest == self.journal.digest else None
 
     # Replaying
+
+    def _recall(self) -> None:
+        """Note what the journal says; the state that was taken up is its outcome."""
+        for entry in self.journal.entries[1:]:
+            if entry.kind == "send":
+                self._note_send(entry)
+            elif entry.kind == "receipt":
+                self._note_receipt(TransactionReceipt.from_json(entry.fields))
 
     def _replay(self) -> None:
         """Carry out the journal again; each receipt must come out as it was written."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ml.game.words import ESTIMATORS, MONOTONE, SOLVERS
-from settlement.cli.printing import as_form, as_json, print_result, print_tables
+from settlement.cli.printing import as_form, print_form
 
 __all__ = ["calculate", "estimate", "sweep"]
 
@@ -41,7 +41,6 @@ __all__ = ["calculate", "estimate", "sweep"]
 @click.option("--compare", is_flag=True, help="Set other schemes beside it (no caps).")
 @click.option("--sponsor", type=float, metavar="BETA", help="Given from outside, shared equally.")
 @as_form
-@as_json
 def calculate(
     file: Path | None,
     flows: Path | None,
@@ -52,13 +51,14 @@ def calculate(
     compare: bool,
     sponsor: float | None,
     form: str,
-    json_: bool,
 ) -> None:
     """Work out flows, payoffs and adjustment factors of the values in FILE, without a round.
 
     FILE is JSON: {"parties": [n names], "values": [2**n numbers]}; bit i of an index is party i.
     With --flows it holds flows (n rows of n, payer by payee), own_values (n) and grand_value, as
     many parties as there are; or CSV: party,own_value,grand_value and a column a payee.
+
+    Example: fairround calculate values.json --budget a=0.2 --format csv
     """
     from settlement.calculator import calculator, comparisons
 
@@ -74,19 +74,18 @@ def calculate(
         else:
             assert file is not None
             result = calculator.calculate(file, budgets, caps, monotone, method, sponsor)
-        if form != "text":
-            print_tables(calculator.tables(result), form)
-        else:
-            print_result(result, calculator.readable, json_)
+        print_form(form, result, calculator.readable, lambda: calculator.tables(result))
         return
     if caps:
         raise click.UsageError("--compare takes no --cap: other schemes know none.")
     assert file is not None
     compared = calculator.compare(file, budgets, monotone, sponsor)
-    if form != "text":
-        print_tables(comparisons.comparison_tables(compared), form)
-    else:
-        print_result(compared, comparisons.comparison_text, json_)
+    print_form(
+        form,
+        compared,
+        comparisons.comparison_text,
+        lambda: comparisons.comparison_tables(compared),
+    )
 
 
 @click.command()
@@ -107,7 +106,6 @@ def calculate(
 @click.option("--rate", type=click.IntRange(min=1), help="Of a file: base units a unit of value.")
 @click.option("--monotone", type=click.Choice(MONOTONE), help="Of a file, as for calculate.")
 @as_form
-@as_json
 def sweep(
     source: Path,
     over: str,
@@ -120,13 +118,14 @@ def sweep(
     rate: int | None,
     monotone: str | None,
     form: str,
-    json_: bool,
 ) -> None:
     """Move one budget, one cap or the exchange rate: lambda, payoffs, model values of everybody.
 
     SOURCE is the folder of a round that is trained, or a file of values as `calculate` takes it. A
     round brings its own rate, caps, and its deposits or else the budgets of its configuration.
     Shadow prices say what one more unit of each budget would do.
+
+    Example: fairround sweep values.json --over budget --party a --to 0.5
     """
     from settlement.calculator import base_game, sweeps
 
@@ -137,10 +136,7 @@ def sweep(
     else:
         game = base_game.game_of_file(source, budgets, caps, monotone or "refuse", rate or 10**6)
     result = sweeps.sweep(game, over, party, begin, end, steps)
-    if form != "text":
-        print_tables(sweeps.sweep_tables(result), form)
-    else:
-        print_result(result, sweeps.sweep_text, json_)
+    print_form(form, result, sweeps.sweep_text, lambda: sweeps.sweep_tables(result))
 
 
 @click.command()
@@ -162,15 +158,16 @@ def sweep(
     help="Estimator.",
 )
 @as_form
-@as_json
 def estimate(
-    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str, json_: bool
+    name: str, n_parties: int, evaluations: int, seed: int, method: str, form: str
 ) -> None:
-    """Estimate flows of a game from a sample of its coalitions, and compare with the true ones."""
+    """Estimate flows of a game from a sample of its coalitions, and compare with the true ones.
+
+    Example: fairround estimate --family coverage --parties 12 --evaluations 500
+    """
     from settlement.calculator import comparisons
 
     result = comparisons.estimate_beside_truth(name, n_parties, evaluations, seed, method)
-    if form != "text":
-        print_tables([comparisons.estimate_table(result)], form)
-    else:
-        print_result(result, comparisons.estimate_text, json_)
+    print_form(
+        form, result, comparisons.estimate_text, lambda: [comparisons.estimate_table(result)]
+    )

@@ -1,4 +1,4 @@
-"""Verbs that look before anything is trained or locked: check, data."""
+"""Verbs about what a round is measured on: check, data, and ask and tell of trainings elsewhere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own_code import allow_module
-from settlement.cli.printing import as_json, print_json, print_result, round_folder
+from settlement.cli.printing import (
+    as_form,
+    as_json,
+    print_form,
+    print_result,
+    round_folder,
+    rows_as_table,
+)
 
 if TYPE_CHECKING:
     from ml.datasets.overview import Holding, Overview
 
-__all__ = ["check", "data"]
+__all__ = ["ask", "check", "data", "tell"]
 
 SHOWN_TARGETS = 10
 """How many classes of a party are shown."""
@@ -40,8 +47,8 @@ def check(folder: Path, json_: bool) -> None:
 
 @click.command()
 @round_folder
-@as_json
-def data(folder: Path, json_: bool) -> None:
+@as_form
+def data(folder: Path, form: str) -> None:
     """Show what each party of the round in DIR brings: samples, classes, overlaps, columns.
 
     Example: fairround data my-round
@@ -51,10 +58,9 @@ def data(folder: Path, json_: bool) -> None:
     from settlement.config.looking import look_at_data
 
     found = look_at_data(folder)
-    if json_:
-        print_json(asdict(found))
-    else:
-        click.echo(_as_text(found), nl=False)
+    document = asdict(found)
+    rows = [*document["parties"], document["validation"], document["holdout"]]
+    print_form(form, document, lambda _: _as_text(found), lambda: rows_as_table("holdings", rows))
 
 
 def _as_text(found: Overview) -> str:
@@ -84,3 +90,47 @@ def _targets(holding: Holding) -> str:
     ]
     more = len(holding.targets) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+@click.command()
+@round_folder
+@click.option(
+    "--next",
+    "count",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="At most so many questions.",
+)
+@as_json
+def ask(folder: Path, count: int, json_: bool) -> None:
+    """List the coalitions whose scores the round in DIR needs next: members, seed, job.
+
+    The round needs a table [external] that names neither function nor program. Answers are given
+    with `fairround tell`; nothing that was told is asked again.
+
+    Example: fairround ask ROUND --next 20 --json
+    """
+    from settlement.round.measuring.asking import questions, questions_text
+
+    print_result(questions(folder, count), questions_text, json_)
+
+
+@click.command()
+@round_folder
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--by", metavar="NAME", default="operator", show_default=True, help="Who tells.")
+@as_json
+def tell(folder: Path, file: Path, by: str, json_: bool) -> None:
+    """Take scores of coalitions that were trained elsewhere, from a CSV or JSON file.
+
+    Columns, or keys of a list of objects: job or members (names, in CSV with "/" between them),
+    seed, score and, if there are any, model_sha256 and checkpoints (JSON only). All answers of a
+    file are taken, or none; the same answer twice is one, a different one for a job is refused.
+
+    Example: fairround tell ROUND scores.csv --by cluster-a
+    """
+    from settlement.round.measuring.asking import tell as tell_file
+    from settlement.round.measuring.asking import told_text
+
+    print_result(tell_file(folder, file, by), told_text, json_)

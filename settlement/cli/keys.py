@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from settlement.cli.printing import as_json, print_json, print_result
+from settlement.cli.printing import as_form, as_json, print_form, print_json, rows_as_table
 
 __all__ = ["keys"]
 
@@ -73,8 +73,8 @@ def import_(name: str, file: Path | None, keystore: str | None, json_: bool) -> 
 
 @keys.command("list")
 @keystore_option
-@as_json
-def list_(keystore: str | None, json_: bool) -> None:
+@as_form
+def list_(keystore: str | None, form: str) -> None:
     """List the keys by name and address; nothing is decrypted.
 
     Example: fairround keys list
@@ -86,7 +86,7 @@ def list_(keystore: str | None, json_: bool) -> None:
     width = max((len(row["name"]) for row in rows), default=0)
     lines = [f"{row['name']:<{width}}  {row['address']}\n" for row in rows]
     text = "".join(lines) or f"No keys in {folder}; make one with `fairround keys new NAME`.\n"
-    print_result(rows, lambda _: text, json_)
+    print_form(form, rows, lambda _: text, lambda: rows_as_table("keys", rows))
 
 
 def _keep(name: str, key: bytes, password: str, keystore: str | None, json_: bool) -> None:

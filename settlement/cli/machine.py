@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 
 import click
 
-from settlement.cli.printing import as_json, print_json, print_result
+from settlement.cli.printing import as_form, as_json, print_form, print_result, rows_as_table
 
-__all__ = ["config", "doctor"]
+__all__ = ["completion", "config", "doctor"]
 
 MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
 @click.command()
 @click.option("--init", is_flag=True, help="Write a commented file of settings to start from.")
-@as_json
-def config(init: bool, json_: bool) -> None:
+@as_form
+def config(init: bool, form: str) -> None:
     """Show your own settings and where each comes from.
 
     A flag of a command counts first, then the environment, then your config.toml. A round's folder
@@ -44,18 +44,31 @@ def config(init: bool, json_: bool) -> None:
     settings, sources = read_settings(), where_from()
     values = settings.model_dump() | {"endpoint": _without_secrets(settings.endpoint)}
     rows = {key: {"value": value, "from": sources[key]} for key, value in values.items()}
-    if json_:
-        print_json({"file": str(path), "settings": rows})
-        return
-    for key, row in rows.items():
-        value = ", ".join(row["value"]) if isinstance(row["value"], tuple) else row["value"]
-        click.echo(f"{key:<18}  {value if value not in (None, '') else '-'}  ({row['from']})")
+    shown = [
+        {
+            "setting": key,
+            "value": ", ".join(row["value"]) if isinstance(row["value"], tuple) else row["value"],
+            "from": row["from"],
+        }
+        for key, row in rows.items()
+    ]
+    lines = [
+        f"{row['setting']:<18}  {'-' if row['value'] in (None, '') else row['value']}  "
+        f"({row['from']})\n"
+        for row in shown
+    ]
+    print_form(
+        form,
+        {"file": str(path), "settings": rows},
+        lambda _: "".join(lines),
+        lambda: rows_as_table("settings", shown),
+    )
 
 
 @click.command()
 @click.option("--endpoint", metavar="URL", help="JSON-RPC address of your node.")
-@as_json
-def doctor(endpoint: str | None, json_: bool) -> None:
+@as_form
+def doctor(endpoint: str | None, form: str) -> None:
     """Look at what this machine has for rounds: packages, cores, folders, settings, keys, node.
 
     Nothing is written and nothing is sent. Exits 1 if something is wrong.
@@ -67,9 +80,29 @@ def doctor(endpoint: str | None, json_: bool) -> None:
     findings = examine(endpoint)
     width = max(len(finding.subject) for finding in findings)
     lines = [f"{MARKS[f.verdict]} {f.subject:<{width}}  {f.text}\n" for f in findings]
-    print_result([asdict(finding) for finding in findings], lambda _: "".join(lines), json_)
+    rows = [asdict(finding) for finding in findings]
+    print_form(form, rows, lambda _: "".join(lines), lambda: rows_as_table("findings", rows))
     if any(finding.verdict == "wrong" for finding in findings):
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("shell", metavar="bash|zsh|fish", type=click.Choice(["bash", "zsh", "fish"]))
+@as_json
+def completion(shell: str, json_: bool) -> None:
+    """Print what makes your shell complete verbs, options and files of `fairround`.
+
+    Put it into the file that your shell reads at its start, such as ~/.bashrc:
+
+    Example: fairround completion bash >> ~/.bashrc
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    command = click.get_current_context().find_root().command
+    script = kind(command, {}, "fairround", "_FAIRROUND_COMPLETE").source()
+    print_result({"shell": shell, "script": script}, lambda found: found["script"] + "\n", json_)
 
 
 def _without_secrets(endpoint: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ import click
 
 from ml.errors import FairroundError
 from settlement.cli.calculators import calculate, estimate, sweep
-from settlement.cli.data import check, data
+from settlement.cli.data import ask, check, data, tell
 from settlement.cli.keys import keys
-from settlement.cli.machine import config, doctor
+from settlement.cli.machine import completion, config, doctor
 from settlement.cli.models import cache, predict
 from settlement.cli.packages import collect, pack
 from settlement.cli.parties import close, deposit, quote, revoke, sign, withdraw
+from settlement.cli.printing import add_volume
 from settlement.cli.reading import list_rounds, show, status, verify
 from settlement.cli.simulation import attack, replay, simulate
 from settlement.cli.verbs import allocate, init, open_, plot, report, reward, run, settle, train
@@ -35,6 +37,18 @@ class InOrder(click.Group):
         """Names in the order in which they were added."""
         return list(self.commands)
 
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is meant; a mistyped one is answered with the nearest."""
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            if near := difflib.get_close_matches(arguments[0], self.commands, 1):
+                told = f"{error.message} Did you mean `{near[0]}`?"
+                raise click.UsageError(told, context) from None
+            raise
+
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fairround")
@@ -53,6 +67,8 @@ for verb in (
     data,
     run,
     train,
+    ask,
+    tell,
     open_,
     allocate,
     settle,
@@ -82,8 +98,10 @@ for verb in (
     keys,
     config,
     doctor,
+    completion,
 ):
     fairround.add_command(verb)
+add_volume(fairround)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -102,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(3)
     except FairroundError as error:
         for line in str(error).splitlines():
-            click.echo(f"error: {line}", err=True)
+            # Files of others are quoted: nothing in them may steer the reader's terminal.
+            shown = "".join(sign if sign.isprintable() else "?" for sign in line)
+            click.echo(f"error: {shown}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

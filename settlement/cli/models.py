@@ -21,6 +21,8 @@ def cache(most_mib: int | None, json_: bool) -> None:
     """Show the cache of finished trainings; prune it to a size.
 
     The models used longest ago go first. A round that later needs one trains it again.
+
+    Example: fairround cache --prune 1000
     """
     from dataclasses import asdict
 
@@ -46,6 +48,8 @@ def predict(folder: Path, name: str, samples: Path, json_: bool) -> None:
 
     FILE is an npy array, an npz archive with the array "features", a csv file with a header, a text
     file with one text a line, or one image.
+
+    Example: fairround predict ROUND --party clinic-a new-patients.csv
     """
     from settlement.party.desk import reward_file
 

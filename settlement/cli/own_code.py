@@ -1,15 +1,16 @@
-"""The flag by which a user lets a round load code of its own."""
+"""The flags by which a user lets a round load code of its own, or start a program."""
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["allow_module"]
+__all__ = ["allow_command", "allow_module"]
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -41,4 +42,29 @@ def allow_module(verb: Verb) -> Verb:
         return verb(*arguments, **options)
 
     found: Verb = _flag(with_code)  # type: ignore[assignment]
+    return found
+
+
+def allow_command(verb: Verb) -> Verb:
+    """Give a verb that measures coalitions the flag ``--allow-command``.
+
+    A round's file names a program; only the user of this process starts it.
+    """
+
+    @functools.wraps(verb)
+    def with_commands(*arguments: Any, commands: tuple[str, ...], **options: Any) -> Any:
+        if commands:
+            from settlement.config.settings import environment_name, read_settings
+
+            allowed = read_settings(allowed_commands=list(commands)).allowed_commands
+            os.environ[environment_name("allowed_commands")] = "\n".join(allowed)
+        return verb(*arguments, **options)
+
+    found: Verb = click.option(
+        "--allow-command",
+        "commands",
+        multiple=True,
+        metavar="COMMAND",
+        help="Let the round start this program to measure coalitions, written as in a shell.",
+    )(with_commands)  # type: ignore[assignment]
     return found

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import act, agree, as_call, own_settings, unasked
-from settlement.cli.printing import as_json, print_json, round_folder
+from settlement.cli.printing import (
+    as_form,
+    as_json,
+    print_form,
+    print_json,
+    round_folder,
+    rows_as_table,
+)
 
 if TYPE_CHECKING:
     from settlement.round.access import ChainAccess
@@ -36,9 +43,9 @@ payout_address = click.option(
     "table of them.",
 )
 @own_settings
-@as_json
+@as_form
 def quote(
-    folder: Path, name: str, budgets: tuple[str, ...], access: ChainAccess, json_: bool
+    folder: Path, name: str, budgets: tuple[str, ...], access: ChainAccess, form: str
 ) -> None:
     """Show what a budget would buy and bring you, before you lock anything.
 
@@ -53,10 +60,9 @@ def quote(
 
     with party_desk(folder, name, access) as desk:
         found = quotes(desk, budgets)
-        if json_:
-            print_json([asdict(quote) for quote in found])
-        else:
-            click.echo(quotes_text(found, desk.asset), nl=False)
+        rows = [asdict(quote) for quote in found]
+        text = quotes_text(found, desk.asset)
+        print_form(form, rows, lambda _: text, lambda: rows_as_table("quotes", rows))
 
 
 @click.command()

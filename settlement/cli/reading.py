@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from settlement.cli.own import own_settings
+from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
     and_open,
-    as_json,
+    as_form,
     open_page,
-    print_json,
-    print_result,
+    print_form,
     progress_bars,
     round_folder,
+    rows_as_table,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ WATCH_S = 2.0
 @click.option("--tx", "transactions", is_flag=True, help="Every transaction of it, decoded.")
 @and_open
 @own_settings
-@as_json
-def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, json_: bool) -> None:
+@as_form
+def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, form: str) -> None:
     """Show how far the round in DIR is, and its report if it is finished.
 
     Example: fairround show ROUND --tx
@@ -44,30 +46,31 @@ def show(folder: Path, transactions: bool, open_: bool, access: ChainAccess, jso
     if transactions:
         from settlement.round.transactions import transactions_of, transactions_text
 
-        print_result(transactions_of(folder, access), transactions_text, json_)
+        sent = transactions_of(folder, access)
+        print_form(form, sent, transactions_text, lambda: rows_as_table("transactions", sent))
         return
     status = round_status(folder)
     if open_:
         from settlement.round.round import page_of
 
         open_page(page_of(folder))
-    if json_:
-        print_json(status)
-        return
-    click.echo(f"{status['name']} ({folder})")
-    for stage, done in status["stages"].items():
-        click.echo(f"  {'x' if done else '.'} {stage}")
-    if status["summary"]:
-        click.echo()
-        click.echo(status["summary"], nl=False)
+    stages = [{"stage": stage, "done": done} for stage, done in status["stages"].items()]
+    print_form(form, status, _as_text, lambda: rows_as_table("stages", stages))
+
+
+def _as_text(status: dict[str, Any]) -> str:
+    lines = [f"{status['name']} ({status['folder']})"]
+    lines += [f"  {'x' if done else '.'} {stage}" for stage, done in status["stages"].items()]
+    summary = status["summary"]
+    return "\n".join(lines) + "\n" + (f"\n{summary}" if summary else "")
 
 
 @click.command()
 @round_folder
 @click.option("--watch", is_flag=True, help="Show it again whenever something has changed.")
 @own_settings
-@as_json
-def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
+@as_form
+def status(folder: Path, watch: bool, access: ChainAccess, form: str) -> None:
     """Show where the round in DIR stands on its chain now, and what everybody does next.
 
     Who has deposited, signed, taken out; deadlines in local time; a command to paste for each.
@@ -82,7 +85,8 @@ def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
     while True:
         found = live_status(folder, access)
         if found != shown:
-            print_result(found, status_text, json_)
+            rows = rows_as_table("parties", found.get("parties", []))
+            print_form(form, found, status_text, functools.partial(list, rows))
         shown = found
         if not watch or found["phase"] in ("expired", "abandoned") or not found["next"]:
             return
@@ -97,9 +101,10 @@ def status(folder: Path, watch: bool, access: ChainAccess, json_: bool) -> None:
     metavar="K",
     help="Also train again: all together, each party alone, and K others.",
 )
+@allow_command
 @own_settings
-@as_json
-def verify(folder: Path, retrain: int | None, access: ChainAccess, json_: bool) -> None:
+@as_form
+def verify(folder: Path, retrain: int | None, access: ChainAccess, form: str) -> None:
     """Recompute the round in DIR, as far as it is, from its value table and the chain's logs alone.
 
     Names every file or figure that does not agree, and then exits 1; says what it leaves out. With
@@ -119,15 +124,18 @@ def verify(folder: Path, retrain: int | None, access: ChainAccess, json_: bool) 
             findings += measure_again(folder, retrain, progress=progress)
     agrees = all(finding.trouble is None for finding in findings)
     skipped = left_out(folder, retrained=retrain is not None) if agrees else ()
-    if json_:
-        rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
-        print_json({"agrees": agrees, "findings": rows, "not_checked": list(skipped)})
-    else:
-        for finding in findings:
-            mark = "ok   " if finding.trouble is None else "WRONG"
-            click.echo(f"{mark} {finding.check}" + (f": {finding.trouble}" * bool(finding.trouble)))
-        for what in skipped:
-            click.echo(f"not checked: {what}")
+    rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
+    lines = [
+        f"ok    {f.check}" if f.trouble is None else f"WRONG {f.check}: {f.trouble}"
+        for f in findings
+    ]
+    lines += [f"not checked: {what}" for what in skipped]
+    print_form(
+        form,
+        {"agrees": agrees, "findings": rows, "not_checked": list(skipped)},
+        lambda _: "".join(f"{line}\n" for line in lines),
+        lambda: rows_as_table("findings", rows),
+    )
     if not agrees:
         raise click.exceptions.Exit(1)
 
@@ -139,9 +147,12 @@ def verify(folder: Path, retrain: int | None, access: ChainAccess, json_: bool) 
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@as_json
-def list_rounds(folder: Path, json_: bool) -> None:
-    """List the rounds in DIR and the folders directly below it."""
+@as_form
+def list_rounds(folder: Path, form: str) -> None:
+    """List the rounds in DIR and the folders directly below it.
+
+    Example: fairround list .
+    """
     from settlement.errors import SettlementError
     from settlement.round.round import round_status
     from settlement.store.folder import CONFIG, STAGES
@@ -154,14 +165,13 @@ def list_rounds(folder: Path, json_: bool) -> None:
                 rounds.append(round_status(path))
         except (SettlementError, OSError) as error:  # one bad round does not hide the others
             rounds.append({"folder": str(path), "trouble": str(error)})
-    if json_:
-        print_json(rounds)
-        return
+    rows = []
     for status in rounds:
-        if "trouble" in status:
-            click.echo(f"{status['folder']}  unreadable: {status['trouble']}")
-            continue
-        done = [stage for stage in STAGES if status["stages"][stage]]
-        click.echo(f"{status['folder']}  {done[-1] if done else 'new'}  {status['name']}")
+        done = [stage for stage in STAGES if status.get("stages", {}).get(stage)]
+        trouble = status.get("trouble")
+        how_far = f"unreadable: {trouble}" if trouble else done[-1] if done else "new"
+        rows.append({"folder": status["folder"], "stage": how_far, "name": status.get("name", "")})
+    lines = [f"{row['folder']}  {row['stage']}  {row['name']}".rstrip() + "\n" for row in rows]
+    print_form(form, rounds, lambda _: "".join(lines), lambda: rows_as_table("rounds", rows))
     if not rounds:
         click.echo(f"No round in {folder} or directly below it.", err=True)

@@ -62,6 +62,8 @@ def simulate(
     DIR/report.html is a page of the results that needs no network.
     Exit code 1 if something is not as the scenario expects; every broken expectation names a round
     to replay.
+
+    Example: fairround simulate SCENARIO --plots
     """
     from settlement.chain.quick import has_revm
     from settlement.simulation.simulating import simulate as simulate_folder
@@ -126,6 +128,8 @@ def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
     Prints every step, what was refused, and where contract and twin disagree. The folder holds the
     same game, deposits and way of settling on the in-process chain, with exact gas; `fairround
     verify` checks it like any other.
+
+    Example: fairround replay SCENARIO --round 0.3.0
     """
     from settlement.simulation.replay import replay_round
 
@@ -154,6 +158,8 @@ def attack(folder: Path, private_rate: float, page: Path | None, json_: bool) ->
     """Let each party and the operator of a finished round deviate alone, in every way there is.
 
     Prints everybody's money, model and utility, and whether honesty is a best reply.
+
+    Example: fairround attack ROUND
     """
     from settlement.simulation.tree import attack as attack_folder
 

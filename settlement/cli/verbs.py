@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from settlement.cli.own import agree, own_settings, unasked
+from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
     and_open,
     as_form,
     as_json,
     open_page,
+    print_form,
     print_json,
-    print_tables,
     progress_bars,
     round_folder,
 )
@@ -39,7 +40,8 @@ __all__ = [
 @click.command()
 @round_folder
 @click.option("--template", default="three-parties", show_default=True, help="What to start from.")
-def init(folder: Path, template: str) -> None:
+@as_json
+def init(folder: Path, template: str, json_: bool) -> None:
     """Write a commented round.toml into DIR, or a scenario.toml.
 
     To try: three-parties (a given value table, ends in seconds), digits (trains in seconds), mnist
@@ -50,18 +52,27 @@ def init(folder: Path, template: str) -> None:
 
     For people with keys of their own on a real node: hospitals.
 
+    For models that are trained elsewhere: external.
+
     For the simulator: scenario, and scenario-budget-sweep, scenario-replication and others that
     `fairround init DIR --template ?` lists.
+
+    Example: fairround init clinics --template csv
     """
     from settlement.config.templates import SCENARIO, write_template
 
     path = write_template(folder, template)
     verb = "simulate" if path.name == SCENARIO else "run"
-    click.echo(f"Wrote {path}. Next: fairround {verb} {shlex.quote(str(folder))}")
+    following = f"fairround {verb} {shlex.quote(str(folder))}"
+    if json_:
+        print_json({"wrote": str(path), "next": following})
+    else:
+        click.echo(f"Wrote {path}. Next: {following}")
 
 
 @click.command()
 @round_folder
+@allow_command
 @own_settings
 @as_json
 def run(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -69,6 +80,8 @@ def run(folder: Path, access: ChainAccess, json_: bool) -> None:
 
     A round that was interrupted, even by kill -9, continues where it was. Where parties elsewhere
     have to deposit or to sign first, it says for whom it waits and exits 3; run it again later.
+
+    Example: fairround run ROUND
     """
     from settlement.round.round import Round
 
@@ -82,7 +95,7 @@ def run(folder: Path, access: ChainAccess, json_: bool) -> None:
 
 
 def carry_out_stage(
-    stage: str, folder: Path, access: ChainAccess, json_: bool, form: str = "text"
+    stage: str, folder: Path, access: ChainAccess, json_: bool, form: str = "table"
 ) -> None:
     """Carry out one stage and print what it wrote."""
     from settlement.round.round import Round
@@ -92,10 +105,11 @@ def carry_out_stage(
         new = round_.carry_out(stage)
     if json_:
         print_json(round_.result(stage))
-    elif form != "text":
+    elif form != "table":
         from settlement.report import summary_tables
 
-        print_tables(summary_tables(round_.result(stage)), form)
+        result = round_.result(stage)
+        print_form(form, result, str, lambda: summary_tables(result))
     elif stage == "report":
         click.echo(round_.summary(), nl=False)
     else:
@@ -104,6 +118,7 @@ def carry_out_stage(
 
 @click.command()
 @round_folder
+@allow_command
 @own_settings
 @as_json
 def train(folder: Path, access: ChainAccess, json_: bool) -> None:
@@ -211,13 +226,12 @@ def reward(folder: Path, access: ChainAccess, json_: bool) -> None:
 @and_open
 @own_settings
 @as_form
-@as_json
-def report(folder: Path, open_: bool, access: ChainAccess, form: str, json_: bool) -> None:
+def report(folder: Path, open_: bool, access: ChainAccess, form: str) -> None:
     """Write the summary and the page of a settled round, and print the summary.
 
     Example: fairround report ROUND
     """
-    carry_out_stage("report", folder, access, json_, form)
+    carry_out_stage("report", folder, access, form == "json", form)
     if open_:
         from settlement.round.round import page_of
 
@@ -233,7 +247,10 @@ def report(folder: Path, open_: bool, access: ChainAccess, form: str, json_: boo
 )
 @as_json
 def plot(folder: Path, out: Path | None, json_: bool) -> None:
-    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots]."""
+    """Draw figures of the settled round in DIR as SVG, PDF and PNG; needs fairround[plots].
+
+    Example: fairround plot ROUND
+    """
     from settlement.report import StoredRound
     from settlement.report.figures import draw_figures
     from settlement.store.folder import RoundFolder

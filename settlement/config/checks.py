@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -59,8 +60,10 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
         faults += _check_untrained(file, "flows")
     elif file.values.given is not None:
         faults += _check_given(file, file.values.given, n_parties)
+    elif file.external is not None:
+        faults += _not_trained(file, ("data", "training"), "models are trained elsewhere")
     elif file.data is None:
-        message = "missing; expected the data that models are trained on, or values.given"
+        message = "missing; expected the data that models are trained on, values.given or external"
         faults.append(Fault("data", message))
     else:
         faults += data_faults(file.data, file.party, base)
@@ -145,17 +148,7 @@ def _check_deposits(file: ConfigFile) -> list[Fault]:
 
 def _check_untrained(file: ConfigFile, what: str) -> list[Fault]:
     """Nothing that only trainings need, where values or flows are given."""
-    trained = f"not expected: the {what} are given, nothing is trained"
-    faults = [
-        Fault(name, trained)
-        for name in ("data", "training", "engine")
-        if name in file.model_fields_set and getattr(file, name) is not None
-    ]
-    faults += [
-        Fault(f"party[{index}].{key}", trained)
-        for index, party in enumerate(file.party)
-        for key in sorted(party.model_fields_set & PARTY_KEYS)
-    ]
+    faults = _not_trained(file, ("external", "data", "training", "engine"), f"the {what} are given")
     if file.values.method == "estimate":
         faults.append(Fault("values.method", f"not expected: all {what} are given"))
     return faults
@@ -176,6 +169,21 @@ def _check_given(file: ConfigFile, given: list[Decimal], n_parties: int) -> list
     if not faults and 2 <= n_parties <= MAX_GIVEN_PARTIES:
         faults += _check_table(file, [float(value) for value in given])
     return faults
+
+
+def _not_trained(file: ConfigFile, tables: Sequence[str], why: str) -> list[Fault]:
+    """Keys that say how to train here, where nothing is trained here."""
+    message = f"not expected: {why}, nothing is trained here"
+    faults = [
+        Fault(name, message)
+        for name in tables
+        if name in file.model_fields_set and getattr(file, name) is not None
+    ]
+    return faults + [
+        Fault(f"party[{index}].{key}", message)
+        for index, party in enumerate(file.party)
+        for key in sorted(party.model_fields_set & PARTY_KEYS)
+    ]
 
 
 def _check_table(file: ConfigFile, given: list[float]) -> list[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ __all__ = ["NothingTrained", "check_round", "look_at_data"]
 
 
 class NothingTrained(SettlementError):
-    """The values of the round are given: it has no data."""
+    """The values of the round are given or measured elsewhere: it has no data."""
 
 
 def check_round(path: Path) -> list[str]:
@@ -29,12 +30,14 @@ def check_round(path: Path) -> list[str]:
     """
     config = _config(path)
     found = [f"configuration: {len(config.parties)} parties, {_way(config)}"]
+    if config.external is not None:
+        return [*found, f"models trained elsewhere: {_n_models(config, config.external.seeds):,}"]
     if config.data is None or config.recipe is None:
         if config.flows_path is not None:
             return [*found, f"values: flows are given in {config.flows_path.name}"]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
-    from ml.training.checks import check_training
+    from ml.training.checks import check_training, scores_without_training
 
     collaboration = load(config.data)
     found.append(
@@ -44,9 +47,12 @@ def check_round(path: Path) -> list[str]:
     check_training(collaboration, config.recipe)
     score = config.recipe.score or ("accuracy" if collaboration.n_classes else "r2")
     found.append(f"training: network {config.recipe.network} and score {score} fit the data")
-    n_models = config.values.evaluations if config.estimates else 2 ** len(config.parties) - 1
-    n_models *= len(config.recipe.seeds)
-    found.append(f"models to train: {n_models:,}")
+    nothing, right = scores_without_training(collaboration, config.recipe)
+    found.append(
+        f"score: {nothing:.4f} for a model that says the same of every sample, {right:.4f} for the "
+        "labels themselves; trained models should lie between"
+    )
+    found.append(f"models to train: {_n_models(config, config.recipe.seeds):,}")
     return found
 
 
@@ -61,11 +67,18 @@ def look_at_data(path: Path) -> Overview:
     """
     config = _config(path)
     if config.data is None:
-        raise NothingTrained(f"The values of {path} are given; there are no data to look at.")
+        raise NothingTrained(
+            f"Nothing is trained here for {path}, so there are no data to look at."
+        )
     from ml.datasets.loading import load
     from ml.datasets.overview import overview
 
     return overview(load(config.data))
+
+
+def _n_models(config: RoundConfig, seeds: Sequence[int]) -> int:
+    most: int = 2 ** len(config.parties) - 1
+    return len(seeds) * (min(config.values.evaluations, most) if config.estimates else most)
 
 
 def _config(path: Path) -> RoundConfig:

@@ -15,6 +15,7 @@ from ml.schema import read_repaired, untold
 from ml.training.recipe import Recipe
 from settlement.chain.spec import GWEI, ChainSpec
 from settlement.config.checks import faults_together
+from settlement.config.external import ExternalConfig
 from settlement.config.parties_file import read_parties
 from settlement.config.places import located
 from settlement.config.schema import ChainConfig, ConfigFile, PartyConfig, ValuesConfig
@@ -57,8 +58,8 @@ class ConfigError(SettlementError):
 class RoundConfig:
     """One checked configuration of one round.
 
-    Exactly one of ``given_values``, ``flows_path`` and (``data``, ``recipe``) is there: values or
-    flows are given, or the coalition models are trained.
+    Exactly one of ``given_values``, ``flows_path``, ``external`` and (``data``, ``recipe``) is
+    there: values or flows are given, scores are measured elsewhere, or models are trained here.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RoundConfig:
     parties: tuple[PartyConfig, ...]
     chain: ChainConfig
     given_values: tuple[float, ...] | None
+    external: ExternalConfig | None
     data: DataSpec | None
     recipe: Recipe | None
     engine: EngineSpec
@@ -119,6 +121,8 @@ class RoundConfig:
         """Where the values come from, as the file of values says it."""
         if self.flows_path is not None:
             return FLOWS
+        if self.external is not None:
+            return "external"
         return "trained" if self.given_values is None else "given"
 
     @property
@@ -183,8 +187,9 @@ def read_config(path: Path) -> RoundConfig:
         parties=tuple(file.party),
         chain=file.chain,
         given_values=None if given is None else tuple(float(value) for value in given),
+        external=file.external,
         data=None if file.data is None else DataSpec.of(file.data, file.party, path.parent),
-        recipe=file.training if given is None and file.values.flows is None else None,
+        recipe=None if file.data is None else file.training,
         engine=file.engine,
         values=file.values,
         folder=path.parent,

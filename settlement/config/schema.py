@@ -27,6 +27,7 @@ from ml.game.words import Choice, Estimator, Monotone
 from ml.schema import Seed, Table
 from ml.training.recipe import Recipe
 from settlement.chain.spec import ADDRESS, ChainId
+from settlement.config.external import ExternalConfig
 from settlement.errors import SettlementError
 from settlement.money.bridge import deposit_units
 from settlement.money.terms import MAX_AMOUNT_UNITS
@@ -274,6 +275,7 @@ class ConfigFile(Table):
 
     round: RoundTable
     values: ValuesConfig = ValuesConfig()
+    external: ExternalConfig | None = None
     data: DataTable | None = None
     training: Recipe = Recipe()
     engine: EngineSpec = EngineSpec()

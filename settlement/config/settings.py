@@ -37,8 +37,16 @@ __all__ = [
 PREFIX = "FAIRROUND_"
 MAX_GWEI = 10**6
 
-EXAMPLES = {"endpoint": "http://127.0.0.1:8545", "allowed_modules": ["package.module"]}
+EXAMPLES = {
+    "endpoint": "http://127.0.0.1:8545",
+    "allowed_modules": ["package.module"],
+    "allowed_commands": ["python3 measure.py"],
+}
 """What a file of settings shows for keys without a default."""
+
+
+FLAGS_OF_LISTS = {"allowed_modules": "--allow-module", "allowed_commands": "--allow-command"}
+"""Flags that add one item to a list."""
 
 
 class SettingsError(SettlementError):
@@ -67,6 +75,12 @@ class Settings(Table):
         (),
         description="modules that a round may load: networks and scores that are named as "
         "`module:name`, and everything below `module`",
+    )
+
+    allowed_commands: Listed[str] = Field(
+        (),
+        description="programs that a round may start to measure coalitions, each as it stands in "
+        "`external.command`, typed as in a shell; in the variable a line each",
     )
 
     @field_validator("endpoint")
@@ -182,12 +196,14 @@ def _from_text(key: str, text: str) -> object:
     """A variable's text as the type of its key."""
     if key == "allowed_modules":
         return [name for name in text.split(",") if name]
+    if key == "allowed_commands":
+        return [command for command in text.splitlines() if command]
     whole = Settings.model_fields[key].annotation is int
     return int(text) if whole and text.isascii() and text.isdecimal() and len(text) < 20 else text
 
 
 def _flag_name(key: str) -> str:
-    return "--allow-module" if key == "allowed_modules" else f"--{key.replace('_', '-')}"
+    return FLAGS_OF_LISTS.get(key, f"--{key.replace('_', '-')}")
 
 
 def _named(name_of: Callable[[str], str], faults: list[Fault]) -> list[str]:

@@ -19,7 +19,15 @@ from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.store.folder import LAYOUT, RoundFolder, dump_json
 
-__all__ = ["TERMS_FILE", "AgreedParty", "AgreedTerms", "Basis", "Sampling", "TermsUnreadable"]
+__all__ = [
+    "TERMS_FILE",
+    "AgreedParty",
+    "AgreedTerms",
+    "Basis",
+    "ExternalBasis",
+    "Sampling",
+    "TermsUnreadable",
+]
 
 TERMS_FILE = "terms.json"
 
@@ -52,6 +60,18 @@ class Basis(_Agreed):
     recipe_sha256: Sha256
     recipe: dict[str, Any]
     code_sha256: dict[str, str]
+
+
+class ExternalBasis(_Agreed):
+    """What scores that were told rest on: who measures, its code, and the file of all answers.
+
+    ``reported_sha256`` is of the file with every score and every model's hash.
+    """
+
+    measured_by: str
+    code_sha256: dict[str, str]
+    score_range: tuple[float, ...] = Field(min_length=2, max_length=2)
+    reported_sha256: Sha256
 
 
 class Sampling(_Agreed):
@@ -97,7 +117,7 @@ class AgreedTerms(_Agreed):
     values_sha256: Sha256
     monotone: str
     sampling: Sampling | None
-    basis: Basis | None
+    basis: Basis | ExternalBasis | None
 
     @model_validator(mode="after")
     def _fits_together(self) -> AgreedTerms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from settlement.money.terms import (
@@ -29,7 +30,7 @@ COMMON = [
 BY_HASH = [("plan_id", "bytes32"), ("n_transfers", "uint256"), ("total_units", "uint256")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Consent:
     """A plan and all that its signatures are bound to; every figure is the chain's.
 
@@ -70,10 +71,16 @@ class Consent:
             return "Settlement"
         return "LargeSettlement" if size <= WHOLE_TRANSFERS else "ChunkedSettlement"
 
-    @property
+    @cached_property
     def total_units(self) -> int:
         """Sum of all transfers in base units."""
         return sum(transfer.amount_units for transfer in self.plan.transfers)
+
+    @cached_property
+    def net_amounts(self) -> tuple[int, ...]:
+        """Net position of each party in base units."""
+        nets = net_positions_of(self.plan.transfers, len(self.parties))
+        return tuple(net.amount_units for net in nets)
 
     def typed_data(self, party: int) -> dict[str, Any]:
         """EIP-712 typed data for one signer, as ``eth_signTypedData_v4`` takes it.
@@ -112,8 +119,7 @@ class Consent:
             message["total_units"] = self.total_units
             if self.primary_type == "LargeSettlement":
                 fields.append(("own_net_units", "int256"))
-                nets = net_positions_of(plan.transfers, len(self.parties))
-                message["own_net_units"] = nets[party].amount_units
+                message["own_net_units"] = self.net_amounts[party]
         return {
             "types": {
                 "EIP712Domain": _fields([*DOMAIN, ("verifyingContract", "address")]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from settlement.errors import PlanError
 
@@ -132,7 +133,7 @@ class RoundReference:
         ).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SettlementPlan:
     """Ordered transfers of one round; carried out together or not at all."""
 
@@ -152,7 +153,7 @@ class SettlementPlan:
         size = TRANSFER_BYTES * CHUNK_TRANSFERS
         return tuple(packed[k : k + size] for k in range(0, len(packed) or 1, size))
 
-    @property
+    @cached_property
     def links(self) -> tuple[bytes, ...]:
         """One hash a chunk: SHA-256 of the round's key, the chunk, and the next chunk's link.
 

@@ -18,6 +18,7 @@ from settlement.store.documents import (
     ValueDocument,
 )
 from settlement.store.folder import RoundFolder
+from settlement.store.score_range import from_value
 
 __all__ = [
     "MOST_ROWS",
@@ -120,6 +121,9 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "monotone": stored.values.monotone,
         "monotone_violations": stored.values.monotone_violations,
         "grand_model_of": _grand_model_of(stored.values),
+        "score_range": stored.values.score_range,
+        "measured_by": (stored.values.basis or {}).get("measured_by"),
+        "brackets": stored.rewards.brackets,
         "certificate_gap": allocation.certificate_gap,
     }
 
@@ -165,8 +169,43 @@ def summary_text(summary: dict[str, Any]) -> str:
         lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
-    lines += ["", *_chain_lines(summary), _table_line(summary), *_interval_lines(summary), ""]
+    lines += ["", *_chain_lines(summary), _table_line(summary), *_interval_lines(summary)]
+    lines += [*_score_lines(summary), ""]
     return "\n".join(lines)
+
+
+def _score_lines(summary: dict[str, Any]) -> list[str]:
+    """The same figures in the scores that were told, and the models that parties may have."""
+    if summary["measured_by"] is None or summary["score_range"] is None:
+        return []
+    low, high = summary["score_range"]
+    grand = from_value(summary["grand_value"], (low, high))
+    lines = [
+        "",
+        f"scores as told ({summary['measured_by']}), from {low:g} (value 0) to {high:g} (value 1); "
+        f"the grand coalition has {grand:.6g}, a unit of value is {high - low:g}",
+    ]
+    rows = []
+    for party, bracket in zip(summary["parties"], summary["brackets"], strict=True):
+        own = from_value(party["own_value"], (low, high))
+        payoff = party["payoff"] * (high - low)
+        row = [party["name"], f"{own:.6g}", f"{payoff:+.6g}", f"{bracket['target_score']:.6g}"]
+        rows.append([*row, _models(bracket)])
+    header = ["party", "own score", "payoff", "model's score", "model"]
+    return lines + text_table(header, rows)
+
+
+def _models(bracket: dict[str, Any]) -> str:
+    """Where the model lies on the ladder of checkpoints, if they were told."""
+    if bracket["above"] is None:
+        return "to be handed over by whoever trained"
+    low, high = bracket["below"], bracket["above"]
+    return f"{bracket['share']:.0%} from {_checkpoint(low)} to {_checkpoint(high)}"
+
+
+def _checkpoint(rung: dict[str, Any]) -> str:
+    name = "its own model" if rung["rung"] == "own" else f"checkpoint {rung['rung']}"
+    return f"{name} ({rung['score']:.6g})"
 
 
 def _moved(party: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from settlement.config.reading import RoundConfig
-from settlement.config.terms import AgreedParty, AgreedTerms, Basis
+from settlement.config.terms import AgreedParty, AgreedTerms, Basis, ExternalBasis
 from settlement.escrow.events import ETHER, RoundTerms
 from settlement.store.documents import GameDocument, ValueDocument
 
@@ -62,7 +62,7 @@ def terms_of_round(
         Counted from when the round's journal began, so that a repeated stage asks for the same.
     """
     basis = values.basis
-    digests = basis["party_data_sha256"] if basis else [None] * len(addresses)
+    digests = (basis or {}).get("party_data_sha256") or [None] * len(addresses)
     parties = tuple(
         AgreedParty(name=name, address=address, data_sha256=digest)
         for name, address, digest in zip(config.party_names, addresses, digests, strict=True)
@@ -90,9 +90,11 @@ def terms_of_round(
     )
 
 
-def _basis(config: RoundConfig, found: dict[str, Any] | None) -> Basis | None:
-    if found is None or config.recipe is None:
+def _basis(config: RoundConfig, found: dict[str, Any] | None) -> Basis | ExternalBasis | None:
+    if found is None:
         return None
+    if config.recipe is None:
+        return ExternalBasis(**found | {"score_range": tuple(found["score_range"])})
     hashes = {name: value for name, value in found.items() if name != "party_data_sha256"}
     recipe = {name: value for name, value in config.recipe.as_dict().items() if name != "device"}
     return Basis(recipe=recipe, **hashes)

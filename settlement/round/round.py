@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from settlement.naming import parties_named
 from settlement.report import REPORT_HTML, REPORT_JSON, REPORT_TEXT
 from settlement.round.access import ChainAccess
 from settlement.round.context import Progress, RoundContext
+from settlement.round.words import printable
 from settlement.store.documents import (
     AllocationDocument,
     OpenedRound,
@@ -85,7 +87,7 @@ class Round:
     def run(self) -> None:
         """Carry out all stages that are not done yet."""
         self._check_config(*STAGES)
-        with self.folder.lock():
+        with self._lock(*STAGES):
             for stage in STAGES:
                 self._carry_out(stage)
 
@@ -98,8 +100,14 @@ class Round:
             If an earlier stage is still to be done.
         """
         self._check_config(stage)
-        with self.folder.lock():
+        with self._lock(stage):
             return self._carry_out(stage)
+
+    def _lock(self, *stages: str) -> contextlib.AbstractContextManager[None]:
+        """The folder's lock; none if all is done, so that a folder nobody may write can be read."""
+        if all(self.folder.has(stage) for stage in stages):
+            return contextlib.nullcontext()
+        return self.folder.lock()
 
     def _check_config(self, *stages: str) -> None:
         """Refuse a faulty configuration before anything is written, where it will be read."""
@@ -169,7 +177,8 @@ def round_status(folder: Path) -> dict[str, Any]:
     store = RoundFolder(folder)
     store.require_config()
     try:
-        name = read_toml(store.config_path, limit_bytes=VALUES_BYTES)[1]["round"]["name"]
+        read = read_toml(store.config_path, limit_bytes=VALUES_BYTES)[1]["round"]["name"]
+        name = printable(str(read))  # of a file that may be anybody's
     except (UnreadableFile, KeyError, TypeError):
         name = "(unreadable round.toml)"
     summary = None

@@ -29,7 +29,11 @@ def transactions_of(path: Path, access: ChainAccess) -> list[dict[str, Any]]:
 
 
 def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, Any]]:
-    """What a report tells of each transaction of a round: what it did, for whom, its gas."""
+    """What a report tells of each transaction of a round: the call, its events, its gas, as texts.
+
+    Numbers are texts, because amounts of wei are beyond what every reader of JSON keeps exact; long
+    arguments, such as the flows of a proof, are shortened.
+    """
     return [
         {
             "call": row["call"],
@@ -37,6 +41,12 @@ def round_transactions(escrow: EscrowClient, round_id: int) -> list[dict[str, An
             "block": row["block"],
             "gas_used": row["gas_used"],
             "transaction": row["transaction"],
+            "sender": row["sender"],
+            "value_wei": str(row["value_wei"]),
+            "arguments": {name: _short(value) for name, value in row["arguments"].items()},
+            "events": [
+                {name: _short(value) for name, value in event.items()} for event in row["events"]
+            ],
         }
         for row in _decoded(escrow, round_id)
     ]

@@ -7,7 +7,7 @@ Lists that hold one item a party are in configuration order.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -105,7 +105,7 @@ class ValueDocument(Document):
 
     parties: list[str]
     values: list[float]
-    source: str  # "given" or "trained"
+    source: str  # "given", "trained" or "external"
     coalitions: list[Coalition] | None  # None: all 2**n
     scores: list[list[float]]  # one row a seed; the given values if nothing was trained
     seeds: list[int]
@@ -114,6 +114,7 @@ class ValueDocument(Document):
     monotone_violations: dict[str, Any] | None  # edges, broken, largest: of the mean scores
     best_coalitions: list[int] | None  # whose model stands for each coalition
     basis: dict[str, Any] | None  # None where the values were given
+    score_range: list[float] | None = None  # what 0 and 1 stand for, where scores are no accuracies
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as it stands in the file: coalitions in hexadecimal."""
@@ -233,6 +234,7 @@ class RewardDocument(Document):
     n_validation: int
     n_holdout: int
     rewards: list[dict[str, Any]]
+    brackets: list[dict[str, Any]] = field(default_factory=list)  # of models trained elsewhere
 
     @property
     def entries(self) -> tuple[ModelRewardEntry, ...]:

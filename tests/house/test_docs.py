@@ -67,3 +67,24 @@ def test_every_room_has_a_card_that_names_its_files():
             if path.name.startswith("_") or path.name in ("README.md", "py.typed"):
                 continue
             assert path.name in card, f"{room}/README.md does not mention {path.name}"
+
+
+def test_every_column_that_a_report_prints_is_explained():
+    from settlement.calculator.calculator import tables
+    from settlement.report import summary_tables
+
+    party = dict.fromkeys(
+        ("own_value", "adjustment_factor", "payoff", "model_value", "validation_score"), 0.0
+    )
+    party |= {"name": "a", "deposit_units": 0, "net_position_units": 0, "holdout_score": 0.0}
+    party |= {"factor_error": None, "payoff_error": None}
+    printed = [t.header for t in summary_tables({"parties": [party], "transfers": []})]
+    figures = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
+    printed.append(tables({"parties": [], "flows": []} | {name: () for name in figures})[0].header)
+    section = (ROOT / "ml" / "GLOSSARY.md").read_text().split("## The columns of a report")[1]
+    explained = {
+        name.strip()
+        for row in re.findall(r"^\| ([^|]+) \|", section, re.M)
+        for name in row.split(",")
+    }
+    assert {column for header in printed for column in header} <= explained

@@ -36,6 +36,8 @@ BREACHES = {
     "click and rich": ("settlement/round/round.py", "import click"),
     "torch only": ("settlement/audit/audit.py", "import torch"),
     "Ray only": ("ml/engines/processes.py", "import ray"),
+    "Flower only": ("ml/engines/spec.py", "import flwr"),
+    "shapiq only": ("ml/game/comparison/families.py", "import shapiq"),
     "numba and scipy": ("ml/training/scores.py", "import scipy"),
     "whole units know no numpy": ("settlement/escrow/twin.py", "import numpy"),
     "pydantic only": ("settlement/round/plan.py", "import pydantic"),

@@ -13,11 +13,15 @@ from settlement.chain.journal import read_journal
 from settlement.config.reading import read_config
 from settlement.config.settings import read_settings
 from settlement.errors import SettlementError
+from settlement.store.flows_file import read_flows
 from settlement.store.folder import STAGES, RoundFolder, sha256_of
 from tests.hostile import changed, refused, scrambled
 
 TOML = ('""', '"x"', "[]", "{}", "-1", "0", "1e400", "nan", "true", "[[1]]", str(2**64), "[{}]")
-KEYS = ("labels", "ids", "share", "network", "hidden", "seeds", "source", "given", "chain_id")
+KEYS = (
+    *("labels", "ids", "share", "network", "hidden", "seeds", "source", "given", "chain_id"),
+    *("flows", "parties"),
+)
 
 
 @pytest.mark.parametrize("name", ["three-parties", "digits", "estimate"])
@@ -67,6 +71,30 @@ def test_changed_files_of_values_are_refused_by_name(tmp_path):
     path.write_text('{"parties": ["a", "b"], "values": [0, 0, 0, 0], "values": [0, 1, 1, 1]}')
     with pytest.raises(SettlementError, match="the key 'values' is there twice"):
         read_values(path)
+
+
+def test_changed_files_of_flows_and_of_parties_are_refused_by_name(tmp_path):
+    chance = random.Random(6)
+    flows = [[0, 0.35, 0.45], [0.15, 0, 0.35], [0.25, 0.35, 0]]
+    document = {"flows": flows, "own_values": [0.2, 0.5, 0.4], "grand_value": 1.0}
+    table = "party,own_value,grand_value,a,b\na,0.25,1,0,0.75\nb,0.5,1,0.5,0\n"
+    parties = "name,budget,cap,address\na,0.5,,\nb,unlimited,0.9,\n"
+    (tmp_path / "round.toml").write_text(
+        '[round]\nname = "x"\nparties = "parties.csv"\n[values]\nflows = "flows.npz"\n'
+    )
+    n_refused = 0
+    for _ in range(150):
+        path = tmp_path / "flows.json"
+        path.write_text(json.dumps(changed(document, chance)))
+        n_refused += refused(read_flows, path)
+        path.write_bytes(scrambled(json.dumps(document), chance))
+        n_refused += refused(read_flows, path)
+        path = tmp_path / "flows.csv"
+        path.write_bytes(scrambled(table, chance))
+        n_refused += refused(read_flows, path)
+        (tmp_path / "parties.csv").write_bytes(scrambled(parties, chance))
+        n_refused += refused(read_config, tmp_path / "round.toml")
+    assert n_refused > 300
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from ml.datasets.preparation import Preparation
+from ml.engines.own_code import network_class
 from ml.errors import MlError
 from ml.training.models.networks import Mlp, Network, TextAverage, Weights, scaled
-from ml.training.models.own_code import network_class
 from ml.training.recipe import NETWORKS, Recipe
 
 __all__ = ["ModuleNetwork", "NetworkError", "build_network", "small_cnn"]

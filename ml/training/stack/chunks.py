@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from ml.datasets.collaboration import Collaboration, array_digest
+from ml.engines.own_code import code_digest
 from ml.errors import MlError
 from ml.training.cache import FinishedModel
 from ml.training.checks import network_for
 from ml.training.devices import choose_device, reproducible, to_device
 from ml.training.models.networks import stack_weights
-from ml.training.models.own_code import code_digest
 from ml.training.models.used_columns import UsedColumns
 from ml.training.recipe import Recipe
 from ml.training.scores import Evaluator, score_function

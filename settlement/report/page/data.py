@@ -22,6 +22,9 @@ MAX_DRAWN_TABLE = 12
 MAX_FLOW_PARTIES = 64
 """Up to this many parties the page holds the flows, and lets budgets be moved."""
 
+MOST_TRANSACTIONS = 300
+"""Transactions that the page decodes; `fairround show --tx` has all of them."""
+
 TRANSACTIONS = {
     "open_round": "round opened",
     "register": "further parties registered",
@@ -117,8 +120,13 @@ def page_data(
                 "block": sent["block"],
                 "gas": sent["gas_used"],
                 "hash": sent["transaction"].removeprefix("0x"),
+                "sender": sent["sender"],
+                "valueWei": sent["value_wei"],
+                "call": sent["call"],
+                "arguments": sent["arguments"],
+                "events": sent["events"],
             }
-            for sent in settlement.transactions
+            for sent in settlement.transactions[:MOST_TRANSACTIONS]
         ],
         "seals": dict(seals),
     }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from settlement.round.measuring.measured import Told
+from settlement.round.measuring.measured import Measured, Provenance, Told
 
 __all__ = ["GivenValues"]
 
@@ -26,6 +25,6 @@ class GivenValues:
         """The values of these coalitions, as one row."""
         return self._values[list(coalitions)][None]
 
-    def provenance(self) -> tuple[None, dict[str, Any] | None]:
+    def provenance(self, measured: Measured) -> Provenance:
         """Nothing was measured on anything."""
-        return None, None
+        return Provenance()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from settlement.config.reading import RoundConfig
 from settlement.round.context import Progress
 from settlement.round.game import estimate_of
 
-__all__ = ["Measured", "Measurer", "measure_round"]
+__all__ = ["Measured", "Measurer", "Provenance", "measure_round"]
 
 Told = Callable[[int, int], None]
 """Told steps done and steps in all."""
@@ -34,9 +34,19 @@ class Measurer(Protocol):
         """Scores of these coalitions, none of them empty, shape (seeds, coalitions)."""
         ...
 
-    def provenance(self) -> tuple[str | None, dict[str, Any] | None]:
-        """The device that measured, and hashes of what the scores rest on; asked for last."""
+    def provenance(self, measured: Measured) -> Provenance:
+        """What the scores rest on, once all are known."""
         ...
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What scores rest on: device, hashes, the range they were in, and files that show it."""
+
+    device: str | None = None
+    basis: dict[str, Any] | None = None
+    score_range: tuple[float, ...] | None = None
+    files: dict[str, bytes] = field(default_factory=dict)  # kept beside the values
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +58,10 @@ class Measured:
 
     scores: NDArray[np.float64]
     coalitions: list[int] | None
+
+    def asked(self) -> Sequence[int]:
+        """The coalitions that were measured; nobody is not measured."""
+        return self.coalitions or range(1, self.scores.shape[1])
 
 
 def measure_round(config: RoundConfig, measurer: Measurer, progress: Progress) -> Measured:

@@ -26,6 +26,7 @@ def value_document(
     seeds: Sequence[int] = (),
     device: str | None = None,
     basis: dict[str, Any] | None = None,
+    score_range: Sequence[float] | None = None,
 ) -> ValueDocument:
     """The value table that scores (seeds, coalitions) lead to."""
     values, violations, best = scores.mean(axis=0), None, None
@@ -44,6 +45,7 @@ def value_document(
         monotone_violations=violations,
         best_coalitions=best,
         basis=basis,
+        score_range=None if score_range is None else list(score_range),
     )
 
 

@@ -13,7 +13,7 @@ from settlement.config.reading import RoundConfig
 from settlement.config.settings import read_settings
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.context import model_cache
-from settlement.round.measuring.measured import Told
+from settlement.round.measuring.measured import Measured, Provenance, Told
 from settlement.store.documents import ValueDocument
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ class TrainedModels:
         self._device = trained.device
         return trained.scores
 
-    def provenance(self) -> tuple[str | None, dict[str, Any] | None]:
+    def provenance(self, measured: Measured) -> Provenance:
         """The device that trained; data, recipe and code as hashes."""
-        return self._device, basis_of(self._collaboration, self._recipe)
+        return Provenance(self._device, basis_of(self._collaboration, self._recipe))
 
 
 def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:
@@ -73,7 +73,7 @@ def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:
     if config.data is None or config.recipe is None:
         raise BrokenInvariant("A round without given values has no data or recipe to train with.")
     if ":" in config.recipe.network + config.recipe.score:
-        from ml.training.models.own_code import allow_modules
+        from ml.engines.own_code import allow_modules
 
         # Only what this user has allowed, wherever the round's file comes from.
         allow_modules(*read_settings().allowed_modules, folder=config.folder)
@@ -82,7 +82,7 @@ def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:
 
 def basis_of(collaboration: Collaboration, recipe: Recipe) -> dict[str, Any]:
     """What scores are measured on, as hashes: a party can tell its own data among them."""
-    from ml.training.models.own_code import code_digest
+    from ml.engines.own_code import code_digest
 
     own_code = {path: code_digest(path) for path in (recipe.network, recipe.score) if ":" in path}
     return {

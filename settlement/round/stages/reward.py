@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from settlement.round.context import RoundContext, model_cache
+from settlement.round.measuring.entitled import entitled
 from settlement.round.measuring.tables import reward_targets
 from settlement.round.measuring.trained import agreed_data
 from settlement.store.documents import (
@@ -29,7 +30,9 @@ def carry_out(context: RoundContext) -> None:
     with context.folder.write_stage(
         "reward", inputs=["train", "open", "allocate", "settle"]
     ) as folder:
-        if values.source in ("given", FLOWS):
+        if values.source == "external":
+            document = entitled(context.folder, values, allocation)
+        elif values.source in ("given", FLOWS):
             document = RewardDocument(n_validation=0, n_holdout=0, rewards=[])
         else:
             document = _train_rewards(context, values, allocation, folder)

@@ -29,7 +29,7 @@ def carry_out(context: RoundContext) -> None:
     Up to 64 parties the game is posted in whole numbers; beyond, it is a file of flows.
     """
     config = context.config
-    values, given = _values(context)
+    values, given, files = _values(context)
     sampling = config.sampling
     game = None
     if len(config.parties) <= MAX_POSTED_PARTIES:
@@ -43,28 +43,33 @@ def carry_out(context: RoundContext) -> None:
         if game is None:
             game = GameDocument(values.parties, [], [], [], sha256_of(folder / FLOWS_FILE))
         game.write(folder)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
 
 
-def _values(context: RoundContext) -> tuple[ValueDocument, GivenFlows | None]:
-    """What is known of coalitions; and the flows, where they are given instead."""
+def _values(context: RoundContext) -> tuple[ValueDocument, GivenFlows | None, dict[str, bytes]]:
+    """What is known of coalitions; the flows, where they are given instead; files that show it."""
     config = context.config
     if config.flows_path is not None:
         given = given_flows(config)
-        return flows_values(config.party_names, given, config.monotone), given
-    return _measured(config, context), None
+        return flows_values(config.party_names, given, config.monotone), given, {}
+    values, files = _measured(config, context)
+    return values, None, files
 
 
-def _measured(config: RoundConfig, context: RoundContext) -> ValueDocument:
+def _measured(config: RoundConfig, context: RoundContext) -> tuple[ValueDocument, dict[str, bytes]]:
     measurer = measurer_of(config)
     measured = measure_round(config, measurer, context.progress)
-    device, basis = measurer.provenance()
-    return value_document(
+    provenance = measurer.provenance(measured)
+    document = value_document(
         config.party_names,
         measured.scores,
         monotone=config.monotone,
         source=measurer.source,
         coalitions=measured.coalitions,
         seeds=measurer.seeds,
-        device=device,
-        basis=basis,
+        device=provenance.device,
+        basis=provenance.basis,
+        score_range=provenance.score_range,
     )
+    return document, provenance.files

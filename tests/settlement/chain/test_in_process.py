@@ -5,7 +5,7 @@ import shutil
 import pytest
 from pydantic import ValidationError
 
-from settlement.chain import ChainSpec, open_chain
+from settlement.chain import ChainSpec, in_process, open_chain
 from settlement.chain.errors import (
     ChainSpecError,
     JournalMismatch,
@@ -23,6 +23,19 @@ from tests.settlement.chain.purse import (
     settlements,
     tell_the_story,
 )
+
+
+class Forgetful(dict):
+    """Remembers nothing, so that a chain that is opened again is executed again."""
+
+    def __setitem__(self, key, value):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def executed_again(monkeypatch):
+    """As another process would open a chain; what this one remembers has tests of its own."""
+    monkeypatch.setattr(in_process, "_left", Forgetful())
 
 
 def send_settle(chain, purse, label="settle", account="operator", **options):

@@ -84,3 +84,15 @@ def test_a_full_disk_is_named(tmp_path):
     done = in_a_shell(f"{sys.executable} -m settlement init {tmp_path}/round > /dev/full")
     assert done.returncode == 1
     assert done.stderr == "error: No space left on device\n"
+
+
+def test_no_file_of_others_rings_or_paints_the_terminal(fairround, tmp_path):
+    folder = tmp_path / "round"
+    fairround("init", folder)
+    path = folder / "round.toml"
+    evil = "three \\u0007\\u001b]0;title parties"  # as TOML writes a bell and a window's title
+    path.write_text(path.read_text().replace('three parties"', f'{evil}"', 1))
+    printed = fairround("list", tmp_path) + fairround("show", folder)
+    printed += fairround("check", folder, code=1)
+    assert "title parties" in printed
+    assert all(sign.isprintable() or sign == "\n" for sign in printed)

@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
 
 def test_an_unknown_template_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(
-        TemplateError, match="csv, digits, estimate, folder, hospitals, ids, images"
+        TemplateError, match="csv, digits, estimate, external, folder, hospitals, ids, images"
     ):
         write_template(tmp_path, "cifar")
 

@@ -16,7 +16,7 @@ CONFIG = Path(described.__file__).parent
 
 
 def tables():
-    for table in ("round", "values", "data", "training", "engine", "chain", "party"):
+    for table in ("round", "values", "external", "data", "training", "engine", "chain", "party"):
         name = described._reference(_property(table))
         yield table, ConfigFile.model_json_schema()["$defs"][name]["properties"]
 

@@ -1,5 +1,6 @@
 """A round from Python, as a person in a notebook meets it."""
 
+import shutil
 import sys
 
 import pytest
@@ -45,3 +46,17 @@ def test_completion_sees_names_that_load_on_first_use():
     assert {"load_reward", "train_coalitions", "allow_modules"} <= set(dir(ml.training))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         settlement.Nothing  # noqa: B018 - reading it is the test
+
+
+def test_a_finished_round_is_read_where_no_lock_can_be_taken(folder):
+    """As in a folder that may only be read; one that is not finished says which file it wants."""
+    Round(folder).run()
+    (folder / ".lock").unlink()
+    (folder / ".lock").mkdir()  # nobody, root neither, opens that for writing
+    round_ = Round(folder)
+    round_.run()
+    assert not round_.carry_out("settle")
+    assert "settled by proof" in round_.summary()
+    shutil.rmtree(folder / "report")
+    with pytest.raises(OSError, match=r"\.lock"):
+        round_.run()

@@ -111,6 +111,25 @@ function chain() {
   const total = round.transactions.reduce((sum, t) => sum + t.gas, 0);
   const caption = `Transactions: ${rows.length}, ${units(BigInt(total))} gas in all`;
   place("transactions").append(table(caption, ["what", "block", "gas", "hash"], rows));
+  place("decoded").append(...round.transactions.map(decoded));
+}
+
+/** One transaction in full: who sent what to the escrow, and what the escrow logged. */
+function decoded(sent) {
+  const facts = Object.entries(sent.arguments).map(([name, text]) => [name, text]);
+  if (sent.valueWei !== "0") facts.push(["wei sent along", units(BigInt(sent.valueWei))]);
+  facts.push(["sender", sent.sender], ["gas", units(BigInt(sent.gas))]);
+  const events = sent.events.map(({ event, ...fields }) =>
+    html("li", {}, `${event}: ${Object.entries(fields).map(([name, text]) => `${name} ${text}`).join(", ")}`),
+  );
+  return html(
+    "details",
+    {},
+    html("summary", {}, `Block ${sent.block}: ${sent.told} (${sent.call})`),
+    html("dl", {}, ...facts.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
+    html("p", {}, events.length ? "Events" : "No events"),
+    html("ul", { class: "events" }, ...events),
+  );
 }
 
 async function verdict() {

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ml.datasets import data_spec, load
+from ml.engines.own_code import OwnCodeError, allowed_modules, function_of_own, network_class
 from ml.training import allow_modules, check_training, load_reward, recipe
-from ml.training.models.own_code import OwnCodeError, allowed_modules, network_class, score_of_own
 
 ROOT = Path(__file__).parents[4]
 
@@ -71,7 +71,7 @@ def test_even_an_allowed_name_is_called_only_if_it_is_a_module(digits_data, monk
         with pytest.raises(OwnCodeError, match="expected a class that inherits"):
             check_training(digits_data, recipe({"network": path, "arguments": arguments}))
     with pytest.raises(OwnCodeError, match="expected a function that is written in an allowed"):
-        score_of_own("os:system")
+        function_of_own("os:system", "Score")
     assert not (tmp_path / "SPRUNG").exists()
 
 
@@ -119,7 +119,7 @@ def test_a_rounds_folder_stands_in_for_no_module_that_is_not_allowed(tmp_path):
         "except ImportError:\n    pass\n"
     )
     program = (
-        "import os\nfrom pathlib import Path\nfrom ml.training.models.own_code import *\n"
+        "import os\nfrom pathlib import Path\nfrom ml.engines.own_code import *\n"
         "allow_modules('somebodys_own', folder=Path(os.environ['THERE']))\n"
         "print(network_class('somebodys_own:Net'))\n"
     )

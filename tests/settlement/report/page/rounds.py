@@ -27,6 +27,10 @@ SETTLED = {
     "block": 8,
     "gas_used": 50_000,
     "transaction": "0x" + "00" * 32,
+    "sender": "0x" + "11" * 20,
+    "value_wei": "0",
+    "arguments": {"round_id": "1", "transfers": "0x00"},
+    "events": [{"event": "Settled", "plan_id": "0x00"}],
 }
 SEALS = {stage: f"{k:064x}" for k, stage in enumerate(("train", "open", "allocate"))}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,6 +72,11 @@ def test_the_figures_of_the_page_are_those_of_the_report(show, fairround, tmp_pa
     assert summary["escrow"] in text
     gas = shown.evaluate("fairround.round.transactions.reduce((sum, t) => sum + t.gas, 0)")
     assert gas == sum(summary["gas"].values())
+    deposit = shown.locator("#decoded details", has_text="deposit of b")
+    deposit.locator("summary").click()
+    assert "Deposited: " in deposit.inner_text()
+    assert re.search(r"Deposited: .*\b500000\b", deposit.inner_text())
+    assert "500,000,000,000,000,000" in deposit.inner_text()  # wei
     shown.click("text=Transfers as a table")
     for transfer in summary["transfers"]:
         assert f"{transfer['amount_units']:,}" in shown.inner_text("#transfer-table")

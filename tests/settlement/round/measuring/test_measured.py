@@ -25,8 +25,8 @@ class Counting:
         shares = np.array([int(c).bit_count() for c in coalitions]) / self.n_parties
         return np.stack([shares, shares / 2])
 
-    def provenance(self):
-        return None, None
+    def provenance(self, measured):
+        raise AssertionError("nobody asks before the scores are written")
 
 
 def config_of(tmp_path, n_parties, values=""):

@@ -15,19 +15,20 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from ml.errors import MlError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "OwnCodeError",
     "allow_modules",
     "allowed_modules",
     "code_digest",
+    "function_of_own",
     "network_class",
-    "score_of_own",
 ]
 
 ALLOWED = "FAIRROUND_ALLOWED_MODULES"
@@ -69,6 +70,8 @@ def network_class(path: str) -> type[nn.Module]:
     OwnCodeError
         If its module is not allowed or cannot be imported, or it is no class of modules.
     """
+    from torch import nn
+
     found = _imported(path, "Network")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         what = found.__name__ if isinstance(found, type) else type(found).__name__
@@ -78,18 +81,20 @@ def network_class(path: str) -> type[nn.Module]:
     return found
 
 
-def score_of_own(path: str) -> Any:
+def function_of_own(path: str, what: str) -> Any:
     """The function of an allowed import path; one that an allowed module itself defines.
+
+    ``what`` is what errors call it, such as ``"Score"``.
 
     Raises
     ------
     OwnCodeError
         If its module is not allowed or cannot be imported, or it is no such function.
     """
-    found = _imported(path, "Score")
+    found = _imported(path, what)
     if not inspect.isfunction(found) or not _is_allowed(found.__module__):
         raise OwnCodeError(
-            f"Score {path} is a {type(found).__name__}; expected a function that is written in an "
+            f"{what} {path} is a {type(found).__name__}; expected a function that is written in an "
             "allowed module."
         )
     return found

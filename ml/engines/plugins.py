@@ -1,0 +1,245 @@
+"""Programs of somebody's own that measure coalitions: asked over a pipe, a line of JSON at a time.
+
+A program is started once a worker and kept. It reads a question a line,
+``{"job": "5f0c...", "members": ["a", "b"], "seed": 0}``, and writes an answer a line,
+``{"score": 0.91}``, with ``"model_sha256"`` if it keeps a model and ``"checkpoints"``, a list of
+``{"score", "model_sha256"}`` in the order of training, if it keeps those. What it writes to its
+standard error is only shown when it fails. It inherits no key, password or setting of fairround.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml.errors import MlError
+from ml.reading import UnreadableFile, parse_json
+
+__all__ = [
+    "Answer",
+    "Job",
+    "Plugin",
+    "PluginCrashed",
+    "PluginError",
+    "PluginHangs",
+    "PluginSaysGarbage",
+    "ask_plugin",
+    "close_plugins",
+]
+
+LINE_BYTES = 2**20
+"""Most that one answer may hold."""
+
+PASSED_ON = ("FAIRROUND_ALLOWED_MODULES", "FAIRROUND_MODULE_FOLDER")
+
+
+class PluginError(MlError):
+    """A program that measures coalitions gives no answer; what it answered before is kept."""
+
+
+class PluginHangs(PluginError):
+    """It did not answer in time."""
+
+
+class PluginCrashed(PluginError):
+    """It could not be started, or ended before it had answered."""
+
+
+class PluginSaysGarbage(PluginError):
+    """It wrote something that is no answer."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """How a program is started, how long it may think, how often it is asked again."""
+
+    command: tuple[str, ...]
+    folder: str  # where it runs
+    timeout_s: float
+    retries: int
+
+    @property
+    def name(self) -> str:
+        """The command as one types it."""
+        return shlex.join(self.command)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question: the score of one coalition with one seed."""
+
+    id: str
+    coalition: int
+    members: tuple[str, ...]
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As programs and people read it."""
+        return {"job": self.id, "members": list(self.members), "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A score; hashes of the model, and of checkpoints of its training with their scores."""
+
+    job: Job
+    score: float
+    model_sha256: str | None = None
+    checkpoints: tuple[tuple[float, str], ...] = field(default=())
+
+
+class _Process:
+    """One program under way, and what it has written that is not yet read."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        self.unread = b""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("FAIRROUND_") or name in PASSED_ON
+        }
+        try:
+            self.process = subprocess.Popen(
+                plugin.command,
+                cwd=plugin.folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                start_new_session=True,  # its own children end with it
+            )
+        except OSError as error:
+            self.errors.close()
+            raise PluginCrashed(f"{plugin.name} does not start: {error.strerror}.") from None
+
+    def ask(self, question: bytes, timeout_s: float) -> bytes | None:
+        """The next line that it writes; None if none comes in time, empty if it ended."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:
+            return b""
+        with contextlib.suppress(OSError):  # it has ended: reading tells
+            stdin.write(question)
+            stdin.flush()
+        deadline = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while b"\n" not in self.unread and len(self.unread) <= LINE_BYTES:
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not selector.select(left_s):
+                    return None
+                piece = os.read(stdout.fileno(), 65536)
+                if not piece:
+                    return b""
+                self.unread += piece
+        line, _, self.unread = self.unread.partition(b"\n")
+        return line + b"\n"
+
+    def end(self) -> str:
+        """End it with all that it has started; the last line that it wrote of its troubles."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        code = self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        size = self.errors.seek(0, os.SEEK_END)
+        self.errors.seek(max(0, size - 2000))
+        lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
+        self.errors.close()
+        return f"exit code {code}" + (f", it said: {lines[-1]:.300}" if lines else "")
+
+
+_running: dict[Plugin, _Process] = {}
+"""The programs of this worker process."""
+
+
+def ask_plugin(plugin: Plugin, job: Job) -> Iterator[Answer]:
+    """Ask for one score; after a failure a new process is asked, as often as ``retries`` says.
+
+    Raises
+    ------
+    PluginHangs, PluginCrashed, PluginSaysGarbage
+        With what the last try came to.
+    """
+    for tries_left in range(plugin.retries, -1, -1):
+        try:
+            yield _ask_once(plugin, job)
+            return
+        except PluginError:
+            close_plugins(plugin)
+            if not tries_left:
+                raise
+
+
+def close_plugins(*plugins: Plugin) -> None:
+    """End the programs of this process: these, or all."""
+    for plugin in plugins or tuple(_running):
+        if plugin in _running:
+            _running.pop(plugin).end()
+
+
+atexit.register(close_plugins)
+
+
+def _ask_once(plugin: Plugin, job: Job) -> Answer:
+    if plugin not in _running:
+        _running[plugin] = _Process(plugin)
+    process = _running[plugin]
+    line = process.ask(json.dumps(job.as_dict()).encode() + b"\n", plugin.timeout_s)
+    told = f"{plugin.name}, asked for {', '.join(job.members)} with seed {job.seed}, "
+    if line is None:
+        raise PluginHangs(
+            f"{told}did not answer within {plugin.timeout_s:g} s. Give it more time (timeout_s) "
+            f"or mend it; what it answered before is kept."
+        )
+    if not line:
+        found = _running.pop(plugin).end()
+        raise PluginCrashed(f"{told}ended: {found}. What it answered before is kept.")
+    try:
+        return _answer(job, parse_json(line, "the answer"))
+    except (UnreadableFile, UnicodeDecodeError, ValueError) as error:
+        raise PluginSaysGarbage(
+            f'{told}wrote {line.strip()!r:.80}; expected a line such as {{"score": 0.5}}: {error}'
+        ) from None
+
+
+def _answer(job: Job, content: Any) -> Answer:
+    if not isinstance(content, Mapping):
+        raise ValueError("it is no object.")
+    if unknown := content.keys() - {"job", "score", "model_sha256", "checkpoints"}:
+        raise ValueError(f"unknown key {min(unknown)!r}.")
+    if content.get("job", job.id) != job.id:
+        raise ValueError(f"it answers job {content['job']!r:.40}, asked was {job.id!r}.")
+    checkpoints = content.get("checkpoints") or ()
+    if not isinstance(checkpoints, (list, tuple)):
+        raise ValueError("checkpoints are no list.")
+    rungs = tuple((_score(rung), _sha256(rung.get("model_sha256"))) for rung in checkpoints)
+    sha256 = content.get("model_sha256")
+    return Answer(job, _score(content), None if sha256 is None else _sha256(sha256), rungs)
+
+
+def _score(content: Any) -> float:
+    score = content.get("score") if isinstance(content, Mapping) else None
+    if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
+        raise ValueError(f"score is {score!r:.40}, no finite number.")
+    return float(score)
+
+
+def _sha256(text: Any) -> str:
+    if not isinstance(text, str) or len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise ValueError(f"model_sha256 is {text!r:.40}, not 64 hexadecimal digits.")
+    return text

@@ -1,0 +1,184 @@
+"""Ask and tell: which scores a round needs next, and answers from a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml.engines.plugins import Job
+from ml.reading import VALUES_BYTES, read_json, read_text
+from settlement.config.reading import RoundConfig, read_config
+from settlement.errors import SettlementError
+from settlement.round.measuring.external import AnswersMissing, ExternalScores, external_of
+from settlement.round.measuring.measured import measure_round
+from settlement.store.answers import AnswerBook, Told, told_of
+from settlement.store.folder import RoundFolder
+
+__all__ = [
+    "NotTold",
+    "UnknownJob",
+    "WrongAnswer",
+    "questions",
+    "questions_text",
+    "tell",
+    "told_text",
+]
+
+KEYS = frozenset({"job", "members", "seed", "score", "model_sha256", "checkpoints"})
+
+
+class NotTold(SettlementError):
+    """The round asks a function or a program; nobody else is asked."""
+
+
+class UnknownJob(SettlementError):
+    """An answer to a question that this round does not ask."""
+
+
+class WrongAnswer(SettlementError):
+    """An answer that cannot be read."""
+
+
+def questions(path: Path, count: int) -> dict[str, Any]:
+    """At most ``count`` of the questions that are open now, and how many are."""
+    folder, config, scores = _open(path)
+    jobs: tuple[Job, ...] = ()
+    if not folder.has("train"):
+        try:
+            measure_round(config, scores, lambda stage, done, total: None)
+        except AnswersMissing as missing:
+            jobs = missing.jobs
+    return {"open": len(jobs), "jobs": [job.as_dict() for job in jobs[:count]]}
+
+
+def questions_text(found: Mapping[str, Any]) -> str:
+    """The questions, a line each: job, seed, members."""
+    if not found["jobs"]:
+        return "Nothing is to be told; `fairround run` goes on.\n"
+    lines = [
+        f"{job['job']}  seed {job['seed']}  {'/'.join(job['members'])}" for job in found["jobs"]
+    ]
+    return "\n".join([*lines, f"{len(lines)} of {found['open']} open questions"]) + "\n"
+
+
+def tell(path: Path, file: Path, by: str) -> dict[str, Any]:
+    """Take all answers of a CSV or JSON file, or none.
+
+    Raises
+    ------
+    UnknownJob, WrongAnswer, ScoreOutOfRange, TwoAnswers
+        Naming the first row at fault; nothing was written then.
+    """
+    folder = RoundFolder(path)
+    folder.require_config()
+    rows = _rows(file)
+    with folder.lock():
+        _, config, scores = _open(path)
+        if folder.has("train"):
+            raise NotTold(f"{path} has all its values already; nothing can be told any more.")
+        told = [
+            _told(row, f"{file}, answer {k}", config, scores, by) for k, row in enumerate(rows, 1)
+        ]
+        new = scores.book.tell(told)
+    return {"told": len(told), "new": new, "open": questions(path, 1)["open"]}
+
+
+def told_text(found: Mapping[str, Any]) -> str:
+    """How many answers there were, and how many questions are left."""
+    again = found["told"] - found["new"]
+    known = f", {again} known before" if again else ""
+    return f"{found['new']} new answers{known}; {found['open']} open questions\n"
+
+
+def _open(path: Path) -> tuple[RoundFolder, RoundConfig, ExternalScores]:
+    folder = RoundFolder(path)
+    folder.require_config()
+    config = read_config(folder.config_path)
+    external = external_of(config)
+    if external.command or external.evaluate:
+        raise NotTold(f"{path} asks {external.evaluate or external.command}; run `fairround run`.")
+    return folder, config, ExternalScores(config, AnswerBook(path))
+
+
+def _rows(file: Path) -> list[Mapping[str, Any]]:
+    """The answers of a file, as they stand there."""
+    if file.suffix == ".json":
+        content = read_json(file, VALUES_BYTES)
+        rows = content if isinstance(content, list) else [content]
+    else:
+        reader = csv.DictReader(io.StringIO(read_text(file, VALUES_BYTES)), skipinitialspace=True)
+        rows = [{key: text for key, text in row.items() if text != ""} for row in reader]
+        for row in rows:
+            if "members" in row:
+                row["members"] = [name.strip() for name in str(row["members"]).split("/")]
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping) or (unknown := {str(key) for key in row} - KEYS):
+            named = f"unknown {min(unknown)!r}" if isinstance(row, Mapping) else "no object"
+            raise WrongAnswer(
+                f"{file}, answer {number}: {named}; expected {', '.join(sorted(KEYS))}."
+            )
+    return rows
+
+
+def _told(
+    row: Mapping[str, Any], place: str, config: RoundConfig, scores: ExternalScores, by: str
+) -> Told:
+    job = _job(row, place, config, scores)
+    told = told_of(
+        place,
+        job=job.id,
+        members=list(job.members),
+        seed=job.seed,
+        score=_number(row.get("score"), f"{place}: score"),
+        model_sha256=row.get("model_sha256"),
+        checkpoints=row.get("checkpoints") or [],
+        by=by,
+    )
+    for score in (told.score, *(rung.score for rung in told.checkpoints)):
+        scores.check_score(job, score)
+    return told
+
+
+def _job(row: Mapping[str, Any], place: str, config: RoundConfig, scores: ExternalScores) -> Job:
+    """The question that an answer names by its number, or by members and seed."""
+    if "members" in row:
+        members = row["members"]
+        names = config.party_names
+        if (
+            not isinstance(members, list)
+            or not members
+            or len(set(map(str, members))) < len(members)
+        ):
+            raise WrongAnswer(f"{place}: members are {members!r:.80}; expected names, each once.")
+        for name in members:
+            if name not in names:
+                raise UnknownJob(f"{place}: {name!r} is no party; expected of {', '.join(names)}.")
+        seed = int(_number(row.get("seed", scores.seeds[0]), f"{place}: seed"))
+        if seed not in scores.seeds:
+            expected = ", ".join(map(str, scores.seeds))
+            raise UnknownJob(f"{place}: seed {seed} is none of the round's: {expected}.")
+        job = scores.job(sum(1 << names.index(name) for name in members), seed)
+        if row.get("job", job.id) == job.id:
+            return job
+    elif (found := scores.find(str(row.get("job")))) is not None and found.seed == int(
+        _number(row.get("seed", found.seed), f"{place}: seed")
+    ):
+        return found
+    raise UnknownJob(
+        f"{place}: job {row.get('job')!r:.40} is no question of this round, or of other members or "
+        f"another seed. Take job, members and seed from `fairround ask`."
+    )
+
+
+def _number(value: Any, place: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise WrongAnswer(f"{place} is {value!r:.40}; expected a finite number.")
+    return number

@@ -1,0 +1,54 @@
+"""What model each party is entitled to where models are trained elsewhere.
+
+No model is here, so none is handed out. If checkpoints of the grand coalition's training were told,
+they are the ladder of early stopping (Sec. 4): the reward is between the first one that is good
+enough and the one before it, or before the first one the party's own model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ml.reading import VALUES_BYTES, read_json
+from settlement.round.measuring.external import REPORTED_FILE
+from settlement.store.documents import AllocationDocument, RewardDocument, ValueDocument
+from settlement.store.folder import RoundFolder
+from settlement.store.score_range import from_value
+
+__all__ = ["entitled"]
+
+
+def entitled(
+    folder: RoundFolder, values: ValueDocument, allocation: AllocationDocument
+) -> RewardDocument:
+    """The score that each party's model may have, and the checkpoints around it if any were told.
+
+    ``share`` is how far the reward lies from the checkpoint below to the one above, by score: where
+    on the straight line between their weights a search for the model starts.
+    """
+    reported = read_json(folder.stage(values.STAGE) / REPORTED_FILE, VALUES_BYTES)
+    score_range = values.score_range or (0.0, 1.0)
+    n_parties = len(values.parties)
+    ladder: list[dict[str, Any]] = next(
+        (t["checkpoints"] for t in reported if len(t["members"]) == n_parties and t["checkpoints"]),
+        [],
+    )
+    own = {t["members"][0]: t for t in reversed(reported) if len(t["members"]) == 1}
+    brackets = []
+    for party, name in enumerate(values.parties):
+        target = from_value(allocation.model_values[party], score_range)
+        bracket: dict[str, Any] = {"party": party, "target_score": target}
+        bracket |= {"below": None, "above": None, "share": None}
+        rungs = [_rung("own", own[name]), *(_rung(k, rung) for k, rung in enumerate(ladder))]
+        above = next((k for k in range(1, len(rungs)) if rungs[k]["score"] >= target), None)
+        if above is not None:
+            low, high = rungs[above - 1], rungs[above]
+            gap = high["score"] - low["score"]
+            share = min(1.0, max(0.0, (target - low["score"]) / gap)) if gap > 0 else 1.0
+            bracket |= {"below": low, "above": high, "share": share}
+        brackets.append(bracket)
+    return RewardDocument(n_validation=0, n_holdout=0, rewards=[], brackets=brackets)
+
+
+def _rung(which: int | str, told: dict[str, Any]) -> dict[str, Any]:
+    return {"rung": which, "score": told["score"], "model_sha256": told["model_sha256"]}

@@ -1,0 +1,189 @@
+"""Ask and tell: what is open, what is taken, what is refused by name, and that nothing is lost."""
+
+import json
+
+import pytest
+
+from settlement.config.reading import ConfigError, read_config
+from settlement.config.templates import write_template
+from settlement.errors import SettlementError
+from settlement.round.measuring.asking import (
+    NotTold,
+    UnknownJob,
+    WrongAnswer,
+    questions,
+    tell,
+)
+from settlement.round.measuring.external import AnswersMissing, CommandNotAllowed, ExternalScores
+from settlement.round.measuring.measured import measure_round
+from settlement.store.answers import AnswerBook, OtherAnswers, TwoAnswers
+from settlement.store.score_range import ScoreOutOfRange
+
+SHA = "a" * 64
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_template(tmp_path / "round", "external")
+    return tmp_path / "round"
+
+
+def edit(folder, old, new):
+    path = folder / "round.toml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def say(folder, *answers, by="me"):
+    file = folder / "answers.json"
+    file.write_text(json.dumps(list(answers)))
+    return tell(folder, file, by)
+
+
+def score_of(job):
+    return len(job["members"]) / 4
+
+
+def measured(folder):
+    config = read_config(folder / "round.toml")
+    return measure_round(
+        config, ExternalScores(config, AnswerBook(folder)), lambda stage, done, total: None
+    )
+
+
+def test_questions_begin_with_each_party_alone_and_all_together(folder):
+    found = questions(folder, 4)
+    assert found["open"] == 7
+    assert [job["members"] for job in found["jobs"]] == [["a"], ["b"], ["c"], ["a", "b", "c"]]
+
+
+def test_answers_by_job_or_by_members_close_questions(folder):
+    first, second = questions(folder, 2)["jobs"]
+    told = say(folder, {"job": first["job"], "score": 0.25}, {"members": ["b"], "score": 0.5})
+    assert told == {"told": 2, "new": 2, "open": 5}
+    assert second["job"] not in [job["job"] for job in questions(folder, 9)["jobs"]]
+    assert say(folder, {"members": ["b"], "score": 0.5}) == {"told": 1, "new": 0, "open": 5}
+
+
+def test_values_are_what_was_told_from_a_csv_of_any_order(folder):
+    rows = ["score, seed, members"]
+    rows += [f"{score_of(job)},{job['seed']},{'/'.join(reversed(job['members']))}"
+             for job in reversed(questions(folder, 7)["jobs"])]  # fmt: skip
+    (folder / "scores.csv").write_text("\n".join(rows))
+    assert tell(folder, folder / "scores.csv", "cluster")["open"] == 0
+    expected = [c.bit_count() / 4 for c in range(8)]
+    assert measured(folder).scores.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        ({"job": "1-0-0123456789abcdef", "score": 0.5}, UnknownJob, "no question of this round"),
+        ({"score": 0.5}, UnknownJob, "job None is no question"),
+        ({"members": ["a", "z"], "score": 0.5}, UnknownJob, "'z' is no party"),
+        ({"members": ["a", "a"], "score": 0.5}, WrongAnswer, "each once"),
+        ({"members": [], "score": 0.5}, WrongAnswer, "expected names"),
+        ({"members": ["a"], "seed": 7, "score": 0.5}, UnknownJob, "seed 7 is none"),
+        ({"members": ["a"], "score": 1.5}, ScoreOutOfRange, "a with seed 0 scores 1.5; expected 0"),
+        ({"members": ["a"], "score": -0.1}, ScoreOutOfRange, "scores -0.1"),
+        ({"members": ["a"], "score": "good"}, WrongAnswer, "score is 'good'"),
+        ({"members": ["a"]}, WrongAnswer, "score is None"),
+        ({"members": ["a"], "score": 0.5, "mood": 1}, WrongAnswer, "unknown 'mood'"),
+        ({"members": ["a"], "score": 0.5, "model_sha256": "x"}, OtherAnswers, "model_sha256"),
+        ({"members": ["a"], "score": 0.4}, TwoAnswers, "has the answer 0.3, told by me"),
+        ({"members": ["a"], "score": 0.3, "model_sha256": SHA}, TwoAnswers, "with model aaaa"),
+    ],
+)
+def test_a_wrong_answer_is_named_and_takes_no_other_with_it(folder, answer, error, told):
+    say(folder, {"members": ["a"], "score": 0.3})
+    before = (folder / "answers.jsonl").read_bytes()
+    with pytest.raises(error, match=told):
+        say(folder, {"members": ["b"], "score": 0.5}, answer, by="somebody")
+    assert (folder / "answers.jsonl").read_bytes() == before
+    assert questions(folder, 1)["open"] == 6
+
+
+def test_a_job_of_another_round_is_refused(folder, tmp_path):
+    write_template(tmp_path / "other", "external")
+    edit(tmp_path / "other", '"trained elsewhere"', '"another round"')
+    (job,) = questions(tmp_path / "other", 1)["jobs"]
+    with pytest.raises(UnknownJob):
+        say(folder, job | {"score": 0.5})
+
+
+def test_half_a_line_that_a_killed_process_left_is_asked_for_again(folder):
+    say(folder, {"members": ["a"], "score": 0.25}, {"members": ["b"], "score": 0.5})
+    path = folder / "answers.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert questions(folder, 1)["open"] == 6
+    say(folder, {"members": ["b"], "score": 0.5})
+    assert questions(folder, 1)["open"] == 5
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_answers_to_other_questions_are_named_and_not_taken(folder):
+    say(folder, {"members": ["a"], "score": 0.25})
+    edit(folder, "[0.0, 1.0]", "[0.0, 2.0]")
+    with pytest.raises(OtherAnswers, match="answers to other questions"):
+        questions(folder, 1)
+    edit(folder, "[0.0, 2.0]", "[0.0, 1.0]")
+    assert questions(folder, 1)["open"] == 6
+
+
+def test_a_changed_line_of_answers_is_named(folder):
+    say(folder, {"members": ["a"], "score": 0.25})
+    path = folder / "answers.jsonl"
+    path.write_text(path.read_text().replace('"score":0.25', '"score":"a lot"'))
+    with pytest.raises(OtherAnswers, match="line 1"):
+        questions(folder, 1)
+
+
+def test_scores_of_a_stated_range_become_values(folder):
+    edit(folder, "[0.0, 1.0]", "[-20.0, 60.0]")
+    say(folder, *(job | {"score": 80 * score_of(job) - 20} for job in questions(folder, 7)["jobs"]))
+    assert measured(folder).scores.tolist() == [[c.bit_count() / 4 for c in range(8)]]
+
+
+def test_a_range_in_which_lower_is_better_is_refused_with_the_way_out(folder):
+    edit(folder, "[0.0, 1.0]", "[2.3, 0.5]")
+    with pytest.raises(ConfigError, match=r"tell its negative: score_range = \[-2.3, -0.5\]"):
+        read_config(folder / "round.toml")
+
+
+def test_an_estimate_asks_only_for_its_sample_batch_after_batch(folder):
+    parties = "".join(f'[[party]]\nname = "p{k}"\n' for k in range(8))
+    text = (folder / "round.toml").read_text()
+    text = text[: text.index("[[party]]")].replace('"exact"', '"estimate"\nevaluations = 30')
+    (folder / "round.toml").write_text(text.replace('"above"  ', '"keep"  ') + parties)
+    asked = set()
+    while jobs := questions(folder, 7)["jobs"]:
+        assert asked.isdisjoint(job["job"] for job in jobs)
+        asked |= {job["job"] for job in jobs}
+        say(folder, *(job | {"score": len(job["members"]) / 8} for job in jobs))
+    assert len(asked) == 30
+    assert len(measured(folder).coalitions) == 30
+
+
+def test_a_program_runs_only_where_this_user_allows_it(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    (folder / "measure.sh").write_text("touch sprung\n")
+    edit(folder, "seeds = [0] ", 'command = ["sh", "measure.sh"] ')
+    with pytest.raises(CommandNotAllowed, match=r"give --allow-command 'sh measure.sh'"):
+        measured(folder)
+    monkeypatch.setenv("FAIRROUND_ALLOWED_COMMANDS", "sh\nsh measure.sh x\nsh measure")
+    with pytest.raises(CommandNotAllowed):
+        measured(folder)
+    assert not (folder / "sprung").exists()
+    with pytest.raises(NotTold, match="run `fairround run`"):
+        questions(folder, 1)
+
+
+def test_a_round_that_trains_here_is_not_asked(tmp_path):
+    write_template(tmp_path, "three-parties")
+    with pytest.raises(SettlementError, match=r"no table \[external\]"):
+        questions(tmp_path, 1)
+
+
+def test_a_round_waits_until_all_is_told(folder):
+    with pytest.raises(AnswersMissing, match="7 of 7 scores"):
+        measured(folder)
