@@ -27,7 +27,14 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 PAGE_FIGURES = ("utility", "surplus", "payoff", "model_value", "deposit", "gain")
 
-ROUND_COLUMNS = ("settled", "settled_by", "operator", "lie", "n_accounts", "n_transfers")
+ROUND_COLUMNS: tuple[str, ...] = (
+    "settled",
+    "settled_by",
+    "operator",
+    "lie",
+    "n_accounts",
+    "n_transfers",
+)
 ROUND_COLUMNS += ("gross_units", "net_units", "n_refusals", "troubles")
 
 Figure = dict[str, float | None]
@@ -192,7 +199,7 @@ def _settling(results: Results) -> list[dict[str, Any]]:
 
 def _periods(results: Results) -> list[dict[str, Any]]:
     """Means by period, table and behaviour, where rounds follow one another; else nothing."""
-    names = ("cell", "group", "period", "surplus", "payoff_units", "model_value")
+    names: tuple[str, ...] = ("cell", "group", "period", "surplus", "payoff_units", "model_value")
     names += ("deposit_units", "moved_share")
     query = (
         "SELECT cell, CASE kind WHEN behaviour THEN kind ELSE kind || ': ' || behaviour END, "

@@ -18,7 +18,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-__all__ = ["attack_page", "page", "script_of_page", "simulation_page"]
+__all__ = ["attack_page", "embedded_text", "page", "script_of_page", "simulation_page"]
 
 ROOM = files("settlement.report.page")
 ENTRIES = {
@@ -29,6 +29,10 @@ ENTRIES = {
 """What each page begins with."""
 VENDORED = frozenset({"page.html"})
 """Pages that draw with d3."""
+MOST_ENTRIES = 64
+"""Lists and objects of more entries stand in one line of the embedded text."""
+DIGEST_DIGITS = 8
+"""Hexadecimal digits of a line's SHA-256 that the page keeps; `modules/round.mjs` reads them."""
 
 _IMPORT = re.compile(r"^import \{([^}]*)\} from \"(\.{1,2}/[\w/]+)\.mjs\";\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
@@ -47,22 +51,50 @@ def page(data: dict[str, Any]) -> str:
     A Content-Security-Policy allows this one script and style sheet, by their hashes, and no
     request of any kind.
     """
-    return _filled("page.html", data["name"], data)
+    return _filled("page.html", data["name"], embedded_text(data))
 
 
 def simulation_page(document: dict[str, Any]) -> str:
     """The page of a simulation: `settlement.simulation.page_data.page_document` drawn."""
-    return _filled("simulation.html", document["summary"]["name"], document)
+    return _filled("simulation.html", document["summary"]["name"], _json(document))
 
 
 def attack_page(document: dict[str, Any], name: str) -> str:
     """The page of a payoff matrix: `settlement.simulation.page_data.attack_document` drawn."""
-    return _filled("attack.html", f"{name}: everybody deviates alone", document)
+    return _filled("attack.html", f"{name}: everybody deviates alone", _json(document))
 
 
-def _filled(template: str, title: str, data: dict[str, Any]) -> str:
+def embedded_text(data: dict[str, Any]) -> str:
+    """JSON of a round that tells by itself which entry was changed by hand.
+
+    Every entry of a list or object that is not too long has a line of its own; the last line holds
+    the beginnings of all lines' SHA-256. Whoever writes those anew too is found by ``verify`` only.
+    """
+    lines: list[str] = []
+    for key, value in data.items():
+        signs = "[]" if isinstance(value, list) else "{}"
+        entries: list[str] = []
+        if isinstance(value, list):
+            entries = [_json(entry) for entry in value]
+        elif isinstance(value, dict):
+            entries = [f"{_json(name)}:{_json(entry)}" for name, entry in value.items()]
+        if 0 < len(entries) <= MOST_ENTRIES:
+            separated = [f"{entry}," for entry in entries[:-1]]
+            lines += [f"{_json(key)}:{signs[0]}", *separated, entries[-1], f"{signs[1]},"]
+        else:
+            lines.append(f"{_json(key)}:{_json(value)},")
+    digests = "".join(hashlib.sha256(line.encode()).hexdigest()[:DIGEST_DIGITS] for line in lines)
+    return "\n".join(["{", *lines, f'"digests":"{digests}"', "}"])
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # The only sign that could end the element; an escape means the same to JSON.
+    return text.replace("<", "\\u003c")
+
+
+def _filled(template: str, title: str, data: str) -> str:
     script, style = script_of_page(template), (ROOM / "page.css").read_text("utf-8")
-    embedded = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
@@ -71,8 +103,7 @@ def _filled(template: str, title: str, data: dict[str, Any]) -> str:
         policy=policy,
         title=html.escape(title),
         style=style,
-        # The only sign that could end the element; an escape means the same to JSON.
-        data=embedded.replace("<", "\\u003c"),
+        data=data,
         script=script,
     )
 

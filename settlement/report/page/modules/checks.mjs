@@ -6,12 +6,16 @@
 import { capsOf, clear } from "./clearing.mjs";
 import { flowsOf, payoffsOf, rowSums } from "./game.mjs";
 import { netPositions, netsOfPosting, netsOfTransfers, planId } from "./money.mjs";
+import { changedEntries } from "./round.mjs";
 
 /** How far a recomputed float may be from a stored one, in value units. */
 const TOLERANCE = 1e-9;
 
-/** All checks of a round, in order: {what, trouble}; trouble is null where all agrees. */
-export async function checkRound(round) {
+/**
+ * All checks of a round, in order: {what, trouble}; trouble is null where all agrees. `embedded` is
+ * the text that the round was read from.
+ */
+export async function checkRound(round, embedded) {
   const checks = [];
   const add = (what, find) => checks.push({ what, trouble: guarded(find) });
   if (round.flows && round.values) {
@@ -30,7 +34,7 @@ export async function checkRound(round) {
   if (round.rewards.length) {
     add("scores of the model rewards meet the model values", () => rewardTrouble(round));
   }
-  checks.push(await planCheck(round));
+  checks.push(await planCheck(round), await writingCheck(embedded));
   return checks;
 }
 
@@ -160,4 +164,13 @@ async function planCheck(round) {
   } catch (error) {
     return { what, trouble: `the figures cannot be read: ${error.message}` };
   }
+}
+
+async function writingCheck(embedded) {
+  const what = "every embedded figure is as it was written";
+  const changed = await changedEntries(embedded);
+  if (!changed) return { what: `${what}: not checked, this browser offers no SHA-256 to files`, trouble: null };
+  const more = changed.length > 3 ? ` and ${changed.length - 3} more` : "";
+  const trouble = `changed since the page was written: ${changed.slice(0, 3).join("; ")}${more}`;
+  return { what, trouble: changed.length ? trouble : null };
 }

@@ -77,7 +77,7 @@ export function signed(number, digits = 4) {
 export function units(amount, withSign = false) {
   if (amount === null) return "–";
   const digits = String(amount < 0n ? -amount : amount).replace(/\B(?=(\d{3})+$)/g, ",");
-  const sign = amount < 0n ? "−" : withSign ? "+" : "";
+  const sign = amount < 0n ? "−" : withSign && amount ? "+" : "";
   return sign + digits;
 }
 

@@ -13,11 +13,39 @@ import { WhatIf, outcomeOf } from "./whatif.mjs";
 
 const MOST_CHORDS = 12;
 const MOST_ROWS = 300;
+const MOST_NAMED = 3;
 const PAUSE_AFTER_RESIZE_MS = 100;
 
 const embedded = document.getElementById("data").textContent;
-const round = readRound(JSON.parse(embedded));
 const place = (id) => document.getElementById(id);
+const round = read();
+
+function read() {
+  try {
+    return readRound(JSON.parse(embedded));
+  } catch (error) {
+    place("verdict").className = "wrong";
+    place("verdict").textContent = `✗ The embedded data cannot be read: ${error.message}.`;
+    throw error;
+  }
+}
+
+/** In one sentence, who is in the round, and who paid what to whom. */
+function story() {
+  const who = (parties) => {
+    if (parties.length > MOST_NAMED) return [`${parties.length} parties`];
+    return parties.flatMap((party, k) => {
+      const before = k === 0 ? "" : k === parties.length - 1 ? " and " : ", ";
+      return [before, named(round.parties[party])];
+    });
+  };
+  const distinct = (side) => [...new Set(round.transfers.map((transfer) => transfer[side]))];
+  const values = round.trained ?? "the values were given";
+  const start = `${round.n} parties are worth ${decimal(round.grandValue)} together (${values}). `;
+  if (!round.transfers.length) return [start, "Nobody paid anything."];
+  const sum = round.transfers.reduce((total, transfer) => total + transfer.amount, 0n);
+  return [start, ...who(distinct("debtor")), ` paid ${units(sum)} base units to `, ...who(distinct("creditor")), "."];
+}
 
 function partyTable() {
   const header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"];
@@ -133,7 +161,7 @@ function decoded(sent) {
 }
 
 async function verdict() {
-  const checks = await checkRound(round);
+  const checks = await checkRound(round, embedded);
   const wrong = checks.filter((check) => check.trouble);
   const line = place("verdict");
   line.className = wrong.length ? "wrong" : "right";
@@ -159,11 +187,10 @@ function buttons() {
   else place("save-flows").hidden = true;
 }
 
+// Before anything is drawn: a figure that was changed may keep the drawings from being made.
+const checks = verdict();
 place("name").textContent = round.name;
-place("story").textContent =
-  `${round.n} parties, together worth ${decimal(round.grandValue)}` +
-  (round.trained ? `; ${round.trained}` : "; the values were given") +
-  ".";
+place("story").append(...story());
 happened();
 gameTables();
 chain();
@@ -181,4 +208,4 @@ globalThis.addEventListener("resize", () => {
   }, PAUSE_AFTER_RESIZE_MS);
 });
 /** For the console: the round, its checks, and what other budgets would lead to. */
-globalThis.fairround = { round, whatIf, outcomeOf, checks: verdict() };
+globalThis.fairround = { round, whatIf, outcomeOf, checks };

@@ -37,7 +37,10 @@ const functions = {
     const read = ([debtor, creditor, amount]) => ({ debtor, creditor, amount: BigInt(amount) });
     return money.planId(reference, transfers.map(read));
   },
-  check: (data) => checks.checkRound(round.readRound(data)),
+  async check({ text }) {
+    const found = await checks.checkRound(round.readRound(JSON.parse(text)), text);
+    return found.map(({ what, trouble }) => ({ what, trouble }));
+  },
   csv: ({ rows }) => exports_.csv(rows),
 };
 const { name, cases } = JSON.parse(readFileSync(0, "utf-8"));

@@ -43,7 +43,7 @@ def estimated():
 def test_the_page_opens_without_a_network_and_agrees_with_itself(show):
     shown, trouble = show(data_of(three_parties()))
     assert trouble == []
-    assert shown.inner_text("#verdict").startswith("✓ Checked here, by this page: 8 of 8")
+    assert shown.inner_text("#verdict").startswith("✓ Checked here, by this page: 9 of 9")
 
 
 def test_the_figures_of_the_page_are_those_of_the_report(show, fairround, tmp_path):
@@ -70,10 +70,23 @@ def test_the_figures_of_the_page_are_those_of_the_report(show, fairround, tmp_pa
     text = shown.inner_text("#chain")
     assert summary["plan_id"] in text
     assert summary["escrow"] in text
+    decoded = json.loads(fairround("show", folder, "--tx", "--json"))
+    shown_ones = shown.locator("#decoded details")
+    assert 0 < shown_ones.count() <= len(decoded)  # what came after the settlement is not in it
+    for k in range(shown_ones.count()):
+        shown_ones.nth(k).locator("summary").click()
+        told = shown_ones.nth(k).inner_text()
+        row = decoded[k]
+        for text in (row["call"], row["sender"], f"{row['gas_used']:,}"):
+            assert text in told
+        for name, value in row["arguments"].items():
+            assert name in told
+            assert str(value)[:200] in told
+        for event in row["events"]:
+            assert f"{event['event']}: " in told
     gas = shown.evaluate("fairround.round.transactions.reduce((sum, t) => sum + t.gas, 0)")
     assert gas == sum(summary["gas"].values())
     deposit = shown.locator("#decoded details", has_text="deposit of b")
-    deposit.locator("summary").click()
     assert "Deposited: " in deposit.inner_text()
     assert re.search(r"Deposited: .*\b500000\b", deposit.inner_text())
     assert "500,000,000,000,000,000" in deposit.inner_text()  # wei
@@ -91,14 +104,34 @@ def test_a_digit_changed_in_the_file_turns_the_line_red_and_verify_names_the_fil
     path = folder / "report" / "report.html"
     honest = path.read_text("utf-8")
     assert honest.count('"112500"') >= 2
-    forged = honest.replace('"nets":["-200000","112500"', '"nets":["-200000","112501"')
+    forged = honest.replace('"nets":[\n"-200000",\n"112500"', '"nets":[\n"-200000",\n"112501"')
     assert forged != honest
     path.write_text(forged, "utf-8")
     shown, _ = show(forged)
     assert shown.get_attribute("#verdict", "class") == "wrong"
     assert "net position of b is 112501; recomputed it is 112500" in shown.inner_text("#verdict")
-    told = fairround("verify", folder, code=1)
-    assert "report/report.html" in told
+    assert "report/report.html" in fairround("verify", folder, code=1)
+    # Made anew from a forged figure it agrees with itself, as it says; the folder tells.
+    content = json.loads(shown.text_content("#data"))
+    del content["digests"]
+    content["nets"][1] = "112500"
+    content["transactions"][0]["gas"] += 1
+    forged = page(content)
+    path.write_text(forged, "utf-8")
+    shown, _ = show(forged)
+    assert shown.get_attribute("#verdict", "class") == "right"
+    assert "report/report.html" in fairround("verify", folder, code=1)
+
+
+def test_a_digit_that_leaves_no_json_or_no_drawing_turns_the_line_red(show):
+    honest = page(data_of(three_parties()))
+    shown, _ = show(honest.replace('"rate":"1000000"', '"rate":"x000000"'))
+    assert "embedded data cannot be read" in shown.inner_text("#verdict.wrong")
+    shown, _ = show(honest.replace('"grandValue":1.0', '"grandValue":01.0'))
+    assert "embedded data cannot be read" in shown.inner_text("#verdict.wrong")
+    shown, _ = show(honest.replace('"block":8', '"block":9'))
+    told = "changed since the page was written: transactions, number 1"
+    assert told in shown.inner_text("#verdict.wrong")
 
 
 def budget_fields(shown):

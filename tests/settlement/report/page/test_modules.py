@@ -1,8 +1,10 @@
 """The page's arithmetic is that of `ml.game` and of the settlement."""
 
+import bisect
 import copy
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from settlement.money.terms import MAX_AMOUNT_UNITS, RoundReference, SettlementP
 from settlement.posting.check import prove
 from settlement.posting.format import game_of_values
 from settlement.report.page import data
+from settlement.report.page.assemble import embedded_text
 from tests.settlement.report.page.rounds import (
     additive_values,
     data_of,
@@ -203,9 +206,9 @@ CHANGES = {
 
 
 def test_the_page_agrees_with_an_honest_round(javascript):
-    (checks,) = javascript("check", [data_of(three_parties())])
-    assert len(checks) == 8
-    assert [check["trouble"] for check in checks] == [None] * 8
+    (checks,) = javascript("check", [{"text": embedded_text(data_of(three_parties()))}])
+    assert len(checks) == 9
+    assert [check["trouble"] for check in checks] == [None] * 9
 
 
 @pytest.mark.parametrize("changed", list(CHANGES))
@@ -213,9 +216,70 @@ def test_a_changed_figure_is_named(javascript, changed):
     change, told = CHANGES[changed]
     embedded = copy.deepcopy(data_of(three_parties()))
     change(embedded)
-    (checks,) = javascript("check", [embedded])
+    (checks,) = javascript("check", [{"text": embedded_text(embedded)}])
     troubles = [f"{check['what']}: {check['trouble']}" for check in checks if check["trouble"]]
     assert any(told in trouble for trouble in troubles), troubles
+
+
+def everything():
+    """What a page embeds, with every kind of figure there is but a proof's."""
+    seeds = [additive_values(5, seed).tolist() for seed in range(3)]
+    deposits, errors = [100_000, 0, 50_000, 0, 400_000], [0.001 * k for k in range(1, 6)]
+    stored = stored_round(
+        ["a", "b", "c", "d", "e"],
+        deposits,
+        values=additive_values(5).tolist(),
+        scores=seeds,
+        errors=errors,
+        wanted=[None, 0.61, None, 0.52, None],
+    )
+    return data_of(stored)
+
+
+def test_a_digit_changed_in_any_number_is_named(javascript):
+    """Every number of the embedded text once: the entry that holds it is told, by its name."""
+    generator = np.random.default_rng(5)
+    content = everything()
+    honest = embedded_text(content)
+    starts = [honest.index(f'"{key}":') for key in (*content, "digests")]
+    cases, keys = [], []
+    for token in re.finditer(r"[0-9a-f]*\d[0-9a-f.]*(e-?\d+)?", honest[: starts[-1]]):
+        place = int(generator.choice([at for at in range(*token.span()) if honest[at].isdigit()]))
+        digit = generator.choice([digit for digit in "123456789" if digit != honest[place]])
+        cases.append({"text": f"{honest[:place]}{digit}{honest[place + 1 :]}"})
+        keys.append(list(content)[bisect.bisect(starts, place) - 1])
+    assert len(cases) > 200
+    for key, checks in zip(keys, javascript("check", cases), strict=True):
+        (changed,) = [check["trouble"] for check in checks if "as it was written" in check["what"]]
+        words = re.sub("[A-Z]", lambda sign: f" {sign[0].lower()}", key)
+        assert str(changed).startswith(f"changed since the page was written: {words}")
+
+
+def test_the_entry_that_was_changed_is_named(javascript):
+    content = everything()
+    honest = embedded_text(content).splitlines()
+    changes = {
+        "payoff errors of c": (honest.index('"payoffErrors":[') + 3, "0.003", "0.004"),
+        "transactions, number 1": (honest.index('"transactions":[') + 1, "50000", "50001"),
+        "reference, chain id": (honest.index('"reference":{') + 1, "1337", "1338"),
+        "values, number 32": (honest.index('"values":[') + 32, "1.0", "1.00000000001"),
+    }
+    cases = []
+    for line, old, new in changes.values():
+        assert old in honest[line]
+        forged = [*honest[:line], honest[line].replace(old, new, 1), *honest[line + 1 :]]
+        cases.append({"text": "\n".join(forged)})
+    for told, checks in zip(changes, javascript("check", cases), strict=True):
+        assert checks[-1]["trouble"] == f"changed since the page was written: {told}"
+
+
+def test_a_page_made_anew_from_other_figures_agrees_with_itself(javascript):
+    """What the page says that it cannot find; `fairround verify` does, see test_browser."""
+    others = stored_round(
+        ["a", "b", "c"], [100_000, 7, 5], values=[0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]
+    )
+    (checks,) = javascript("check", [{"text": embedded_text(data_of(others))}])
+    assert not [check for check in checks if check["trouble"]]
 
 
 def test_caps_bound_the_models_that_are_bought(javascript):
@@ -224,7 +288,8 @@ def test_caps_bound_the_models_that_are_bought(javascript):
     deposits = [200_000, 1_000_000, 1_000_000]
     stored = stored_round(["a", "b", "c"], deposits, values=values, wanted=wanted)
     assert stored.allocation.model_values[1] == pytest.approx(0.6)
-    with_caps, without = javascript("check", [data_of(stored), data_of(stored) | {"wanted": None}])
+    texts = [embedded_text(data_of(stored)), embedded_text(data_of(stored) | {"wanted": None})]
+    with_caps, without = javascript("check", [{"text": text} for text in texts])
     assert not [check for check in with_caps if check["trouble"]]
     assert any("lambda of" in (check["trouble"] or "") for check in without)
 
