@@ -78,9 +78,18 @@ def test_every_column_that_a_report_prints_is_explained():
     )
     party |= {"name": "a", "deposit_units": 0, "net_position_units": 0, "holdout_score": 0.0}
     party |= {"factor_error": None, "payoff_error": None}
-    printed = [t.header for t in summary_tables({"parties": [party], "transfers": []})]
-    figures = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
-    printed.append(tables({"parties": [], "flows": []} | {name: () for name in figures})[0].header)
+    summary = {"parties": [party], "transfers": [], "interval_quantile": 2.0}
+    printed = [t.header for t in summary_tables(summary)]
+    figures: tuple[str, ...] = (
+        "shapley",
+        "payoffs_unlimited",
+        "adjustment_factors",
+        "payoffs",
+        "model_values",
+    )
+    figures += ("payoffs_with_sponsor",)
+    result = {"parties": [], "flows": [], "sponsor": 0.0} | {name: () for name in figures}
+    printed.append(tables(result)[0].header)
     section = (ROOT / "ml" / "GLOSSARY.md").read_text().split("## The columns of a report")[1]
     explained = {
         name.strip()
