@@ -70,7 +70,7 @@ def simulate(
 
     if evm == "auto" and not twin_only and not has_revm():
         click.echo(
-            "pyrevm is not installed: rounds are played on py-evm, some forty times slower "
+            "pyrevm is not installed: rounds are played on py-evm, some ten times slower "
             "(pip install 'fairround[revm]')",
             err=True,
         )
@@ -144,9 +144,8 @@ def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
 @click.option(
     "--private-rate",
     type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="What a unit of value is worth to each party, in exchange rates.",
+    help="What a unit of value is worth to each party, in exchange rates. "
+    "Else each party's `rate` in round.toml, or 1.",
 )
 @click.option(
     "--page",
@@ -154,7 +153,7 @@ def replay(folder: Path, key: str, target: Path | None, json_: bool) -> None:
     help="Write the matrix as an HTML file that needs no network.",
 )
 @as_json
-def attack(folder: Path, private_rate: float, page: Path | None, json_: bool) -> None:
+def attack(folder: Path, private_rate: float | None, page: Path | None, json_: bool) -> None:
     """Let each party and the operator of a finished round deviate alone, in every way there is.
 
     Prints everybody's money, model and utility, and whether honesty is a best reply.

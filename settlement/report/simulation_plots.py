@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def draw_all(database: Path, folder: Path) -> list[Path]:
         for name, draw in PICTURES.items():
             with _figure() as (figure, axes):
                 if draw(connection, axes):
+                    figure.supxlabel(_small_print(connection), fontsize=6, x=0.01, ha="left")
                     for kind in FORMATS:
                         path = folder / f"{name}.{kind}"
                         # No date inside: the same rows make the same file.
@@ -53,6 +55,13 @@ def draw_all(database: Path, folder: Path) -> list[Path]:
         return written
     finally:
         connection.close()
+
+
+def _small_print(connection: sqlite3.Connection) -> str:
+    """How many rounds it is about, and what they leave out."""
+    (n_rounds,) = connection.execute("SELECT count(*) FROM rounds").fetchone()
+    (left_out,) = connection.execute("SELECT value FROM meta WHERE key = 'not_modelled'").fetchone()
+    return textwrap.fill(f"{n_rounds:,} rounds. Not modelled: {left_out}.", 150)
 
 
 @contextmanager

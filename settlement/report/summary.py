@@ -73,13 +73,20 @@ class StoredRound:
         )
 
 
-def summarise(stored: StoredRound) -> dict[str, Any]:
-    """All figures of the summary as plain data; amounts in base units, values in value units."""
+def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[str, Any]:
+    """All figures of the summary as plain data; amounts in base units, values in value units.
+
+    ``rates`` says what a unit of value is worth to each party, in base units, where it names that:
+    its utility is then what its model is worth to it, and what it was paid.
+    """
     terms, allocation, settlement = stored.terms, stored.allocation, stored.settlement
     rewards = {entry.party: entry for entry in stored.rewards.entries}
     parties = []
     for party, name in enumerate(terms.party_names):
         reward = rewards.get(party)
+        rate = rates[party] if rates else None
+        net_units = settlement.net_positions_units[party]
+        model_value = allocation.model_values[party]
         parties.append(
             {
                 "name": name,
@@ -89,9 +96,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
                 "payoff": allocation.payoffs[party],
                 "payoff_error": allocation.payoff_errors and allocation.payoff_errors[party],
                 "factor_error": allocation.factor_errors and allocation.factor_errors[party],
-                "net_position_units": settlement.net_positions_units[party],
+                "net_position_units": net_units,
                 "withdrawn_units": settlement.withdrawn_units[party],
-                "model_value": allocation.model_values[party],
+                "model_value": model_value,
+                "utility": None if rate is None else rate * model_value + net_units,
                 "validation_score": reward.validation_score if reward else None,
                 "holdout_score": reward.holdout_score if reward else None,
             }
@@ -120,10 +128,10 @@ def summarise(stored: StoredRound) -> dict[str, Any]:
         "flows_given": stored.values.source == FLOWS,
         "monotone": stored.values.monotone,
         "monotone_violations": stored.values.monotone_violations,
-        "grand_model_of": _grand_model_of(stored.values),
         "score_range": stored.values.score_range,
         "measured_by": (stored.values.basis or {}).get("measured_by"),
         "brackets": stored.rewards.brackets,
+        "grand_model_of": _grand_model_of(stored.values),
         "certificate_gap": allocation.certificate_gap,
     }
 
@@ -169,8 +177,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         lines += ["", transfers.title, *("  " + line for line in table)]
     else:
         lines += ["", "no transfers: nobody pays"]
-    lines += ["", *_chain_lines(summary), _table_line(summary), *_interval_lines(summary)]
-    lines += [*_score_lines(summary), ""]
+    lines += ["", *_chain_lines(summary), _table_line(summary)]
+    lines += [*_interval_lines(summary), *_score_lines(summary), ""]
     return "\n".join(lines)
 
 

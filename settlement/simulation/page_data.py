@@ -78,7 +78,7 @@ def attack_document(tree: GameTree) -> dict[str, Any]:
     document = {
         "kind": "attack",
         "way": tree.way,
-        "private_rate": tree.private_rate,
+        "private_rates": list(tree.private_rates),
         "parties": list(tree.parties),
         "alone": list(tree.alone),
         "honest_is_best_reply": tree.honest_is_best_reply,
@@ -199,8 +199,8 @@ def _settling(results: Results) -> list[dict[str, Any]]:
 
 def _periods(results: Results) -> list[dict[str, Any]]:
     """Means by period, table and behaviour, where rounds follow one another; else nothing."""
-    names: tuple[str, ...] = ("cell", "group", "period", "surplus", "payoff_units", "model_value")
-    names += ("deposit_units", "moved_share")
+    names = ["cell", "group", "period", "surplus", "payoff_units", "model_value"]
+    names += ["deposit_units", "moved_share"]
     query = (
         "SELECT cell, CASE kind WHEN behaviour THEN kind ELSE kind || ': ' || behaviour END, "
         "period, avg(utility - utility_alone), avg(payoff_units), "

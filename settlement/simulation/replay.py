@@ -13,7 +13,7 @@ import numpy as np
 
 from settlement.errors import SettlementError
 from settlement.simulation.arena.world import Tier, World
-from settlement.simulation.play.playing import RoundResult
+from settlement.simulation.play.playing import Cast, RoundResult
 from settlement.simulation.play.replicates import Cell, Replicate
 from settlement.simulation.simulating import Results
 from settlement.simulation.tables.reading import SCENARIO, ScenarioFile, read_scenario
@@ -95,7 +95,7 @@ def replay_round(
     path = None
     if why is None:
         path = target or folder / REPLAYS_FOLDER / str(wanted)
-        nets = _make_folder(path, scenario, str(wanted), cell, result)
+        nets = _make_folder(path, scenario, str(wanted), cell, cast, result)
         if result.settled and nets != list(result.nets_units):
             difference = (
                 f"{path} settles net positions {nets}; the simulated round "
@@ -181,7 +181,7 @@ def _why_no_folder(result: RoundResult) -> str | None:
 
 
 def _make_folder(
-    path: Path, scenario: ScenarioFile, key: str, cell: Cell, result: RoundResult
+    path: Path, scenario: ScenarioFile, key: str, cell: Cell, cast: Cast, result: RoundResult
 ) -> list[int]:
     """``round.toml`` with the same game, deposits and way; carried out as far as the round came.
 
@@ -195,7 +195,7 @@ def _make_folder(
     rules = cell.scenario.round
     names = _account_names(cell, result)
     lines = [
-        f"# Round {key} of the scenario {scenario.name!r}, as it was simulated.",
+        f"# Round {key} of the scenario {scenario.name!r}, as it was simulated; in ether.",
         "",
         "[round]",
         f"name = {json.dumps(f'{scenario.name} {key}'[:64])}",
@@ -211,9 +211,17 @@ def _make_folder(
         f"funding_s = {max(rules.funding_s, 20 + len(names))}",
         f"settlement_s = {max(rules.settlement_s, 20 + len(names))}",
     ]
-    for name, units in zip(names, result.deposits_units, strict=True):
-        lines += ["", "[[party]]", f"name = {json.dumps(name)}"]
-        lines.append(f"budget = {_budget(units, rules.exchange_rate)}")
+    if rules.quorum_units:
+        lines.append(f'quorum = "{rules.quorum_units} units"')
+    own_values = result.figures.own_values.tolist()
+    for k, (name, seat) in enumerate(zip(names, result.seats, strict=True)):
+        member = cast.members[seat.party]
+        rate = Decimal(repr(member.private_rate)) * rules.exchange_rate
+        lines += ["", "[[party]]", f"name = {json.dumps(name)}", f"rate = {rate:f}"]
+        lines.append(f"budget = {_budget(result.deposits_units[k], rules.exchange_rate)}")
+        if member.cap is not None:
+            # Nobody gives its own model back, so a cap below it is one at it.
+            lines.append(f"cap = {Decimal(repr(max(member.cap, own_values[k]))):f}")
     (path / "round.toml").write_text("\n".join(lines) + "\n", "utf-8")
     notes = {
         "round": key,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from settlement.config.reading import read_config
 from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.access import ChainAccess
@@ -29,6 +30,8 @@ class FinishedRound:
     parties: tuple[str, ...]
     values: np.ndarray  # float64 (2**n,)
     deposits_units: tuple[int, ...]
+    private_rates: tuple[float, ...]  # in exchange rates; 1 where a party names no rate
+    caps: tuple[float | None, ...]
     rules: RoundTable
 
 
@@ -86,6 +89,11 @@ def finished_round(folder: Path) -> FinishedRound:
         parties=tuple(values.parties),
         values=np.array(values.values),
         deposits_units=tuple(AllocationDocument.read(store).deposits_units),
+        private_rates=tuple(
+            1.0 if party.rate is None else float(party.rate) / terms.exchange_rate
+            for party in read_config(store.config_path).parties
+        ),
+        caps=terms.caps,
         rules=RoundTable(
             settlement=terms.settlement,
             exchange_rate=terms.exchange_rate,

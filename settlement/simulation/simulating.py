@@ -21,7 +21,7 @@ from settlement.simulation.results.expectations import (
     check_expectation,
     parse_expectation,
 )
-from settlement.simulation.results.summary import Summary, summarise
+from settlement.simulation.results.summary import NOT_MODELLED, Summary, summarise
 from settlement.simulation.runner import Progress, run_all
 from settlement.simulation.tables.reading import SCENARIO, ScenarioFile, read_scenario, scenario_of
 
@@ -113,6 +113,7 @@ def simulate(
     try:
         kept = play_counterexamples(file.folder, World(tier)) if _has_kept(file.folder) else []
         run_all(file, database, tier, progress)
+        database.note_not_modelled(NOT_MODELLED)
         verdicts = _verdicts(file, database)
         summary = summarise(
             database.connection,

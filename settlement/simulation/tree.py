@@ -69,7 +69,7 @@ class GameTree:
 
     parties: tuple[str, ...]
     way: str
-    private_rate: float
+    private_rates: tuple[float, ...]  # what a unit of value is worth to each, in exchange rates
     honest: Line
     lines: tuple[Line, ...]
     disagreements: tuple[str, ...]  # of contract and twin; none unless one has a fault
@@ -99,8 +99,9 @@ class GameTree:
             f"  {name[:24]:>24}" for name in self.parties
         )
         lines = [
-            f"payoff matrix by {self.way}, private rate {self.private_rate:g}: utility over "
-            "alone in base units (payoff, model value)",
+            f"payoff matrix by {self.way}, private rates "
+            f"{', '.join(f'{rate:g}' for rate in self.private_rates)}: utility over alone in base "
+            "units (payoff, model value)",
             head,
         ]
         for line in (self.honest, *self.lines):
@@ -129,15 +130,16 @@ class GameTree:
         return "\n".join(lines) + "\n"
 
 
-def attack(folder: Path, *, private_rate: float = 1.0, tier: Tier = "py-evm") -> GameTree:
+def attack(folder: Path, *, private_rate: float | None = None, tier: Tier = "py-evm") -> GameTree:
     """Let each party and the operator of a finished round deviate alone, in every known way.
 
     Parameters
     ----------
     folder : Path
         A finished round; its table, its locked deposits and its way of settling are taken.
-    private_rate : float
-        What a unit of value is worth to every party, in exchange rates.
+    private_rate : float, optional
+        What a unit of value is worth to every party, in exchange rates; by default the `rate` of
+        each in ``round.toml``, or 1.
     tier : {"py-evm", "pyrevm", "twin"}
         py-evm knows the gas of every step.
 
@@ -154,7 +156,8 @@ def attack(folder: Path, *, private_rate: float = 1.0, tier: Tier = "py-evm") ->
         found.values,
         found.deposits_units,
         found.rules,
-        private_rate=private_rate,
+        private_rates=found.private_rates if private_rate is None else private_rate,
+        caps=found.caps,
         tier=tier,
     )
 
@@ -165,13 +168,18 @@ def tree_of(
     deposits_units: Sequence[int],
     rules: RoundTable,
     *,
-    private_rate: float = 1.0,
+    private_rates: float | Sequence[float] = 1.0,
+    caps: Sequence[float | None] = (),
     tier: Tier = "py-evm",
 ) -> GameTree:
-    """The game tree of a table and deposits; see `attack`."""
+    """The game tree of a table and deposits; see `attack`. One private rate is everybody's."""
+    n_parties = len(parties)
+    rates = [private_rates] * n_parties if isinstance(private_rates, float) else private_rates
     members = tuple(
-        Member(name, name, Honest(), 1 << k, private_rate, units, ())
-        for k, (name, units) in enumerate(zip(parties, deposits_units, strict=True))
+        Member(name, name, Honest(), 1 << k, rate, units, (), cap)
+        for k, (name, rate, units, cap) in enumerate(
+            zip(parties, rates, deposits_units, caps or (None,) * n_parties, strict=True)
+        )
     )
     cast = Cast(members, HonestOperator(), (), ExactPieces(values), rules, None)
     world = World(tier)
@@ -184,7 +192,7 @@ def tree_of(
     return GameTree(
         tuple(parties),
         rules.settlement,
-        private_rate,
+        tuple(rates),
         honest,
         lines,
         tuple(disagreements),

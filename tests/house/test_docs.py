@@ -78,15 +78,10 @@ def test_every_column_that_a_report_prints_is_explained():
     )
     party |= {"name": "a", "deposit_units": 0, "net_position_units": 0, "holdout_score": 0.0}
     party |= {"factor_error": None, "payoff_error": None}
-    summary = {"parties": [party], "transfers": [], "interval_quantile": 2.0}
+    summary = {"parties": [party], "transfers": [], "interval_quantile": None}
     printed = [t.header for t in summary_tables(summary)]
-    figures: tuple[str, ...] = (
-        "shapley",
-        "payoffs_unlimited",
-        "adjustment_factors",
-        "payoffs",
-        "model_values",
-    )
+    figures: tuple[str, ...]
+    figures = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
     figures += ("payoffs_with_sponsor",)
     result = {"parties": [], "flows": [], "sponsor": 0.0} | {name: () for name in figures}
     printed.append(tables(result)[0].header)

@@ -390,34 +390,26 @@ def _weights_and_scatter(
     small = n_samples <= _LARGEST_PROCESS and n_parties <= _PROCESS_PARTIES
     if method == "gaussian-process" and small:
         return _by_process(fit_process(bits, values), bits, values)
-    return by_quadratic(bits, values)[:2]
+    return by_quadratic(bits, values)
 
 
 def _by_process(
     fits: list[FittedProcess], bits: FloatArray, values: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean weights of the fits, and their errors: each fit's own, and how far fits disagree."""
+    """Mean weights of the fits, and their errors: what each fit says, and what it cannot know."""
     n_parties = bits.shape[1]
     weights = np.mean([fit.weights for fit in fits], axis=0)
     flows = np.tensordot(values, weights, 1)
     covariance = np.mean([fit.flow_covariance() for fit in fits], axis=0)
     disagreement = np.stack([np.tensordot(values, fit.weights, 1) - flows for fit in fits])
-    # What the process would have missed had it not seen it, by size: a step or a corner in
-    # the game that no smooth game has shows here first.
-    missed = np.mean([fit.left_out(values) for fit in fits], axis=0)
-    _, rough = by_size(bits, missed, missed)
-    # Not its root: the half that is still unseen surprises no less than the one that was.
-    own = surprise(fits[0], values) * _root(covariance, n_parties)
-    # A stand-in of quite another kind: as far as it misses samples no more than the process
-    # does, what it says of the flows is as likely.
-    other_weights, _, other_missed = by_quadratic(bits, values)
-    ratio = min(1.0, _size(missed) / max(_size(other_missed), 1e-300))
-    other = ratio * (np.tensordot(values, other_weights, 1) - flows)
-    return weights, np.concatenate([own, disagreement / np.sqrt(len(fits)), rough, other[None]])
-
-
-def _size(misses: FloatArray) -> float:
-    return float(np.sqrt(np.nanmean(misses**2))) if np.isfinite(misses).any() else 0.0
+    # What half of the sample says of the other half, with a kernel of its own: a step or a
+    # corner in the game that no smooth game has shows here. The values that were missed are a
+    # game of their own, whose flows the process may have wrong, and that is a sample itself.
+    ratio, missed = surprise(fits[0], values)
+    wrong, rough = by_size(bits, missed, missed)
+    wrongly = np.tensordot(missed, wrong, 1)[None]
+    own = np.sqrt(ratio) * _root(covariance, n_parties)
+    return weights, np.concatenate([own, disagreement / np.sqrt(len(fits)), wrongly, rough])
 
 
 def _root(covariance: FloatArray, n_parties: int) -> FloatArray:

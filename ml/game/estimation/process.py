@@ -12,7 +12,7 @@ from ml.game.tables.coalitions import FloatArray
 __all__ = ["FittedProcess", "GameKernel", "fit_process", "surprise"]
 
 _SEARCHED = 400
-"""Samples on which the kernel is searched; more of them settle it and take long."""
+"""Samples on which a kernel is searched; more of them settle it and take long."""
 
 _KERNELS = 8
 """Kernels that are averaged, drawn around the likeliest one, where few samples leave several."""
@@ -20,11 +20,12 @@ _KERNELS = 8
 _LARGEST_ASYMMETRY = 1.9
 """Below 2, where the 2 x 2 matrices would stop being covariances."""
 
-_SHARES = ((-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
-"""Normal priors of the logs of the linear, the sizes' and the white share: mean and spread."""
+_SHARES = ((2.0, 3.0), (-3.0, 3.0), (-5.0, 3.0), (-8.0, 5.0))
+"""Normal priors of the log odds of the odd share, and of the logs of the linear, the sizes' and the
+white share: mean and spread."""
 
-_MOST_SURPRISE = 10.0
-"""Beyond it the sample is too small for the process to say anything of its errors."""
+_LEAST_OF_PAYOFFS = 0.01
+"""Of the flows' variance: below it payoffs are known so well that their moves are rounding."""
 
 _RIDGE = 1e-9
 """Least share of values that have nothing to do with each other; keeps systems solvable."""
@@ -91,9 +92,15 @@ class FittedProcess:
         seen, weights = self.seen.reshape(-1, n_flows), self.weights.reshape(-1, n_flows)
         return self.variance * (self.kernel.flow_covariance() - seen.T @ weights)
 
-    def left_out(self, values: FloatArray) -> FloatArray:
-        """How far each sample would be missed were it left out, shape (samples,)."""
-        return np.asarray(self.inverse @ values / np.diag(self.inverse))
+    def expected(self, values: FloatArray, candidates: FloatArray) -> FloatArray:
+        """Expected values of the candidates, shape (candidates,)."""
+        across = self.kernel.matrix(candidates, self.bits)
+        # The common mean is what is left of the values once the process is taken out of them.
+        explained = self.inverse @ values
+        covariance = self.kernel.matrix(self.bits, self.bits)
+        covariance[np.diag_indices_from(covariance)] += self.kernel.white
+        mean = float(np.mean(values - covariance @ explained))
+        return np.asarray(mean + across @ explained)
 
     def covariance_with(self, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Posterior covariance of the candidates' values with the flows and with each other.
@@ -127,37 +134,57 @@ def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
     normal prior on their log odds. From few samples several kernels are drawn around the
     likeliest one (Laplace), so that flows differ between them as far as the kernel is unknown.
     """
-    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _SEARCHED)).astype(np.intp))
-    likelihood = _Likelihood(bits[kept], values[kept])
-    kernels = likelihood.likely_kernels(1 if len(values) > _SEARCHED else _KERNELS)
+    kernels = _search(bits, values).likely_kernels(1 if len(values) > _SEARCHED else _KERNELS)
     return [_fit(kernel, bits, values) for kernel in kernels]
 
 
-def surprise(fit: FittedProcess, values: FloatArray) -> float:
-    """By how much more than it expects the flows move when the other half of the sample comes in.
+def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]:
+    """How a process does that has seen one half of the sample, once the other half comes in.
 
-    Mean squared move of flows, or of payoffs, over the variance that the process gives it, at
-    least 1. A smooth process that is fitted to a game with steps is too sure of itself, and it is
-    here that this shows.
+    Each half finds a kernel of its own: one that has seen both would not be surprised.
+
+    Returns
+    -------
+    ratio : float
+        Mean squared move of flows, or of payoffs, over the variance that the process gives it, at
+        least 1.
+    missed : float64, shape (samples,)
+        How far each sampled value is from what the half without it expects, less what another
+        half would teach; 0 for the coalitions that both halves hold.
     """
     sizes = fit.bits.sum(axis=1)
     certain = (sizes == 1) | (sizes == fit.bits.shape[1])
-    turn = np.cumsum(~certain) % 2
+    turn = np.cumsum(~certain) // 2 % 2  # coalitions come in pairs, which stay together
     ratios = []
+    missed, n_flows, left = np.zeros(len(values)), fit.bits.shape[1] ** 2, []
+    most: list[float] = []
     rounding = (1e-9 * float(np.abs(values).max())) ** 2 + 1e-300
+    # The shape of the kernel costs most to find: which way it shrinks is taken from the whole.
+    sign = 1.0 if (fit.kernel.smooth.present <= fit.kernel.smooth.absent).all() else -1.0
     for half in range(2):
         kept = certain | (turn == half)
-        first = _fit(fit.kernel, fit.bits[kept], values[kept])
+        kernel = _search(fit.bits[kept], values[kept]).likely_kernels(1, (sign,))[0]
+        first = _fit(kernel, fit.bits[kept], values[kept])
+        both = _fit(first.kernel, fit.bits, values)
+        # With the whole sample it will miss less: by what the second half taught it.
+        prior = float(np.trace(kernel.flow_covariance().reshape(n_flows, n_flows)))
+        unknown = [max(prior - float((one.seen * one.weights).sum()), 0.0) for one in (both, first)]
+        left.append(unknown[0] / max(unknown[1], 1e-300))
+        missed[~kept] = values[~kept] - first.expected(values[kept], fit.bits[~kept])
         moved = np.tensordot(values, fit.weights, 1) - np.tensordot(values[kept], first.weights, 1)
-        pair = []
+        pair, least = [], rounding
         for figure in (np.asarray, _payoffs):
-            expected = (figure(fit.seen) * figure(fit.weights)).sum()
+            expected = (figure(both.seen) * figure(both.weights)).sum()
             expected -= (figure(first.seen) * figure(first.weights)).sum()
-            size = float((figure(moved[None]) ** 2).sum())
-            pair.append(size / max(fit.variance * float(expected), rounding))
+            expected = max(first.variance * float(expected), least)
+            pair.append(float((figure(moved[None]) ** 2).sum()) / expected)
+            least = _LEAST_OF_PAYOFFS * expected
         ratios.append(pair)
-    worst = max(float(ratio) for ratio in np.mean(ratios, axis=0))
-    return min(max(1.0, worst), _MOST_SURPRISE)
+        # At most what was unknown before the first sample.
+        most.append(prior / max(unknown[0], 1e-300))
+    ratio = max(1.0, min(float(np.mean(ratios, axis=0).max()), float(np.mean(most))))
+    # Whoever was surprised by so much is not believed in how fast it learns either.
+    return ratio, missed * np.sqrt(min(1.0, ratio * float(np.mean(left))))
 
 
 def _payoffs(flows: FloatArray) -> FloatArray:
@@ -175,11 +202,16 @@ def _fit(kernel: GameKernel, bits: FloatArray, values: FloatArray) -> FittedProc
     return FittedProcess(kernel, bits, inverse, variance, weights, seen)
 
 
+def _search(bits: FloatArray, values: FloatArray) -> _Likelihood:
+    kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _SEARCHED)).astype(np.intp))
+    return _Likelihood(bits[kept], values[kept])
+
+
 class _Likelihood:
     """Restricted likelihood of kernels, as a function of their parameters.
 
-    Parameters: log odds of each beta, the asymmetry, logs of the shares of the linear part, of
-    the sizes and of the white part.
+    Parameters: log odds of each beta, the asymmetry, log odds of the odd share, logs of the shares
+    of the linear part, of the sizes and of the white part.
     """
 
     def __init__(self, bits: FloatArray, values: FloatArray) -> None:
@@ -190,14 +222,16 @@ class _Likelihood:
         self.centred = bits - 0.5
         self.same_size = _same_size(bits, bits)
 
-    def likely_kernels(self, count: int) -> list[GameKernel]:
-        """Likeliest kernel, and others that are about as likely."""
+    def likely_kernels(
+        self, count: int, signs: tuple[float, ...] = (1.0, -1.0)
+    ) -> list[GameKernel]:
+        """Likeliest kernel, its asymmetry of these signs, and others that are about as likely."""
         from scipy.optimize import minimize
 
         found = []
-        for sign in (1.0, -1.0):
+        for sign in signs:
             bounds = self._bounds(sign)
-            start = np.r_[np.full(self.n_parties, 1.5), sign, -3.0, -5.0, -7.0]
+            start = np.r_[np.full(self.n_parties, 1.5), sign, 2.0, -3.0, -5.0, -7.0]
             options = {"maxiter": 60}
             found.append(
                 minimize(
@@ -222,7 +256,7 @@ class _Likelihood:
     def _bounds(self, sign: float) -> FloatArray:
         """Ranges of the parameters, where the asymmetry has this sign."""
         asymmetry = (0.0, _LARGEST_ASYMMETRY) if sign >= 0 else (-_LARGEST_ASYMMETRY, 0.0)
-        shares = [(-12.0, 3.0), (-14.0, 3.0), (-20.0, 1.0)]
+        shares = [(-12.0, 12.0), (-12.0, 3.0), (-14.0, 3.0), (-20.0, 1.0)]
         return np.array([(-4.0, 7.0)] * self.n_parties + [asymmetry, *shares])
 
     def _root_of_inverse_curvature(self, point: FloatArray) -> FloatArray:
@@ -242,15 +276,32 @@ class _Likelihood:
         n_parties = self.n_parties
         beta = 1 / (1 + np.exp(-point[:n_parties]))
         asymmetry = float(point[n_parties])
-        smooth = ProductKernel(beta ** max(-asymmetry, 0.0), beta, beta ** max(asymmetry, 0.0))
-        linear, sizes, white = (float(share) for share in np.exp(point[n_parties + 1 :]))
+        odd = float(1 / (1 + np.exp(-point[n_parties + 1])))
+        absent, present = beta ** max(-asymmetry, 0.0), beta ** max(asymmetry, 0.0)
+        smooth = ProductKernel(absent, beta, present, odd)
+        linear, sizes, white = (float(share) for share in np.exp(point[n_parties + 2 :]))
         return GameKernel(smooth, linear, sizes, white + _RIDGE)
 
     def negative(self, point: FloatArray) -> tuple[float, FloatArray]:
         """Negative log likelihood with its priors, and its gradient."""
         n_parties, bits, absent = self.n_parties, self.bits, self.absent
         kernel = self.kernel(point)
-        smooth = kernel.smooth.matrix(bits, bits)
+        kept, mirrored = kernel.smooth.shares()
+        # Share, what it grows by with the odd part, covariance, and the lists it is of; the mixed
+        # one stands for its transpose too, which meets the same symmetric slope below.
+        sides = [
+            (kept**2, kept, kernel.smooth.product(bits, bits), bits, bits),
+            (
+                2 * kept * mirrored,
+                mirrored - kept,
+                kernel.smooth.product(bits, absent),
+                bits,
+                absent,
+            ),
+            (mirrored**2, -mirrored, kernel.smooth.product(absent, absent), absent, absent),
+        ]
+        smooth = sum((share * part for share, _, part, *_ in sides), np.zeros_like(self.same_size))
+        smooth = (smooth + smooth.T) / 2
         covariance = smooth + kernel.linear * self.centred @ self.centred.T
         covariance += kernel.sizes * self.same_size
         covariance[np.diag_indices_from(covariance)] += kernel.white
@@ -263,15 +314,22 @@ class _Likelihood:
         squares, free = max(float(self.values @ weighted), 1e-300), len(bits) - 1
         value = free / 2 * np.log(squares) + log_determinant / 2 + np.log(max(total, 1e-300)) / 2
         slope = inverse / 2 - free / 2 / squares * np.outer(weighted, weighted)
-        moved = slope * smooth
         log_odds, asymmetry = point[:n_parties], float(point[n_parties])
         beta = 1 / (1 + np.exp(-log_odds))
-        alike = bits if asymmetry >= 0 else absent
-        of_differing = 2 * (bits * (moved @ absent)).sum(axis=0)
-        of_alike = (alike * (moved @ alike)).sum(axis=0)
+        of_differing, of_alike, of_odd = np.zeros(n_parties), np.zeros(n_parties), 0.0
+        for share, growth, part, one, other in sides:
+            felt = slope * part
+            of_odd += growth * felt.sum()
+            moved = share * felt
+            of_differing += (one * (moved @ (1 - other))).sum(axis=0)
+            of_differing += ((1 - one) * (moved @ other)).sum(axis=0)
+            if asymmetry < 0:
+                one, other = 1 - one, 1 - other
+            of_alike += (one * (moved @ other)).sum(axis=0)
         gradient = np.empty(len(point))
         gradient[:n_parties] = (1 - beta) * (of_differing + abs(asymmetry) * of_alike)
         gradient[n_parties] = np.sign(asymmetry or 1.0) * (np.log(beta) @ of_alike)
+        gradient[n_parties + 1] = kernel.smooth.odd * (1 - kernel.smooth.odd) * of_odd
         gradient[-3] = kernel.linear * (self.centred * (slope @ self.centred)).sum()
         gradient[-2] = kernel.sizes * (slope * self.same_size).sum()
         gradient[-1] = (kernel.white - _RIDGE) * np.trace(slope)

@@ -38,7 +38,8 @@ def stratified_order(n_parties: int, seed: int, length: int) -> list[int]:
     -----
     Size s is drawn in proportion to 1 / s + 1 / (n - s), without replacement: small and large
     coalitions are few and weigh most. Sizes take turns by the method of d'Hondt, which never
-    takes back a seat when the list grows.
+    takes back a seat when the list grows. A coalition is drawn together with the one of everybody
+    else: Shapley values are a sum over such differences v(C) - v(N without C) alone.
     """
     certain = [(1 << n_parties) - 1, *(1 << party for party in range(n_parties))]
     counts = _counts_by_turn(n_parties, max(0, length - len(certain)))
@@ -70,9 +71,19 @@ def _counts_by_turn(n_parties: int, length: int) -> npt.NDArray[np.intp]:
 
 
 def _coalitions_of_size(n_parties: int, size: int, seed: int) -> Iterator[int]:
+    everybody = (1 << n_parties) - 1
+    if 2 * size > n_parties:  # those that the coalitions of the other size leave out
+        for coalition in _coalitions_of_size(n_parties, n_parties - size, seed):
+            yield everybody ^ coalition
+        return
     rng = np.random.default_rng((seed, size))
     if comb(n_parties, size) <= _LISTED:
         every = [sum(1 << p for p in group) for group in combinations(range(n_parties), size)]
+        if 2 * size == n_parties:  # each group beside the rest: the last ones are their rests
+            half = len(every) // 2
+            paired = np.stack([order := rng.permutation(half), len(every) - 1 - order], axis=1)
+            yield from (every[int(place)] for place in paired.ravel())
+            return
         yield from (every[int(place)] for place in rng.permutation(len(every)))
         return
     seen: set[int] = set()
@@ -83,6 +94,7 @@ def _coalitions_of_size(n_parties: int, size: int, seed: int) -> Iterator[int]:
             coalition = 0
             for party in order[start : start + size]:
                 coalition |= 1 << int(party)
+            both = {coalition, everybody ^ coalition} if 2 * size == n_parties else {coalition}
             if coalition not in seen:
-                seen.add(coalition)
-                yield coalition
+                seen |= both
+                yield from sorted(both, key=coalition.__ne__)

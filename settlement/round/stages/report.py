@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from settlement.config.reading import read_config
 from settlement.posting.check import prove
 from settlement.report import (
     REPORT_HTML,
@@ -30,7 +31,8 @@ def report_files(folder: RoundFolder) -> dict[str, bytes]:
     """Name and content of the report's files, the same whenever they are made again."""
     stored = StoredRound.read(folder)
     game = agreed_game(folder).posted
-    summary = summarise(stored)
+    rates = [party.rate for party in read_config(folder.config_path).parties]
+    summary = summarise(stored, [None if rate is None else float(rate) for rate in rates])
     data = page_data(
         stored,
         seals={stage: sha256_of(folder.stage(stage) / SEAL) for stage in STAGES[:-1]},

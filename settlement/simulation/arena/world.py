@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from settlement.chain.quick import CHAIN_ID, Answer, PlainLog, QuickEvm, has_revm, quick_evm
 from settlement.escrow.artifacts import artifact
-from settlement.escrow.events import RoundState
+from settlement.escrow.events import ETHER, Deposited, RoundState, Withdrawn
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import (
@@ -24,6 +24,7 @@ from settlement.money.terms import (
 )
 from settlement.simulation.arena.accounts import Account, simulated
 from settlement.simulation.arena.digests import digests_of
+from settlement.simulation.arena.token import Token, TokenBooks
 from settlement.simulation.arena.troubles import Troubles
 from settlement.simulation.arena.words import Calls, Events, packed
 
@@ -89,7 +90,8 @@ class World:
             self._evm = quick_evm(tier, timestamp=START)
             self.escrow = self._evm.deploy(CREATOR, contract.bytecode)
         self.tier = self._evm.name if self._evm else "twin"
-        self._funded: set[str] = set()
+        self._funded: set[tuple[str, str]] = set()  # address and asset
+        self._token: Token | None = None
         self.reset()
 
     @property
@@ -99,13 +101,20 @@ class World:
 
     # Beginning and end of a round
 
-    def reset(self, names: Sequence[str] = (), troubles: Troubles | None = None) -> None:
+    def reset(
+        self,
+        names: Sequence[str] = (),
+        troubles: Troubles | None = None,
+        asset: Literal["ether", "token"] = "ether",
+    ) -> None:
         """A clean state with these people in it, all equally rich; the clock starts anew."""
         self.now = START
         self.troubles = troubles
         self.notes = Notes()
         self.people = [simulated(name) for name in names]
-        self.twin = EscrowTwin(CHAIN_ID, self.escrow)
+        self.asset = ETHER if asset == "ether" else Token.ADDRESS
+        books = TokenBooks(self.escrow, {p.address: WEALTH_WEI for p in self.people})
+        self.twin = EscrowTwin(CHAIN_ID, self.escrow, {Token.ADDRESS: books})
         self._paid_wei: dict[str, int] = {}
         self._signed: tuple[Any, list[bytes]] = (None, [])
         if self._evm is None:
@@ -113,14 +122,33 @@ class World:
         if self._clean is not None:
             self._evm.restore(self._clean)
         for person in self.people:
-            if person.address not in self._funded:
-                self._evm.set_balance(person.address, WEALTH_WEI)
-                self._funded.add(person.address)
+            if (person.address, self.asset) not in self._funded:
+                self._make_rich(self._evm, person)
         self._clean = self._evm.snapshot()
+
+    def _make_rich(self, evm: QuickEvm, person: Account) -> None:
+        """In what the round is in; in a token with leave for the escrow to take it."""
+        self._funded.add((person.address, self.asset))
+        if self.asset == ETHER:
+            evm.set_balance(person.address, WEALTH_WEI)
+            return
+        if self._token is None:
+            self._token = Token(evm)
+        self._token.make_rich(person.address, self.escrow, WEALTH_WEI)
+
+    def _held_by_twin(self) -> int:
+        twin = self.twin
+        return twin.balance_wei if self.asset == ETHER else twin.held.get(self.asset, 0)
+
+    def _balance(self, evm: QuickEvm, address: str) -> int:
+        """What an address has of the round's asset, in wei."""
+        if self._token is None or self.asset == ETHER:
+            return evm.balance(address)
+        return self._token.balance(address)
 
     def finish(self, round_id: int) -> None:
         """Compare every balance, and check that no unit was made or lost."""
-        twin_wei = self.twin.balance_wei
+        twin_wei = self._held_by_twin()
         if twin_wei < 0:
             self.note("no_overdraft", f"the twin's escrow holds {twin_wei} wei")
         total = sum(self._paid_wei.values()) + twin_wei
@@ -128,12 +156,12 @@ class World:
             self.note("conservation", f"{total} wei too many in the twin's world")
         if self._evm is None:
             return
-        held = self._evm.balance(self.escrow)
+        held = self._balance(self._evm, self.escrow)
         if held != twin_wei:
             self.note("twin_equals_evm", f"the escrow holds {held} wei, the twin {twin_wei}")
         in_all = held
         for person in self.people:
-            balance = self._evm.balance(person.address)
+            balance = self._balance(self._evm, person.address)
             in_all += balance - WEALTH_WEI
             expected = WEALTH_WEI + self._paid_wei.get(person.address, 0)
             if balance != expected:
@@ -302,7 +330,7 @@ class World:
         value_wei: int,
     ) -> str | None:
         twin = self.twin
-        n_events, before_wei = len(twin.events), twin.balance_wei
+        n_events, before_wei = len(twin.events), self._held_by_twin()
         call = Call(sender.address, self.now, value_wei)
         expected: str | None = None
         try:
@@ -311,7 +339,7 @@ class World:
             expected = refusal.reason
         self.notes.steps.append((self.now - START, step, sender.name, expected))
         events = twin.events[n_events:]
-        self._keep_books(sender, events, twin.balance_wei - before_wei, value_wei, expected)
+        self._keep_books(sender, events, self._held_by_twin() - before_wei, expected)
         if self._evm is not None:
             self._evm.set_time(self.now)
             answer = self._evm.call(sender.address, self.escrow, data, value_wei)
@@ -323,7 +351,7 @@ class World:
         return expected
 
     def _keep_books(
-        self, sender: Account, events: Sequence[Any], moved_wei: int, value_wei: int, reason: Any
+        self, sender: Account, events: Sequence[Any], moved_wei: int, reason: str | None
     ) -> None:
         """What everybody must have outside of the escrow, by the twin's events."""
         if reason is not None:
@@ -331,12 +359,13 @@ class World:
                 self.note("conservation", f"a refused call moved {moved_wei} wei in the twin")
             return
         paid = self._paid_wei
-        if value_wei:
-            paid[sender.address] = paid.get(sender.address, 0) - value_wei
         for event in events:
-            if type(event).__name__ == "Withdrawn":
-                scale = self.twin.rounds[event.round_id].terms.unit_scale
-                paid[event.recipient] = paid.get(event.recipient, 0) + event.units * scale
+            if isinstance(event, Deposited | Withdrawn):
+                wei = event.units * self.twin.rounds[event.round_id].terms.unit_scale
+                if isinstance(event, Withdrawn):
+                    paid[event.recipient] = paid.get(event.recipient, 0) + wei
+                else:
+                    paid[sender.address] = paid.get(sender.address, 0) - wei
 
     def _compare(
         self, step: str, expected: str | None, events: Sequence[Any], answer: Answer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from settlement.escrow.events import RoundTerms
+from settlement.escrow.events import ETHER, RoundTerms
 from settlement.money.bridge import net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition
@@ -14,6 +14,7 @@ from settlement.posting.check import prove
 from settlement.posting.format import (
     MAX_EXACT_PARTIES,
     MAX_POSTED_PARTIES,
+    NO_CAP,
     VALUE_SCALE,
     Game,
     flow_scale,
@@ -37,14 +38,26 @@ class AgreedGame:
     terms: RoundTerms
 
     @classmethod
-    def of(cls, figures: Figures, rules: RoundTable, start: int) -> AgreedGame:
-        """Terms of a round that is opened at ``start``."""
+    def of(
+        cls,
+        figures: Figures,
+        rules: RoundTable,
+        start: int,
+        *,
+        asset: str = ETHER,
+        caps: Sequence[float | None] = (),
+    ) -> AgreedGame:
+        """Terms of a round that is opened at ``start``; a cap an account, if there are any."""
         posted = _posted(figures) if figures.n_parties <= MAX_POSTED_PARTIES else None
+        if posted is not None and any(cap is not None for cap in caps):
+            posted = replace(posted, wanted=tuple(map(_posted_cap, caps)))
         game_hash = hashlib.sha256(figures.flows.tobytes()).digest()
         terms = RoundTerms(
             terms_hash=hashlib.sha256(repr(rules).encode()).digest(),
             game_hash=game_hash if posted is None else posted.hash,
+            asset=asset,
             unit_scale=rules.unit_scale,
+            quorum_units=rules.quorum_units,
             exchange_rate=rules.exchange_rate,
             funding_deadline=start + rules.funding_s,
             settlement_deadline=start + rules.funding_s + rules.settlement_s,
@@ -69,6 +82,10 @@ class AgreedGame:
         if not self.terms.by_proof:
             return Draft(net_transfers(nets))
         return Draft(net_transfers(nets), self.posted, proof.factors)
+
+
+def _posted_cap(cap: float | None) -> int:
+    return NO_CAP if cap is None else round(cap * VALUE_SCALE)
 
 
 def _posted(figures: Figures) -> Game:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from settlement.config.reading import OPERATOR
-from settlement.escrow.events import RoundState
+from settlement.escrow.events import ETHER, RoundState
 from settlement.simulation.arena.accounts import Account, simulated
 from settlement.simulation.arena.troubles import Troubles
 from settlement.simulation.arena.words import packed
@@ -43,6 +43,7 @@ class Member:
     private_rate: float
     wallet_units: int
     last: tuple[Entry, ...]  # how it entered the last round
+    cap: float | None = None  # wants no model above this value
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def play(
     """Carry one round out; what went wrong on the way stands in the world's notes."""
     round_ = _Round(world, cast, rng, period)
     round_.enter()
-    world.reset(people_of(cast, len(round_.seats)), troubles)
+    world.reset(people_of(cast, len(round_.seats)), troubles, cast.rules.asset)
     round_.open()
     round_.fund()
     round_.settle()
@@ -146,7 +147,9 @@ class _Round:
         """Every party chooses its accounts; groups choose together."""
         members = self.cast.members
         expected = [m.last or (Entry(m.pieces, m.wallet_units),) for m in members]
-        prospects = Prospects(self.cast.game, expected, self.rules.exchange_rate)
+        prospects = Prospects(
+            self.cast.game, expected, self.rules.exchange_rate, [m.cap for m in members]
+        )
         self.choices: list[tuple[Entry, ...]] = [()] * len(members)
         teams: dict[str, list[int]] = {}
         for party, member in enumerate(members):
@@ -168,6 +171,7 @@ class _Round:
         self.accounts_of: list[list[int]] = [[] for _ in members]
         for k, seat in enumerate(self.seats):
             self.accounts_of[seat.party].append(k)
+        self.caps = [members[seat.party].cap for seat in self.seats]
 
     def _seat(self, party: int, prospects: Prospects) -> Seat:
         member = self.cast.members[party]
@@ -193,7 +197,9 @@ class _Round:
         true = self.cast.game.figures([seat.entry.pieces for seat in self.seats])
         self.figures = self.cast.operator.game(true, self.rng)
         self.game_is_true = self.figures is true
-        self.agreed = AgreedGame.of(self.figures, self.rules, START)
+        self.agreed = AgreedGame.of(
+            self.figures, self.rules, START, asset=self.world.asset, caps=self.caps
+        )
         addresses = [seat.account.address for seat in self.seats]
         self.world.send("open", self.operator, "open_round", self.agreed.terms, addresses)
         self.round_id = 1
@@ -215,7 +221,7 @@ class _Round:
         for k, by_s in sorted(late, key=lambda pair: pair[1]):
             self._fund(k, terms.funding_deadline + by_s)
         self.deposits_units = tuple(self.world.claims(self.round_id))
-        self.cleared = clear(self.figures, self.deposits_units, self.rules.exchange_rate)
+        self.cleared = clear(self.figures, self.deposits_units, self.rules.exchange_rate, self.caps)
 
     def _fund(self, k: int, at: int | None) -> None:
         seat = self.seats[k]
@@ -232,7 +238,7 @@ class _Round:
                 units,
                 payout,
                 True,
-                value_wei=units * self.rules.unit_scale,
+                value_wei=0 if self.world.asset != ETHER else units * self.rules.unit_scale,
                 at=at,
             )
         elif behaviour.closes(self.game_is_true):
@@ -250,6 +256,8 @@ class _Round:
         draft = self.cast.operator.draft(self.true_draft, self.rng)
         if draft is not None:
             self._bring(OPERATOR, self.operator, draft)
+        if self.misses_quorum:
+            return  # an honest party knows that nothing can be settled
         for seat in self.seats:
             member = self.cast.members[seat.party]
             if self.settled_by is None and member.behaviour.settles(self.game_is_true):
@@ -271,6 +279,11 @@ class _Round:
         if self.is_settled and not was_settled:
             self.settled_by = name
             self.settled_draft = draft
+
+    @property
+    def misses_quorum(self) -> bool:
+        """Whether too little was locked, so that everything goes back at once."""
+        return sum(self.deposits_units) < self.rules.quorum_units
 
     @property
     def is_settled(self) -> bool:
@@ -337,7 +350,7 @@ class _Round:
 
     def take_out(self) -> None:
         """Who is there takes its money; anyone who is there has the others paid out."""
-        if not self.is_settled:
+        if not self.is_settled and not self.misses_quorum:
             self.world.pass_time_until(self.agreed.terms.settlement_deadline + 1)
         before = self.world.claims(self.round_id)
         gone = []

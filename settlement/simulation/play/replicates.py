@@ -74,6 +74,7 @@ class Replicate:
         for party, (name, table) in enumerate(self.cell.seats):
             behaviour = table.behaviour.drawn(rng)
             budget = drawn(table.budget, rng)
+            cap = drawn(table.cap, rng)
             income, rate = float(drawn(table.income, rng)), float(drawn(table.private_rate, rng))
             if period < table.joins:
                 continue
@@ -95,6 +96,7 @@ class Replicate:
                     private_rate=rate,
                     wallet_units=max(0, wallet),
                     last=state.last,
+                    cap=None if cap is None else float(cap),
                 )
             )
         operator: Any = scenario.operator.behaviour.drawn(rng)
@@ -104,6 +106,8 @@ class Replicate:
 
     def _units(self, budget: float | None) -> int:
         rate = self.cell.scenario.round.exchange_rate
+        if budget == 0.0:
+            return 0  # the income of nearly everybody; spared a decimal
         # Nobody can owe more than v(N), which is one unit of value at most.
         return rate if budget is None else deposit_units(Decimal(repr(budget)), rate)
 

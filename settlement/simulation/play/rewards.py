@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.game import adjustment_factors, payoffs
+from ml.game import adjustment_factors, factor_caps, payoffs
 from ml.game.tables.coalitions import FloatArray
 from settlement.money.bridge import budgets_of_deposits
 from settlement.simulation.behaviours.behaviour import Entry, Figures
@@ -25,14 +25,30 @@ class Cleared:
     model_values: FloatArray
 
 
-def clear(figures: Figures, deposits_units: Sequence[int], exchange_rate: int) -> Cleared:
-    """Greatest adjustment factors under the locked deposits, and what follows from them."""
+def clear(
+    figures: Figures,
+    deposits_units: Sequence[int],
+    exchange_rate: int,
+    caps: Sequence[float | None] = (),
+) -> Cleared:
+    """Greatest adjustment factors under the locked deposits, and what follows from them.
+
+    ``caps`` has one an account, or is empty where nobody has one.
+    """
     flows = figures.flows
     # Sampled and rounded flows may be negative by a last digit, which counts as nothing.
     rounding = 1e-12 * max(figures.grand_value, 1e-300)
     budgets = budgets_of_deposits(deposits_units, exchange_rate)
-    factors = adjustment_factors(flows, budgets, tolerance=rounding).factors
     own = figures.own_values
+    most = None
+    if any(cap is not None for cap in caps):
+        # Nobody gives its own model back: a cap below it is one at it.
+        wanted = [
+            np.inf if cap is None else max(cap, value)
+            for cap, value in zip(caps, own.tolist(), strict=True)
+        ]
+        most = factor_caps(own, figures.grand_value, wanted)
+    factors = adjustment_factors(flows, budgets, most, tolerance=rounding).factors
     return Cleared(
         factors=factors,
         payoffs=payoffs(factors[:, None] * flows),
@@ -47,12 +63,19 @@ class Prospects:
     ----------
     choices : list
         How every party enters, or is taken to enter; whoever asks replaces its own.
+    caps : list
+        Most that each party wants its model to be worth; None: no cap.
     """
 
     def __init__(
-        self, game: PieceGame, choices: Sequence[tuple[Entry, ...]], exchange_rate: int
+        self,
+        game: PieceGame,
+        choices: Sequence[tuple[Entry, ...]],
+        exchange_rate: int,
+        caps: Sequence[float | None],
     ) -> None:
         self._game = game
+        self._caps = list(caps)
         self._choices = list(choices)
         self._exchange_rate = exchange_rate
         self._figures: dict[tuple[int, ...], Figures] = {}
@@ -73,7 +96,8 @@ class Prospects:
         own = slice(first, first + len(entries))
         figures = self._game_of([entry.pieces for entry in everybody])
         deposits = [entry.deposit_units for entry in everybody]
-        cleared = clear(figures, deposits, self._exchange_rate)
+        caps = [cap for cap, choice in zip(self._caps, choices, strict=True) for _ in choice]
+        cleared = clear(figures, deposits, self._exchange_rate, caps)
         model = max(self._game.value(pieces), float(cleared.model_values[own].max()))
         money = float(cleared.payoffs[own].sum())
         return self._exchange_rate * (private_rate * model + money)

@@ -131,6 +131,11 @@ class Database:
             names = " and ".join(sorted({*known, tier}))
             self.connection.execute("INSERT OR REPLACE INTO meta VALUES ('tier', ?)", (names,))
 
+    def note_not_modelled(self, items: Iterable[str]) -> None:
+        """Say what the rounds leave out, for whoever reads the file without the summary."""
+        values = ("not_modelled", "; ".join(items))
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
     def tier(self) -> str:
         """The EVMs on which rounds were played."""
         found = self.connection.execute("SELECT value FROM meta WHERE key = 'tier'").fetchone()

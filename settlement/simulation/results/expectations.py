@@ -267,8 +267,8 @@ def _in_words(figure: Figure) -> str:
         return f"{figure.value:g}"
     large = abs(figure.value) >= 1_000
     text = f"{figure.value:,.0f}" if large else f"{figure.value:.4g}"
-    if math.isnan(figure.standard_error) or figure.standard_error == 0:
-        return text
+    if math.isnan(figure.standard_error) or figure.standard_error <= 1e-12 * abs(figure.value):
+        return text  # one replicate, or all alike but for the last digit
     error = f"{figure.standard_error:,.0f}" if large else f"{figure.standard_error:.2g}"
     return f"{text} ± {error}"
 

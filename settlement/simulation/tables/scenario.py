@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import (
 )
 
 from ml.game import FAMILIES
+from settlement.money.bridge import deposit_units
 from settlement.simulation.behaviours.behaviour import Behaviour
 from settlement.simulation.behaviours.registry import behaviour_of
 
@@ -239,6 +241,18 @@ class RoundTable(Table):
     unit_scale: int = Field(10**12, ge=1, le=10**27)
     funding_s: int = Field(3_600, ge=10, le=10**9)
     settlement_s: int = Field(86_400, ge=10, le=10**9)
+    asset: Literal["ether", "token"] = "ether"  # the token is an ERC-20 of the simulation's own
+    quorum: FiniteFloat = Field(0.0, ge=0)  # least sum of deposits, in units of value
+
+    @property
+    def quorum_units(self) -> int:
+        """The least sum of deposits in base units; below it everything goes back."""
+        return deposit_units(Decimal(repr(self.quorum)), self.exchange_rate)
+
+    @field_validator("quorum", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return float(value) if type(value) is int else value
 
 
 class PartyTable(BaseModel):
@@ -253,6 +267,7 @@ class PartyTable(BaseModel):
     income: DrawnNumber = 0.0  # in units of value, a round
     carry: bool = False  # what is left is carried over to the next round
     private_rate: DrawnNumber = 1.0  # what a unit of value is worth to it, in exchange rates
+    cap: DrawnNumber | None = None  # wants no model above this value
     joins: int = Field(0, ge=0)  # the first round that it takes part in
 
 

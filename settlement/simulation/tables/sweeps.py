@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import re
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 SWEPT_PARTY_KEYS = frozenset(
-    {"count", "behaviour", "budget", "income", "carry", "private_rate", "joins"}
+    {"count", "behaviour", "budget", "income", "carry", "private_rate", "cap", "joins"}
 )
 UNSWEPT = re.compile(r"expect|engine|game\.(values|data|training)|.*\.(uniform|one_of)")
 """Places below which a list is a list."""
@@ -184,4 +185,10 @@ def round_rng(scenario: str, key: RoundKey, purpose: int = 0) -> np.random.Gener
     no two are alike. ``purpose`` keeps draws of one kind apart from those of another.
     """
     spawn_key = (key.cell, key.replicate, key.period + 1, purpose)
-    return np.random.default_rng(np.random.SeedSequence(int(scenario, 16), spawn_key=spawn_key))
+    seeds = np.random.SeedSequence(_entropy(scenario), spawn_key=spawn_key)
+    return np.random.Generator(np.random.PCG64(seeds))
+
+
+@functools.lru_cache(maxsize=16)
+def _entropy(scenario: str) -> int:
+    return int(scenario, 16)

@@ -1,5 +1,6 @@
 """What each behaviour does in a round of the three parties, and how others add theirs."""
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import ClassVar
 
@@ -11,8 +12,10 @@ from settlement.simulation.behaviours.behaviour import (
     OperatorBehaviour,
     OutsiderBehaviour,
     PartyBehaviour,
+    Proposal,
 )
 from settlement.simulation.behaviours.others.honest_operator import HonestOperator
+from settlement.simulation.behaviours.parties.colluding_group import ColludingGroup
 from settlement.simulation.behaviours.parties.honest import Honest
 from settlement.simulation.behaviours.registry import (
     BehaviourError,
@@ -149,6 +152,26 @@ def test_a_colluding_group_pools_its_money_with_whoever_owes_most_and_signs_last
     assert result.deposits_units[:2] == (800_001, 399_999)
     assert result.settled
     assert not round_of(world, "signatures", group, group, "refuses_to_sign").settled
+
+
+def test_a_colluding_group_signs_after_all_others_and_only_what_pays_it_as_a_whole(
+    world, monkeypatch
+):
+    seen = []
+    real = ColludingGroup.signs
+    monkeypatch.setattr(ColludingGroup, "signs", lambda self, p: seen.append(p) or real(self, p))
+    group = {"name": "colluding_group", "group": "x"}
+    assert round_of(world, "signatures", group, group).settled
+    assert {proposal.is_last for proposal in seen} == {True}
+    gain = sum(proposal.gain for proposal in seen[:2])
+    assert all(proposal.group_gain == pytest.approx(gain) for proposal in seen[:2])
+    seen.clear()
+    round_of(world, "signatures", group, group, "refuses_to_sign")
+    assert {proposal.is_last for proposal in seen} == {False}
+    plan = Proposal(is_right=True, gain=-5.0, group_gain=1.0, is_last=True)
+    assert real(ColludingGroup(), plan)  # one loses, the group gains
+    for change in ({"group_gain": -1.0}, {"is_last": False}, {"is_right": False}):
+        assert not real(ColludingGroup(), replace(plan, **change))
 
 
 def test_best_reply_hides_what_is_not_worth_paying(world):

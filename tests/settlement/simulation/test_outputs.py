@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from settlement.chain import quick
+from settlement.chain.quick import choosing
 from settlement.cli.main import main
 from settlement.config.templates import write_template
 from settlement.report import simulation_plots
@@ -13,6 +13,7 @@ from settlement.report.simulation_plots import PlotError, draw_all
 from settlement.simulation.results import export
 from settlement.simulation.results.database import TABLES
 from settlement.simulation.results.export import ExportError, write_parquet
+from settlement.simulation.results.summary import NOT_MODELLED
 from settlement.simulation.simulating import simulate
 
 SMALL = """
@@ -56,6 +57,16 @@ def test_every_picture_is_drawn_as_svg_and_png_and_the_same_rows_give_the_same_f
     for one, other in zip(first, second, strict=True):
         if one.suffix == ".svg":
             assert one.read_bytes() == other.read_bytes()
+
+
+def test_every_picture_says_what_is_not_modelled(played, tmp_path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # words as words, not as outlines
+        paths = draw_all(played.database, tmp_path)
+    for path in (path for path in paths if path.suffix == ".svg"):
+        words = " ".join(path.read_text().split())
+        assert "18 rounds. Not modelled: side payments" in words, path.name
+        assert NOT_MODELLED[-1].split()[-1] in words, path.name
 
 
 def test_a_picture_without_rows_for_it_is_left_out(tables, tmp_path):
@@ -118,7 +129,7 @@ def test_too_many_rounds_exit_1_and_name_the_option(tmp_path, capsys):
 
 
 def test_without_the_extra_everything_works_slower_and_says_so_once(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(quick, "find_spec", lambda name: None)
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
     (tmp_path / "scenario.toml").write_text(SMALL)
     code, found = run(capsys, "simulate", str(tmp_path))
     assert not code

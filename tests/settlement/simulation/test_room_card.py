@@ -11,6 +11,7 @@ from settlement.simulation.behaviours.behaviour import Entry
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.results.database import OTHERS, TABLES
 from settlement.simulation.results.expectations import FILTERS, METRICS, ROUND_PROPERTIES
+from settlement.simulation.results.export import write_parquet
 from settlement.simulation.simulating import simulate
 from settlement.simulation.tables import scenario
 
@@ -84,6 +85,31 @@ def test_the_queries_of_the_card_run(tmp_path, tables):
     with sqlite3.connect(results.database) as connection:
         for query in queries:
             assert connection.execute(query).fetchall()
+
+
+def test_pandas_and_duckdb_give_the_same_answers(tmp_path, tables):
+    """pandas reads the file itself; DuckDB the parquet files, for which it downloads nothing."""
+    pandas, duckdb = pytest.importorskip("pandas"), pytest.importorskip("duckdb")
+    pytest.importorskip("pyarrow")
+    tables["party"][0]["private_rate"] = [0.5, 1.0]
+    results = simulate(tables, folder=tmp_path)
+    write_parquet(results.database, tmp_path / "parquet")
+    other = duckdb.connect()
+    for path in (tmp_path / "parquet").iterdir():
+        other.execute(f"CREATE VIEW {path.stem} AS FROM '{path}'")
+    (sql,) = blocks("sql")
+    with sqlite3.connect(results.database) as connection:
+        for query in ["SELECT * FROM parties", *filter(str.strip, sql.split(";"))]:
+            expected = sorted(connection.execute(query).fetchall(), key=repr)
+            assert sorted(other.execute(query).fetchall(), key=repr) == expected
+            frame = pandas.read_sql(query, connection)
+            assert frame.shape == (len(expected), len(frame.columns))
+        frame = pandas.read_sql("SELECT * FROM parties", connection)
+    assert frame.groupby("party").payoff_units.first().to_dict() == {
+        "a": -200_000,
+        "b": 112_500,
+        "c": 87_500,
+    }
 
 
 def test_the_behaviour_of_the_card_is_one():

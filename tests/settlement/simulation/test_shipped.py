@@ -2,15 +2,18 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 
+from settlement import simulation
 from settlement.cli.main import main
 from settlement.config.templates import scenario_names, write_template
 from settlement.simulation.simulating import simulate
 from settlement.simulation.tables.reading import read_scenario
 
 TRAINED = "scenario-split-identity"
+CARD = (Path(simulation.__file__).parent / "README.md").read_text()
 SCENARIOS = [n for n in scenario_names() if n.startswith("scenario") and n != TRAINED]
 TURNED = {">=": "<", "<=": ">", ">": "<=", "<": ">=", "==": "!="}
 
@@ -28,6 +31,12 @@ def run(folder, *arguments):
     return stop.value.code
 
 
+def quoted(name):
+    """Sentences that the room's card says this scenario prints."""
+    rows = [line for line in CARD.splitlines() if line.startswith(f"| `{name}` |")]
+    return [sentence for row in rows for sentence in row.split("|")[2].strip().split("; ")]
+
+
 def check(folder, name, capsys):
     """Run it as shipped; then turn each claim round, on the rows that are there."""
     path = write_template(folder, name)
@@ -35,6 +44,8 @@ def check(folder, name, capsys):
     assert not run(folder)
     assert time.monotonic() - started < 60
     out = capsys.readouterr().out
+    for sentence in quoted(name):
+        assert sentence in out
     scenario = read_scenario(path)
     assert out.count("\nholds ") == len(scenario.first.expect) + 3
     text = path.read_text()

@@ -102,6 +102,47 @@ def test_kill_9_in_the_middle_ends_in_the_same_rows(tmp_path, engine):
     assert len(all_rows(whole / DATABASE)["done"]) == 120
 
 
+def ray_workers():
+    """Workers of a Ray cluster that this process started and that have a task, by pid."""
+    parents, names = {}, {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            pid, fields = int(path.name), (path / "stat").read_text().rpartition(")")[2].split()
+            parents[pid], names[pid] = int(fields[1]), (path / "cmdline").read_text()
+        except OSError:
+            continue  # it has ended
+
+    def is_mine(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+
+    return [pid for pid, name in names.items() if name.startswith("ray::_") and is_mine(pid)]
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_that_loses_a_worker_ends_in_the_same_rows(tmp_path):
+    pytest.importorskip("ray")
+    folders = {name: tmp_path / name for name in ("local", "ray")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        text = KILLED.replace("replicates = 60", "replicates = 200") % name
+        (folder / "scenario.toml").write_text(text)
+    simulate(folders["local"])
+    killed = []
+
+    def kill_one(done, total):
+        if not killed and 0 < done < total:
+            killed.extend(ray_workers()[:1])
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    results = simulate(folders["ray"], progress=kill_one)
+    assert killed
+    assert results.summary.failures == ()
+    assert all_rows(folders["ray"] / DATABASE) == all_rows(folders["local"] / DATABASE)
+
+
 def test_a_second_run_plays_nothing_and_more_replicates_only_add(tables, tmp_path, monkeypatch):
     first = simulate(tables, folder=tmp_path)
     before = all_rows(first.database)

@@ -43,7 +43,7 @@ def test_honesty_is_a_best_reply_at_private_rate_1(way):
 
 
 def test_honesty_is_none_where_a_unit_is_worth_half_and_the_regret_is_what_is_saved():
-    found = tree(private_rate=0.5, tier="twin")
+    found = tree(private_rates=0.5, tier="twin")
     assert not found.honest_is_best_reply
     # Party a saves the 200,000 and loses a model of 0.2 more, which is worth 100,000 to it.
     assert line_of(found, "a: never_funds").gain == pytest.approx(100_000)

@@ -3,6 +3,7 @@
 import shutil
 from copy import deepcopy
 from importlib.resources import files
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def steps(world):
 def troubled(world, monkeypatch, way="proof", **chances):
     troubles = Troubles(ChainTroubles(**chances), np.random.default_rng(1), 3_600)
     real = world.reset
-    monkeypatch.setattr(world, "reset", lambda names, _: real(names, troubles))
+    monkeypatch.setattr(world, "reset", lambda names, _, asset: real(names, troubles, asset))
     return round_of(world, way), troubles
 
 
@@ -198,6 +199,25 @@ def test_late_deposits_miss_by_a_second_or_arrive_in_the_last_one(world, monkeyp
     )
     assert arrived
     assert sum(result.nets_units) == 0
+
+
+@pytest.mark.parametrize("way", ["proof", "signatures"])
+def test_a_settlement_that_misses_the_deadline_by_a_second_gives_every_deposit_back(
+    world, monkeypatch, way
+):
+    troubles = Troubles(ChainTroubles(late_by_a_second=1.0), np.random.default_rng(0), 3_600)
+    real = world.reset
+    monkeypatch.setattr(world, "reset", lambda names, _, asset: real(names, troubles, asset))
+    for late_s, settled in ((1, False), (0, True)):
+        # Deposits in time, then every settlement late: by a second, or in the last one.
+        late = chain([None] * 3, repeat(late_s))
+        monkeypatch.setattr(troubles, "misses_deadline_by_s", late.__next__)
+        result = round_of(world, way)
+        assert result.settled is settled
+        reasons = {reason for _, step, _, reason in steps(world) if step == "settle"}
+        assert ("escrow: round has expired" in reasons) is not settled
+        assert result.nets_units == ((-200_000, 112_500, 87_500) if settled else (0, 0, 0))
+        assert result.left_units == (0, 0, 0)
 
 
 def test_delays_only_move_the_clock(world, monkeypatch):

