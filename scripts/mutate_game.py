@@ -7,8 +7,8 @@ A mutant swaps an operator, a minimum and a maximum, moves a number by one, turn
 or drops a statement of `ml/game`, in memory: no file is written. First all tests of
 `tests/ml/game` run once, and each line is told which tests execute it; a mutant then meets those
 tests, the quick ones first, in a process of its own that was forked with numpy and scipy in place.
-Survivors are printed; those with a reason are in tests/ml/game/survivors.md. Exits 1 if more
-than 5 % survive. Slow tests do not run.
+Exits 1 if more than 5 % survive.
+Slow tests do not run.
 """
 
 from __future__ import annotations

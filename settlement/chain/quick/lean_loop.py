@@ -72,8 +72,8 @@ PLAIN_CODES = {
     0x52: STORE,
     0x56: JUMP,
     0x57: JUMP_IF,
+    0x5B: MARK,
 }
-PLAIN_CODES[0x5B] = MARK
 
 
 def _step(code: bytes, place: int) -> Step:
