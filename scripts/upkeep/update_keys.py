@@ -1,6 +1,6 @@
 """Write what the configuration's models say about themselves: a table of all keys, a JSON schema.
 
-    python scripts/upkeep/update_keys.py    # settlement/config/keys.md and templates/round.schema.json
+    python scripts/upkeep/update_keys.py    # keys.md and templates/round.schema.json
 
 A test compares both with the models.
 """

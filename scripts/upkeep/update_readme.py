@@ -92,9 +92,7 @@ def main() -> int:
     before, after = comparable(before), comparable(after)
     for old, new in zip(before.splitlines(), after.splitlines(), strict=False):
         if old != new:
-            print(
-                f"README.md says:  {old}\nit prints:       {new}\nRun scripts/upkeep/update_readme.py."
-            )
+            print(f"README.md says:  {old}\nit prints:       {new}\nRun this script.")
             return 1
     return int(before != after)
 
