@@ -9,7 +9,7 @@ from settlement.cli.main import main
 from settlement.report.page import attack_page, simulation_page
 from settlement.simulation.page_data import attack_document, page_document
 from settlement.simulation.simulating import simulate
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from settlement.simulation.tree import tree_of
 from tests.settlement.report.page.conftest import OVERLAPS, SETTLE_MS, serious_faults
 
@@ -47,7 +47,7 @@ def document(tmp_path_factory):
 @pytest.fixture(scope="module")
 def matrix():
     values = np.array([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
-    tree = tree_of(["a", NASTY, "c"], values, [200_000, 500_000, 600_000], RoundTable())
+    tree = tree_of(["a", NASTY, "c"], values, [200_000, 500_000, 600_000], RoundRules())
     return attack_document(tree)
 
 
