@@ -354,7 +354,7 @@ def test_gas_is_added_up_over_all_transactions_not_only_over_those_shown(show):
 
 
 def test_moving_a_budget_of_64_parties_takes_a_quarter_of_the_same_loop_at_most(show):
-        flows, own = flows_of_many(64)
+    flows, own = flows_of_many(64)
     names = [f"party {k}" for k in range(64)]
     shown, trouble = show(data_of(stored_round(names, [50_000] * 64, flows=flows, own=own)))
     found = shown.evaluate(WORK)
