@@ -34,9 +34,9 @@ class Fairround:
             text=True,
         )
 
-    def __call__(self, *arguments, code=0):
+    def __call__(self, *arguments, code=0, timeout_s=600):
         process = self.start(*arguments)
-        output, errors = process.communicate(timeout=600)
+        output, errors = process.communicate(timeout=timeout_s)
         assert process.returncode == code, output + errors
         return output if code == 0 else output + errors
 

@@ -11,6 +11,9 @@ from settlement.audit.game import check_agreed_game
 from settlement.config.terms import AgreedTerms
 from settlement.store.folder import RoundFolder
 
+LONGEST_RUN_S = 7_200
+"""Ten thousand deposits and pay-outs are executed one by one, and again when they are read."""
+
 
 def write_round(folder, n_parties, *, sparse=False, settlement=None, budgets=True):
     """A round of flows that are given, its parties in a file."""
@@ -57,7 +60,7 @@ def check_finished(fairround, folder, n_parties, call):
         assert party["net_position_units"] == pytest.approx(party["payoff"] * 10**6, abs=2)
     assert any(name.startswith(f"{call}/") for name in report["gas"])
     assert any(party["adjustment_factor"] < 1 for party in report["parties"])
-    found = json.loads(fairround("verify", folder, "--json"))
+    found = json.loads(fairround("verify", folder, "--json", timeout_s=LONGEST_RUN_S))
     assert found["agrees"]
     assert len(found["findings"]) == 17
 
@@ -92,7 +95,7 @@ def test_a_thousand_parties_are_settled_and_paid_out(fairround, tmp_path):
 @pytest.mark.slow
 def test_ten_thousand_parties_are_settled_in_chunks(fairround, tmp_path):
     folder = write_round(tmp_path / "round", 10_000, sparse=True)
-    fairround("run", folder)
+    fairround("run", folder, timeout_s=LONGEST_RUN_S)
     check_finished(fairround, folder, 10_000, "settle_chunk")
 
 
