@@ -101,6 +101,26 @@ def test_a_sweep_draws_each_group_at_each_value(show, document):
     assert sorted(titles) == sorted(expected)
 
 
+def test_a_lines_name_stands_at_its_right_end_also_where_values_descend(show, document):
+    turned = json.loads(json.dumps(document))
+    turned["axes"][0]["values"].reverse()
+    places = """() => [...document.querySelectorAll("#sweep svg text")]
+      .map((text) => [text.textContent, text.getAttribute("y")])"""
+    drawn = [show(simulation_page(given))[0].evaluate(places) for given in (document, turned)]
+    assert len(drawn[0]) > 5
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_of_swept_choices_do_not_overlap(show, document, width):
+    text = json.dumps(document).replace('"proof"', '"lying_operator about any figure"')
+    text = text.replace('"signatures"', '"lying_operator about the game"')
+    shown, _ = show(simulation_page(json.loads(text)), width=width)
+    shown.select_option("#axis", label="round.settlement")
+    assert "about the game" in shown.text_content("#sweep svg")
+    assert shown.evaluate(OVERLAPS) == []
+
+
 def test_a_rounds_link_shows_the_command_that_replays_it(show, document):
     shown, trouble = show(simulation_page(document))
     shown.fill("#find", "3.1.1")
