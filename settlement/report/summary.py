@@ -125,6 +125,8 @@ def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[s
         "trained": bool(stored.values.seeds),
         "interval_quantile": interval_quantile(len(stored.values.scores)),
         "estimated": stored.values.coalitions is not None,
+        "n_raised": allocation.n_raised,
+        "largest_raised": allocation.largest_raised,
         "flows_given": stored.values.source == FLOWS,
         "monotone": stored.values.monotone,
         "monotone_violations": stored.values.monotone_violations,
@@ -308,10 +310,16 @@ def _table_line(summary: dict[str, Any]) -> str:
     if summary["flows_given"]:
         return "flows were given"
     if summary["estimated"]:
-        return (
+        line = (
             f"flows estimated from {summary['n_trained_coalitions']:,} of {2**n_parties - 1:,} "
             f"coalitions{seeds}"
         )
+        if summary["n_raised"]:
+            line += (
+                f"; {summary['n_raised']:,} of {n_parties * (n_parties - 1):,} came out below zero "
+                f"and were raised to it, the lowest by {summary['largest_raised']:.4f}"
+            )
+        return line
     violations = summary["monotone_violations"]
     if not violations["broken"]:
         return f"value table: monotone in all {violations['edges']} edges{seeds}"

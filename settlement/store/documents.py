@@ -209,6 +209,8 @@ class AllocationDocument(Document):
     model_value_errors: list[float] | None
     certificate_gap: float
     solver_gap: float | None  # None where only one solver was asked
+    n_raised: int | None = None  # estimated flows that were below 0 and raised; None: no estimate
+    largest_raised: float | None = None  # by how much the most negative one was
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ PAGES = (
     "README.md",
     "contracts/README.md",
     "ml/GLOSSARY.md",
+    "ml/INCENTIVES.md",
     "ml/README.md",
     "ml/datasets/README.md",
     "ml/training/README.md",

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.game import (
     Allocation,
+    EstimatedAllocation,
     SeededTables,
     UncertainAllocation,
     allocate_estimate,
@@ -118,6 +119,8 @@ def _document(
         figures |= {"flows": None, "adjusted_flows": None}
     if errors is not None:  # their own allocation is of the values, not of the posted game
         figures |= {name: errors.as_dict()[name] for name in none}
+    if isinstance(errors, EstimatedAllocation):
+        figures |= {"n_raised": errors.n_raised, "largest_raised": errors.largest_raised}
     return AllocationDocument(
         parties=list(terms.party_names), deposits_units=deposits_units, **figures
     )
