@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 __all__ = ["flush_to_disk", "write_atomically"]
+
+_UMASK_LOCK = threading.Lock()
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Replace a file's content; a kill at any moment leaves the old file or the new one.
 
     The content goes into a temporary file ``.<name>.<random>.part`` in the same folder, which then
-    takes the name. Missing folders are made.
+    takes the name. Missing folders are made. The file may be read by whom the umask allows, as
+    one that `open` makes.
 
     Parameters
     ----------
@@ -25,6 +29,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), 0o666 & ~_umask())  # a temporary file is its owner's alone
             file.write(content)
             if durable:
                 file.flush()
@@ -35,6 +40,14 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         raise
     if durable:
         flush_to_disk(path.parent)  # the new name must survive as well
+
+
+def _umask() -> int:
+    """The permissions that new files do not get. It can be read only by setting it."""
+    with _UMASK_LOCK:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def flush_to_disk(path: Path) -> None:

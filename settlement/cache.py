@@ -32,7 +32,7 @@ def cache_folder(room: str) -> Path:
 def cache_limit_bytes() -> int:
     """How much finished trainings may take when a round starts to train.
 
-    ``FAIRROUND_CACHE_MIB``, else 4 GiB. What was used longest ago goes.
+    ``FAIRROUND_CACHE_MIB``, else 4 GiB. The least recently used is deleted first.
 
     Raises
     ------

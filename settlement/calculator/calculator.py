@@ -14,7 +14,7 @@ from ml.game.words import MAX_CROSS_CHECKED
 from settlement.calculator.comparisons import comparison
 from settlement.calculator.values_file import MAX_VALUE, ValuesFileError, limits_of, read_values
 from settlement.naming import parties_named
-from settlement.report.tables import Table, text_table
+from settlement.report.tables import PrintedTable, text_table
 from settlement.store.flows_file import read_flows
 
 __all__ = ["calculate", "calculate_flows", "compare", "readable", "tables"]
@@ -131,7 +131,7 @@ def compare(
     return compared | {"monotone_violations": violations}
 
 
-def tables(result: dict[str, Any]) -> tuple[Table, ...]:
+def tables(result: dict[str, Any]) -> tuple[PrintedTable, ...]:
     """The parties' figures, and the flows before budgets unless there are too many to read."""
     header = ["party", "shapley", "payoff unlimited", "lambda", "payoff", "model value"]
     columns: tuple[str, ...] = (
@@ -148,7 +148,7 @@ def tables(result: dict[str, Any]) -> tuple[Table, ...]:
         [name, *(f"{round(result[column][k], 4) + 0.0:.4f}" for column in columns)]
         for k, name in enumerate(result["parties"])
     ]
-    figures = Table("parties", header, rows)
+    figures = PrintedTable("parties", header, rows)
     if len(rows) > SHOWN_FLOWS or "flows" not in result:
         return (figures,)
     flows = [
@@ -157,7 +157,7 @@ def tables(result: dict[str, Any]) -> tuple[Table, ...]:
     ]
     return (
         figures,
-        Table(
+        PrintedTable(
             "flows (what the row pays the column, before budgets)", ["", *result["parties"]], flows
         ),
     )

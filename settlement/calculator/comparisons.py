@@ -16,7 +16,7 @@ from ml.game import (
     payoffs,
 )
 from ml.game.tables.coalitions import FloatArray
-from settlement.report.tables import Table, text_table
+from settlement.report.tables import PrintedTable, text_table
 
 __all__ = [
     "comparison",
@@ -55,7 +55,7 @@ def comparison(
     }
 
 
-def comparison_tables(compared: dict[str, Any]) -> tuple[Table, ...]:
+def comparison_tables(compared: dict[str, Any]) -> tuple[PrintedTable, ...]:
     """Payoffs, model values and properties of the schemes."""
     tables = []
     for title, key in (("payoffs", "payoffs"), ("model values", "model_values")):
@@ -63,12 +63,12 @@ def comparison_tables(compared: dict[str, Any]) -> tuple[Table, ...]:
             [scheme["name"], *(f"{round(figure, 4) + 0.0:.4f}" for figure in scheme[key])]
             for scheme in compared["schemes"]
         ]
-        tables.append(Table(title, [title, *compared["parties"]], rows))
+        tables.append(PrintedTable(title, [title, *compared["parties"]], rows))
     rows = [
         [scheme["name"], *("yes" if scheme["properties"][p]["holds"] else "no" for p in PROPERTIES)]
         for scheme in compared["schemes"]
     ]
-    return (*tables, Table("properties", ["property", *PROPERTIES], rows))
+    return (*tables, PrintedTable("properties", ["property", *PROPERTIES], rows))
 
 
 def comparison_text(compared: dict[str, Any]) -> str:
@@ -102,7 +102,7 @@ def estimate_beside_truth(
     }
 
 
-def estimate_table(result: dict[str, Any]) -> Table:
+def estimate_table(result: dict[str, Any]) -> PrintedTable:
     """Estimated payoffs beside the true ones."""
     rows = [
         [str(party), f"{estimated:+.5f}", f"{true:+.5f}"]
@@ -110,7 +110,7 @@ def estimate_table(result: dict[str, Any]) -> Table:
             zip(result["payoffs_estimated"], result["payoffs_true"], strict=True)
         )
     ]
-    return Table("payoffs", ["party", "payoff estimated", "payoff true"], rows)
+    return PrintedTable("payoffs", ["party", "payoff estimated", "payoff true"], rows)
 
 
 def estimate_text(result: dict[str, Any]) -> str:

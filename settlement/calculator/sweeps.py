@@ -16,7 +16,7 @@ from ml.game.tables.coalitions import FloatArray
 from settlement.calculator.base_game import BaseGame
 from settlement.calculator.values_file import ValuesFileError
 from settlement.naming import parties_named
-from settlement.report.tables import Table, text_table
+from settlement.report.tables import PrintedTable, text_table
 
 __all__ = ["MOST_STEPS", "SWEPT", "sweep", "sweep_tables", "sweep_text"]
 
@@ -102,20 +102,21 @@ def _swept(game: BaseGame, over: str, party: str | None, values: FloatArray) -> 
     }
 
 
-def sweep_tables(result: dict[str, Any]) -> tuple[Table, ...]:
+def sweep_tables(result: dict[str, Any]) -> tuple[PrintedTable, ...]:
     """One table a figure, a row for each value; then the two tables of shadow prices."""
     parties = result["parties"]
     swept = "rate" if result["over"] == "rate" else f"{result['over']} of {result['party']}"
     labels = [f"{value:,.10g}" for value in result["values"]]
     tables = [
-        Table(title, [swept, *parties], _rows(labels, result[key])) for title, key in _FIGURES
+        PrintedTable(title, [swept, *parties], _rows(labels, result[key]))
+        for title, key in _FIGURES
     ]
     first = swept if result["over"] == "budget" else "budget of"
     labels = labels if result["over"] == "budget" else parties
     for title, key in (("model values", "model_values"), ("payoffs", "payoffs")):
         heading = f"shadow prices: one more unit of the budget moves {title} by"
         rows = _rows(labels, result["shadow_prices"][key])
-        tables.append(Table(heading, [first, *parties], rows))
+        tables.append(PrintedTable(heading, [first, *parties], rows))
     return tuple(tables)
 
 

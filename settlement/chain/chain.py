@@ -20,7 +20,7 @@ from settlement.chain.errors import (
     Reverted,
     TransactionRefused,
 )
-from settlement.chain.journal import Entry, Journal
+from settlement.chain.journal import Journal, JournalEntry
 from settlement.chain.records import Log, Transaction, TransactionReceipt
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Chain(ABC):
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self._receipts: dict[str, TransactionReceipt] = {}
-        self._sends: dict[str, Entry] = {}  # the last attempt of each label
+        self._sends: dict[str, JournalEntry] = {}  # the last attempt of each label
 
     # What a provider knows
 
@@ -131,7 +131,7 @@ class Chain(ABC):
         """The nonce of the next transaction of an account."""
 
     @abstractmethod
-    def _deliver(self, send: Entry) -> TransactionReceipt | None:
+    def _deliver(self, send: JournalEntry) -> TransactionReceipt | None:
         """Bring journaled bytes onto the chain, wait for them and write the receipt.
 
         None if they can never be executed, because somebody used their nonce.
@@ -234,7 +234,7 @@ class Chain(ABC):
         signed = account.sign_transaction(wanted)
         return bytes(signed.raw_transaction), {"hash": signed.hash.hex(), "nonce": nonce}
 
-    def _deliver_noted(self, send: Entry) -> TransactionReceipt | None:
+    def _deliver_noted(self, send: JournalEntry) -> TransactionReceipt | None:
         receipt = self._deliver(send)
         if receipt is None:
             self._sends.pop(send["label"], None)
@@ -257,7 +257,7 @@ class Chain(ABC):
     ) -> None:
         self.close()
 
-    def _note_send(self, entry: Entry) -> Entry:
+    def _note_send(self, entry: JournalEntry) -> JournalEntry:
         self._sends[entry["label"]] = entry
         self._receipts.pop(entry["label"], None)
         return entry
@@ -287,7 +287,7 @@ def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[st
     }
 
 
-def _check_same(label: str, intent: dict[str, Any], earlier: Entry) -> None:
+def _check_same(label: str, intent: dict[str, Any], earlier: JournalEntry) -> None:
     for key, wanted in intent.items():
         if earlier[key] != wanted:
             raise LabelConflict(

@@ -23,7 +23,7 @@ from settlement.chain.errors import (
     TransactionRefused,
     Unconfirmed,
 )
-from settlement.chain.journal import Entry, Journal
+from settlement.chain.journal import Journal, JournalEntry
 from settlement.chain.records import Log, TransactionReceipt
 from settlement.chain.rpc import RpcClient, waits_s
 
@@ -53,13 +53,15 @@ class Delivery:
         self._rpc = rpc
         self._confirmations = confirmations
         self._patience_s = patience_s
-        self._sends: dict[str, Entry] = {}  # by transaction hash, in order, dropped ones left out
+        self._sends: dict[
+            str, JournalEntry
+        ] = {}  # by transaction hash, in order, dropped ones left out
         self._settled: dict[str, TransactionReceipt] = {}  # by transaction hash
         self._before: dict[str, TransactionReceipt] = {}  # what a reorganised one had done
         for entry in journal.entries[1:]:
             self._take_up(entry)
 
-    def _take_up(self, entry: Entry) -> None:
+    def _take_up(self, entry: JournalEntry) -> None:
         if entry.kind == "send":
             self._sends[entry["hash"]] = entry
         elif entry.kind == "receipt":
@@ -75,7 +77,7 @@ class Delivery:
         self._take_up(self._journal.append(kind, fields))
 
     @property
-    def sends(self) -> tuple[Entry, ...]:
+    def sends(self) -> tuple[JournalEntry, ...]:
         """Sends that are settled or owed, in order."""
         return tuple(self._sends.values())
 
@@ -92,7 +94,7 @@ class Delivery:
                 nonces.append(int(send["nonce"]) + 1)
         return max(nonces)
 
-    def settled(self, send: Entry) -> TransactionReceipt | None:
+    def settled(self, send: JournalEntry) -> TransactionReceipt | None:
         """Receipt of a send, if it is on the chain as far as is known."""
         return self._settled.get(send["hash"])
 
@@ -129,7 +131,7 @@ class Delivery:
         block = self._rpc.ask("eth_getBlockByNumber", hex(number), False)
         return None if block is None else _bytes(block["hash"])
 
-    def deliver(self, send: Entry) -> TransactionReceipt | None:
+    def deliver(self, send: JournalEntry) -> TransactionReceipt | None:
         """Send journaled bytes until they are confirmed; their receipt, once it is written.
 
         None if they can never be executed, because their nonce was used for another transaction:
@@ -173,7 +175,7 @@ class Delivery:
             time.sleep(pause_s)
         return None
 
-    def _still_waiting(self, send: Entry, waited_s: float) -> str:
+    def _still_waiting(self, send: JournalEntry, waited_s: float) -> str:
         """What has become of a send, what it pays, and what its owner can do."""
         most_wei = TypedTransaction.from_bytes(HexBytes(send["raw"])).as_dict()["maxFeePerGas"]
         latest = self._rpc.ask("eth_getBlockByNumber", "latest", False)
@@ -186,7 +188,7 @@ class Delivery:
             "other transaction at a higher fee: the next command then signs anew."
         )
 
-    def _submit(self, send: Entry) -> RpcFailed | None:
+    def _submit(self, send: JournalEntry) -> RpcFailed | None:
         """Hand the bytes over; the endpoint's refusal, if the bytes are at fault."""
         try:
             self._rpc.ask("eth_sendRawTransaction", f"0x{send['raw']}")
@@ -204,7 +206,7 @@ class Delivery:
             return False
         return self._block_hash(number) == _bytes(found["blockHash"])
 
-    def _nonce_is_spent(self, send: Entry) -> bool:
+    def _nonce_is_spent(self, send: JournalEntry) -> bool:
         """Whether the account went past this nonce, as deep as counts, without these bytes."""
         head = quantity(self._rpc.ask("eth_blockNumber"))
         deep = head - self._confirmations + 1
@@ -219,7 +221,7 @@ class Delivery:
         # Asked again: the bytes may have been mined between the two questions.
         return self._rpc.ask("eth_getTransactionReceipt", f"0x{send['hash']}") is None
 
-    def _settle(self, send: Entry, found: Mapping[str, Any]) -> TransactionReceipt:
+    def _settle(self, send: JournalEntry, found: Mapping[str, Any]) -> TransactionReceipt:
         receipt = receipt_of(send["label"], found)
         self._notice_reorganised()  # this receipt is to vouch for those before it
         self._write("receipt", receipt.as_json())

@@ -23,7 +23,7 @@ from settlement.chain.errors import (
     UnknownAccount,
 )
 from settlement.chain.evm import FORK, Evm
-from settlement.chain.journal import Entry, Journal
+from settlement.chain.journal import Journal, JournalEntry
 from settlement.chain.keys import simulated_account
 from settlement.chain.records import Log, Transaction, TransactionReceipt
 from settlement.chain.spec import SEED_BYTES, SIMULATED_CHAIN_ID, ChainSpec
@@ -60,7 +60,7 @@ class InProcessChain(Chain):
         else:
             self._replay()
 
-    def _fresh_evm(self, genesis: Entry) -> Evm:
+    def _fresh_evm(self, genesis: JournalEntry) -> Evm:
         return Evm(
             timestamp=self.started_at,
             step_s=int(genesis["block_step_s"]),
@@ -112,7 +112,7 @@ class InProcessChain(Chain):
         if executed is not None:  # killed between sending and writing the receipt
             self._finish(executed)
 
-    def _replay_send(self, entry: Entry) -> TransactionReceipt:
+    def _replay_send(self, entry: JournalEntry) -> TransactionReceipt:
         try:
             return self._execute(entry)
         except TransactionRefused as error:
@@ -120,7 +120,7 @@ class InProcessChain(Chain):
                 self.journal.path, entry.line, "transaction", entry["label"], error
             ) from error
 
-    def _compare(self, entry: Entry, executed: TransactionReceipt | None) -> None:
+    def _compare(self, entry: JournalEntry, executed: TransactionReceipt | None) -> None:
         if executed is None:
             self._expect(entry, "transaction", entry["hash"], "none was sent before it")
             return
@@ -128,7 +128,7 @@ class InProcessChain(Chain):
             self._expect(entry, key.replace("_", " "), entry[key], value)
         self._note_receipt(executed)
 
-    def _expect(self, entry: Entry, what: str, journaled: object, found: object) -> None:
+    def _expect(self, entry: JournalEntry, what: str, journaled: object, found: object) -> None:
         if journaled != found:
             raise JournalMismatch(self.journal.path, entry.line, what, journaled, found)
 
@@ -147,10 +147,10 @@ class InProcessChain(Chain):
     def _next_nonce(self, address: str) -> int:
         return self.evm.nonce(address)
 
-    def _deliver(self, send: Entry) -> TransactionReceipt:
+    def _deliver(self, send: JournalEntry) -> TransactionReceipt:
         return self._finish(self._execute(send))
 
-    def _execute(self, send: Entry) -> TransactionReceipt:
+    def _execute(self, send: JournalEntry) -> TransactionReceipt:
         transaction = self.evm.decode(bytes.fromhex(send["raw"]))
         self._expect(send, "hash", send["hash"], transaction.hash.hex())
         return self.evm.execute(send["label"], transaction)
@@ -275,7 +275,7 @@ def _codes(spec: ChainSpec) -> dict[str, str]:
     return {address: spec.codes[address].hex() for address in sorted(spec.codes)}
 
 
-def _check_genesis(genesis: Entry, spec: ChainSpec | None) -> None:
+def _check_genesis(genesis: JournalEntry, spec: ChainSpec | None) -> None:
     """Refuse a spec that asks for another chain than the one that the journal began."""
     if genesis.kind != "genesis":
         raise ChainSpecError("This folder's chain is behind a JSON-RPC endpoint; name that.")

@@ -22,7 +22,7 @@ from typing import Any
 from ml.reading import UnreadableFile, parse_json
 from settlement.chain.errors import JournalFault, JournalLocked, ReadOnlyChain
 
-__all__ = ["JOURNAL_NAME", "Entry", "Journal", "JournalRecord", "read_journal"]
+__all__ = ["JOURNAL_NAME", "Journal", "JournalEntry", "JournalRecord", "read_journal"]
 
 JOURNAL_NAME = "journal.jsonl"
 FIRST_KINDS = frozenset({"genesis", "endpoint"})
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One line: its number (from 1), what kind of thing it records, and the fields of that.
 
     ``digest`` is the running digest, hex: it commits to this line and all before it.
@@ -56,7 +56,7 @@ class JournalRecord:
     """
 
     path: Path | None
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     digest: str  # of the last line: it commits to the whole journal
     torn_bytes: int
 
@@ -76,7 +76,7 @@ def read_journal(path: Path) -> JournalRecord:
 
 def _parse(path: Path | None, content: bytes) -> JournalRecord:
     *lines, tail = content.split(b"\n")
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     digest = START_DIGEST
     for number, line in enumerate(lines, start=1):
         entry, digest = _parse_line(path, number, line, digest)
@@ -84,7 +84,9 @@ def _parse(path: Path | None, content: bytes) -> JournalRecord:
     return JournalRecord(path, tuple(entries), digest.hex(), len(tail))
 
 
-def _parse_line(path: Path | None, number: int, line: bytes, before: bytes) -> tuple[Entry, bytes]:
+def _parse_line(
+    path: Path | None, number: int, line: bytes, before: bytes
+) -> tuple[JournalEntry, bytes]:
     try:
         content = parse_json(line, "the line")
     except UnreadableFile as error:
@@ -106,7 +108,7 @@ def _parse_line(path: Path | None, number: int, line: bytes, before: bytes) -> t
         raise JournalFault(path, number, "its own line number is another; restore the file.")
     if kind not in (FIRST_KINDS if number == 1 else ENTRY_KINDS - FIRST_KINDS):
         raise JournalFault(path, number, f"kind {kind!r} has no place on this line.")
-    return Entry(number, kind, content, digest.hex()), digest
+    return JournalEntry(number, kind, content, digest.hex()), digest
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
@@ -162,7 +164,7 @@ class Journal:
         self._last_digest = bytes.fromhex(self.record.digest)
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[JournalEntry, ...]:
         """All entries so far, in order."""
         return tuple(self._entries)
 
@@ -171,7 +173,7 @@ class Journal:
         """Digest of the last line, hex: it commits to everything that the journal holds."""
         return self._last_digest.hex()
 
-    def append(self, kind: str, fields: dict[str, Any]) -> Entry:
+    def append(self, kind: str, fields: dict[str, Any]) -> JournalEntry:
         """Write one entry and return once it is on the disk."""
         if self.read_only:
             raise ReadOnlyChain(f"{self.path} is open for reading; a {kind} entry is not written.")
@@ -185,7 +187,7 @@ class Journal:
                 # Half a line may be there; whatever came after it would be read as part of it.
                 self.close()
                 raise
-        entry = Entry(number, kind, fields, digest.hex())
+        entry = JournalEntry(number, kind, fields, digest.hex())
         self._entries.append(entry)
         self._last_digest = digest
         return entry

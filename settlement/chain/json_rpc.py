@@ -18,7 +18,7 @@ from settlement.chain.errors import (
     TransactionRefused,
     WrongChain,
 )
-from settlement.chain.journal import Entry, Journal
+from settlement.chain.journal import Journal, JournalEntry
 from settlement.chain.keys import AskPassword, KeyRing
 from settlement.chain.records import Log, Transaction, TransactionReceipt
 from settlement.chain.reverts import NO_REASON, OUT_OF_GAS, revert_reason
@@ -74,7 +74,7 @@ class JsonRpcChain(Chain):
                 f"{self._spec.chain_id}. Nothing was sent; correct the provider or the chain_id."
             )
 
-    def _begin(self) -> Entry:
+    def _begin(self) -> JournalEntry:
         latest = self._block("latest")
         return self.journal.append(
             "endpoint",
@@ -86,7 +86,7 @@ class JsonRpcChain(Chain):
             },
         )
 
-    def _check_endpoint(self, endpoint: Entry) -> None:
+    def _check_endpoint(self, endpoint: JournalEntry) -> None:
         """Test networks share chain ids; their first blocks differ."""
         if endpoint.kind != "endpoint":
             raise ChainSpecError("This folder's chain is in-process; keep it or start another.")
@@ -130,7 +130,7 @@ class JsonRpcChain(Chain):
             )
         return max(least_wei, min(cap_wei, affordable_wei)), tip_wei
 
-    def _deliver(self, send: Entry) -> TransactionReceipt | None:
+    def _deliver(self, send: JournalEntry) -> TransactionReceipt | None:
         self._delivery.deliver(send)
         self._catch_up()  # with what else a reorganised block has taken
         return self._delivery.settled(send)

@@ -20,7 +20,7 @@ __all__ = ["cache", "predict"]
 def cache(most_mib: int | None, json_: bool) -> None:
     """Show the cache of finished trainings; prune it to a size.
 
-    The models used longest ago go first. A round that later needs one trains it again.
+    The least recently used models are deleted first. A round that later needs one trains it again.
 
     Example: fairround cache --prune 1000
     """

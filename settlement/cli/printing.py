@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from settlement.report.tables import Table
+    from settlement.report.tables import PrintedTable
 
 __all__ = [
     "add_volume",
@@ -128,7 +128,7 @@ def print_form(
     form: str,
     document: Any,
     as_text: Callable[[Any], str],
-    tables: Callable[[], Sequence[Table]],
+    tables: Callable[[], Sequence[PrintedTable]],
 ) -> None:
     """A result on standard output in the form that was asked for."""
     if form == "json" or form == "table":
@@ -139,15 +139,15 @@ def print_form(
     click.echo(tables_as(tables(), form), nl=False)
 
 
-def rows_as_table(title: str, rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+def rows_as_table(title: str, rows: Sequence[Mapping[str, Any]]) -> list[PrintedTable]:
     """Rows of a JSON document as a table: its keys are the columns, lists and tables left out."""
-    from settlement.report.tables import Table
+    from settlement.report.tables import PrintedTable
 
     header = [
         key for key in (rows[0] if rows else {}) if not isinstance(rows[0][key], (list, dict))
     ]
     cells = [["" if row[key] is None else str(row[key]) for key in header] for row in rows]
-    return [Table(title, header, cells)]
+    return [PrintedTable(title, header, cells)]
 
 
 @contextlib.contextmanager

@@ -14,7 +14,8 @@ __all__ = ["keys_page", "schema_text"]
 
 PAGE = """# Every key of `round.toml`, and every setting
 
-Written by `scripts/update_keys.py` from the models that check the keys. Unknown keys are faults.
+Written by `scripts/upkeep/update_keys.py` from the models that check the keys. Unknown keys are
+faults.
 
 ## `round.toml`: what everybody agrees on
 

@@ -17,7 +17,7 @@ from settlement.chain.errors import ChainSpecError, ProviderUnreachable, RpcFail
 from settlement.chain.keys import list_keys
 from settlement.config.settings import Settings, SettingsError, read_settings, settings_path
 
-__all__ = ["Finding", "examine"]
+__all__ = ["MachineCheck", "examine"]
 
 NEEDED = (
     "click",
@@ -40,7 +40,7 @@ LATE_S = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MachineCheck:
     """One thing that was looked at: "ok", "note" (works without), or "wrong"."""
 
     subject: str
@@ -48,21 +48,21 @@ class Finding:
     text: str
 
 
-def examine(endpoint: str | None = None) -> list[Finding]:
+def examine(endpoint: str | None = None) -> list[MachineCheck]:
     """Look at everything that a round may need; nothing is written and nothing sent."""
     try:
         settings = read_settings(endpoint=endpoint)
-        own = Finding("settings", "ok", _settings_text())
+        own = MachineCheck("settings", "ok", _settings_text())
     except SettingsError as error:
-        settings, own = Settings(), Finding("settings", "wrong", str(error))
+        settings, own = Settings(), MachineCheck("settings", "wrong", str(error))
     found = [*_packages(), _processors(), *_folders(), own]
     if own.verdict == "ok":
         found += [_keys(settings), _node(settings)]
     return found
 
 
-def _packages() -> Iterator[Finding]:
-    yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+def _packages() -> Iterator[MachineCheck]:
+    yield MachineCheck("python", "ok", f"{platform.python_version()} on {platform.platform()}")
     for subject, names, verdict in (
         ("packages", NEEDED, "wrong"),
         ("training", FOR_TRAINING, "note"),
@@ -72,7 +72,7 @@ def _packages() -> Iterator[Finding]:
         missing = [name for name, version in versions.items() if version is None]
         told = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         absent = f"; not installed: {', '.join(missing)}" if missing else ""
-        yield Finding(subject, verdict if missing else "ok", f"{told or 'none'}{absent}")
+        yield MachineCheck(subject, verdict if missing else "ok", f"{told or 'none'}{absent}")
 
 
 def _version(name: str) -> str | None:
@@ -82,18 +82,18 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _processors() -> Finding:
+def _processors() -> MachineCheck:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS")
     told = f"{cores} cores" + (f", OMP_NUM_THREADS = {threads}" if threads else "")
     if importlib.util.find_spec("torch") is None:
-        return Finding("processors", "note", f"{told}; no torch")
+        return MachineCheck("processors", "note", f"{told}; no torch")
     from ml.training.devices import describe_devices
 
-    return Finding("processors", "ok", f"{told}, {describe_devices()}")
+    return MachineCheck("processors", "ok", f"{told}, {describe_devices()}")
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[MachineCheck]:
     for subject, folder in (("cache", cache_folder("models").parent), ("working folder", Path())):
         there = next(
             parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
@@ -104,7 +104,7 @@ def _folders() -> Iterator[Finding]:
             told += f", {_limit_text()}"
         writable = os.access(there, os.W_OK)
         verdict = "ok" if writable and free >= LEAST_FREE_BYTES else "wrong"
-        yield Finding(subject, verdict, told if writable else f"{told}; not writable")
+        yield MachineCheck(subject, verdict, told if writable else f"{told}; not writable")
 
 
 def _limit_text() -> str:
@@ -119,21 +119,23 @@ def _settings_text() -> str:
     return str(path) if path.exists() else f"all default; {path} does not exist"
 
 
-def _keys(settings: Settings) -> Finding:
+def _keys(settings: Settings) -> MachineCheck:
     folder = Path(settings.keystore)
     files = list_keys(folder)
     if not files:
-        return Finding("keys", "note", f"none in {folder}; `fairround keys new NAME` makes one")
+        return MachineCheck(
+            "keys", "note", f"none in {folder}; `fairround keys new NAME` makes one"
+        )
     open_to_others = [file.name for file in files if file.path.stat().st_mode & 0o077]
     told = ", ".join(f"{file.name} {file.address}" for file in files)
     if open_to_others:
         told += f"; other users may read {', '.join(open_to_others)}: chmod 600 them"
-    return Finding("keys", "wrong" if open_to_others else "ok", told)
+    return MachineCheck("keys", "wrong" if open_to_others else "ok", told)
 
 
-def _node(settings: Settings) -> Finding:
+def _node(settings: Settings) -> MachineCheck:
     if settings.endpoint is None:
-        return Finding("node", "note", "no endpoint is set; a simulated round needs none")
+        return MachineCheck("node", "note", "no endpoint is set; a simulated round needs none")
     from settlement.chain.delivery import quantity
     from settlement.chain.rpc import RpcClient, endpoint_address
 
@@ -142,7 +144,7 @@ def _node(settings: Settings) -> Finding:
         chain_id = quantity(node.ask("eth_chainId"))
         block = node.ask("eth_getBlockByNumber", "latest", False)
     except (ChainSpecError, ProviderUnreachable, RpcFailed) as error:
-        return Finding("node", "wrong", str(error))
+        return MachineCheck("node", "wrong", str(error))
     behind_s = int(time.time()) - quantity(block["timestamp"])
     told = f"chain {chain_id}, block {quantity(block['number'])}, {behind_s} s old"
-    return Finding("node", "note" if behind_s > LATE_S else "ok", told)
+    return MachineCheck("node", "note" if behind_s > LATE_S else "ok", told)

@@ -25,7 +25,7 @@ from settlement.escrow.ledger import RoundLedger, ledger_of
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import RoundReference, SettlementPlan
 
-__all__ = ["EscrowError", "EscrowReader", "Figures", "Seat"]
+__all__ = ["EscrowError", "EscrowFigures", "EscrowReader", "SeatState"]
 
 
 BALANCE_OF = bytes.fromhex("70a08231")  # balanceOf(address)
@@ -36,7 +36,7 @@ class EscrowError(SettlementError):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class EscrowFigures:
     """What changes while a round runs."""
 
     n_closed: int  # parties that deposit no more
@@ -45,7 +45,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class SeatState:
     """One party as the contract knows it; ``payout`` is None if it withdraws by itself."""
 
     address: str
@@ -105,15 +105,15 @@ class EscrowReader:
         """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
         return RoundState(self._read("state", round_id))
 
-    def figures(self, round_id: int) -> Figures:
+    def figures(self, round_id: int) -> EscrowFigures:
         """Who has closed, what lies there, how often signatures were revoked."""
-        return Figures(*self._read("figures", round_id))
+        return EscrowFigures(*self._read("figures", round_id))
 
-    def seat(self, round_id: int, party: int) -> Seat:
+    def seat(self, round_id: int, party: int) -> SeatState:
         """A party's address, whether it has closed, and where it is paid out."""
         address, closed, payout = self._read("seat", round_id, party)
         found = to_checksum_address(payout) if int(payout, 16) else None
-        return Seat(to_checksum_address(address), closed, found)
+        return SeatState(to_checksum_address(address), closed, found)
 
     def claim(self, round_id: int, party: int) -> int:
         """Base units that a party has in the escrow."""

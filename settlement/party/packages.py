@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -67,7 +68,10 @@ def pack(folder: RoundFolder, target: Path, receiver: str | None) -> list[str]:
 
 def _chosen(folder: RoundFolder, receiver: str | None) -> Iterator[tuple[str, bytes]]:
     if receiver == OPERATOR_PACKAGE:
-        for path in sorted((folder.path / SIGNATURES).glob("*.json")):
+        root = folder.path / SIGNATURES
+        for path in sorted(root.glob("*.json")):
+            if path.is_symlink() or root.is_symlink():  # somebody else's link to a file of yours
+                raise PackageRefused(f"{path} is reached by a link; a package holds files alone.")
             yield f"{SIGNATURES}/{path.name}", path.read_bytes()
         return
     party = None if receiver is None else _party(folder, receiver)
@@ -162,15 +166,18 @@ def _extract(package: Path, scratch: Path) -> list[str]:
                 )
             for item in items:
                 _check_name(package, item.filename)
+                if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise PackageRefused(f"{package} packs {item.filename} otherwise than `pack`.")
                 path = scratch / item.filename
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(item) as source, path.open("xb") as target:
                     shutil.copyfileobj(source, target)
             return [item.filename for item in items]
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise PackageRefused(f"{package} is no package, or damaged: {error}.") from None
-    except FileExistsError as error:
-        raise PackageRefused(f"{package} holds {error.filename} twice.") from None
+    except (FileExistsError, NotADirectoryError) as error:
+        name = Path(error.filename).relative_to(scratch)
+        raise PackageRefused(f"{package} holds {name} twice, or below a file.") from None
 
 
 def _check_name(package: Path, name: str) -> None:

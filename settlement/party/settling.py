@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from settlement.audit.comparing import same
 from settlement.audit.figures import check_allocation
+from settlement.audit.findings import AuditError
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
+from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import RoundState
 from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
@@ -30,7 +34,7 @@ from settlement.round.words import (
     ether_in_words,
     moment_in_words,
 )
-from settlement.store.documents import OpenedRound
+from settlement.store.documents import OpenedRound, SettlementDocument
 from settlement.store.folder import RoundFolder
 
 __all__ = [
@@ -41,6 +45,10 @@ __all__ = [
     "take_signatures",
     "typed_data_to_sign",
 ]
+
+SIGNS_TOO = (
+    "  A party whose key is at hand here, and that has not signed yet, signs this plan by it."
+)
 
 
 class NothingToSign(SettlementError):
@@ -157,6 +165,9 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
     Raises
     ------
     FundingOpen, RoundAbandoned
+    AuditError
+        If the folder holds an allocation that does not follow from the agreed game, or a
+        settlement that the chain does not know.
     """
     folder = RoundFolder(path)
     folder.require_config()
@@ -165,8 +176,9 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
     with folder.lock(), access.open(folder, terms) as chain:
         escrow = checked_escrow(chain, terms, opened)
         deposits = final_deposits(chain, terms, opened)
-        allocation = stored_or_new_allocation(folder, terms, deposits)
-        plan = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation).plan
+        plan = _plan_of_deposits(folder, terms, opened, escrow, deposits).plan
+        if folder.has("settle"):
+            _check_settled(escrow, opened.round_id, SettlementDocument.read(folder))
         asset = asset_of(chain, terms.asset, terms.unit_scale)
     most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
     where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
@@ -174,6 +186,7 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
         f'On {chain_in_words(terms.chain_id)}, {where} ("{terms.round}"), with {account}:',
         "  You carry out what follows from the game and the locked deposits:",
         *_transfers_in_words(terms, asset, plan),
+        *([SIGNS_TOO] if terms.settlement == "signatures" else []),
         "  Whoever has named an address for it is paid out at once.",
         f"  Gas costs you {ether_in_words(most_wei)} at most.",
     ]
@@ -186,6 +199,19 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
         return result, f"settled in block {result['settlement_block']}"
 
     return Action("\n".join(lines), carry_out)
+
+
+def _check_settled(escrow: EscrowClient, round_id: int, stored: SettlementDocument) -> None:
+    """What a folder says was settled is what the chain says: a seal can be made by anybody."""
+    if escrow.state(round_id) < RoundState.SETTLED:
+        raise AuditError(
+            "settle/ says that the round is settled; on the chain it is not. Whoever gave you the "
+            "folder has made it up: move settle/ away and settle again."
+        )
+    ledger = escrow.ledger(round_id)
+    nets = net_positions_of(ledger.transfers, len(ledger.parties))
+    same(stored, "plan_id", None if ledger.plan_id is None else ledger.plan_id.hex())
+    same(stored, "net_positions_units", [net.amount_units for net in nets])
 
 
 def _plan_in_words(desk: PartyDesk, plan: SettlementPlan) -> list[str]:
@@ -209,8 +235,18 @@ def _transfers_in_words(terms: AgreedTerms, asset: Asset, plan: SettlementPlan) 
 
 def _plan_now(desk: PartyDesk) -> RoundPlan:
     deposits = final_deposits(desk.chain, desk.terms, desk.opened)
-    allocation = stored_or_new_allocation(desk.folder, desk.terms, deposits)
-    if desk.folder.has("allocate"):
-        check_allocation(desk.folder)  # nothing is signed that does not follow from the game
-    game = agreed_game(desk.folder)
-    return plan_of(desk.escrow, desk.terms, desk.opened.round_id, game, allocation)
+    return _plan_of_deposits(desk.folder, desk.terms, desk.opened, desk.escrow, deposits)
+
+
+def _plan_of_deposits(
+    folder: RoundFolder,
+    terms: AgreedTerms,
+    opened: OpenedRound,
+    escrow: EscrowClient,
+    deposits: list[int],
+) -> RoundPlan:
+    """The plan of these deposits; an allocation that somebody handed out is worked out again."""
+    allocation = stored_or_new_allocation(folder, terms, deposits)
+    if folder.has("allocate"):
+        check_allocation(folder)  # beyond 64 parties the plan follows from its floats
+    return plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation)

@@ -70,9 +70,11 @@ def _figure() -> Iterator[tuple[Any, Any]]:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import StrMethodFormatter
 
     with matplotlib.rc_context({"svg.hashsalt": "fairround", "font.size": 9}):
         figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
         try:
             yield figure, axes
         finally:
@@ -86,7 +88,7 @@ def _numeric_axis(connection: sqlite3.Connection) -> tuple[str, dict[int, float]
         value = json.loads(text)
         if isinstance(value, int | float) and not isinstance(value, bool):
             values[place][cell] = float(value)
-    many = {place: cells for place, cells in values.items() if len(set(cells.values())) > 2}
+    many = {place: cells for place, cells in values.items() if len(set(cells.values())) > 1}
     if not many:
         return None
     place = max(many, key=lambda name: len(set(many[name].values())))
@@ -147,7 +149,7 @@ def _utilities(connection: sqlite3.Connection, axes: Any) -> bool:
         names = sorted(values)
         means, bands = zip(*(_mean_and_band(values[name]) for name in names), strict=True)
         axes.bar(names, means, yerr=bands, capsize=3)
-        axes.tick_params(axis="x", labelrotation=30)
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_title("Utilities by behaviour (95 % bands over replicates)")
     return True
 
@@ -216,7 +218,7 @@ def _left_by_lies(connection: sqlite3.Connection, axes: Any) -> bool:
         heights = [found.get(group, 0.0) for group in groups]
         axes.bar(places, heights, width, label="honest" if lie == "none" else f"lies about {lie}")
     names = [f"{kind}, {way}" for way, kind in groups]
-    axes.set_xticks(range(len(groups)), names, rotation=15)
+    axes.set_xticks(range(len(groups)), names, rotation=30, ha="right")
     axes.set_ylabel("utility over alone, base units")
     axes.set_title("What a lying operator leaves")
     _legend(axes, "operator")

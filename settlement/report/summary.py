@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ml.game.uncertainty.uncertain import interval_quantile
 from settlement.config.terms import AgreedTerms
-from settlement.report.tables import Table, text_table
+from settlement.report.tables import PrintedTable, text_table
 from settlement.store.documents import (
     FLOWS,
     AllocationDocument,
@@ -144,7 +144,7 @@ def _grand_model_of(values: ValueDocument) -> list[str] | None:
     return [name for party, name in enumerate(values.parties) if best[-1] >> party & 1]
 
 
-def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
+def summary_tables(summary: dict[str, Any]) -> tuple[PrintedTable, PrintedTable]:
     """The parties, and the transfers among them."""
     names = [party["name"] for party in summary["parties"]]
     header = ["party", "own value", "deposit", "lambda", "payoff", "net position", "model value"]
@@ -158,8 +158,8 @@ def summary_tables(summary: dict[str, Any]) -> tuple[Table, Table]:
     quantile = summary["interval_quantile"]
     rows = [_row(party, trained, quantile) for party in summary["parties"]]
     return (
-        Table("parties", header, rows),
-        Table("transfers (base units)", ["debtor", "creditor", "amount"], transfers),
+        PrintedTable("parties", header, rows),
+        PrintedTable("transfers (base units)", ["debtor", "creditor", "amount"], transfers),
     )
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "tables_as", "text_table"]
+__all__ = ["PrintedTable", "tables_as", "text_table"]
 
 _NUMBER = re.compile(r"[+-]?[\d,]+(\.\d+)?")
 
@@ -24,7 +24,7 @@ _LATEX = str.maketrans(
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedTable:
     """A table of texts with a title; the first column names the rows."""
 
     title: str
@@ -32,16 +32,16 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def tables_as(tables: Sequence[Table], form: str) -> str:
+def tables_as(tables: Sequence[PrintedTable], form: str) -> str:
     r"""Tables as one text, "csv" or "latex"; a comment line with its title comes before each.
 
     Examples
     --------
-    >>> print(tables_as([Table("all", ["party", "sum"], [["a_b", "1,000"]])], "csv"), end="")
+    >>> print(tables_as([PrintedTable("all", ["party", "sum"], [["a_b", "1,000"]])], "csv"), end="")
     # all
     party,sum
     a_b,1000
-    >>> print(tables_as([Table("all", ["party", "sum"], [["a_b", "+1"]])], "latex"), end="")
+    >>> print(tables_as([PrintedTable("all", ["party", "sum"], [["a_b", "+1"]])], "latex"), end="")
     % all
     \begin{tabular}{lr}
     party & sum \\
@@ -52,7 +52,7 @@ def tables_as(tables: Sequence[Table], form: str) -> str:
     return "\n".join(_csv(table) if form == "csv" else _latex(table) for table in tables)
 
 
-def _csv(table: Table) -> str:
+def _csv(table: PrintedTable) -> str:
     text = io.StringIO()
     rows = [[_field(cell) for cell in row] for row in (table.header, *table.rows)]
     csv.writer(text, lineterminator="\n").writerows(rows)
@@ -66,7 +66,7 @@ def _field(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def _latex(table: Table) -> str:
+def _latex(table: PrintedTable) -> str:
     header, *rows = (
         " & ".join(cell.translate(_LATEX) for cell in row) + r" \\"
         for row in (table.header, *table.rows)

@@ -13,9 +13,10 @@ from settlement.errors import SettlementError, Waiting
 from settlement.escrow.checks import check_contract, check_round
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
+from settlement.escrow.reader import EscrowError
 from settlement.naming import listed
 from settlement.round.agreed import AgreedGame
-from settlement.round.agreement import contract_terms
+from settlement.round.agreement import agreement_of, contract_terms
 from settlement.round.words import moment_in_words
 from settlement.store.documents import OpenedRound
 
@@ -62,11 +63,23 @@ def checked_escrow(chain: Chain, terms: AgreedTerms, opened: OpenedRound) -> Esc
     Raises
     ------
     EscrowError
-        If the contract is another, or the round in it was opened otherwise.
+        If the contract is another, the round in it was opened otherwise, or the round's file names
+        another place or agreement than the terms.
     """
     escrow = EscrowClient(chain, terms.escrow)
     check_contract(escrow)
     check_round(escrow, opened.round_id, contract_terms(terms), terms.addresses)
+    for name, agreed in (
+        ("chain_id", terms.chain_id),
+        ("escrow", terms.escrow),
+        ("terms_hash", terms.hash.hex()),
+        ("agreement", agreement_of(terms).hex()),
+    ):
+        if getattr(opened, name) != agreed:
+            raise EscrowError(
+                f"{opened.STAGE}/{opened.FILE}: {name} is {getattr(opened, name)!s:.80}; the terms "
+                f"beside it give {agreed}. Deposit nothing in it."
+            )
     return escrow
 
 

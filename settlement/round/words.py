@@ -22,6 +22,8 @@ ETHER_DECIMALS = 18
 SYMBOL = bytes.fromhex("95d89b41")  # symbol()
 DECIMALS = bytes.fromhex("313ce567")  # decimals()
 LONGEST_SYMBOL = 12
+LAST_MOMENT = 253_370_764_800
+"""Of which there are dates in every zone; the contract takes later ones."""
 QUESTION_GAS = 100_000
 """Most that a question to a token may cost the node that answers it."""
 KNOWN_CHAINS = {
@@ -115,7 +117,9 @@ def _shifted(amount: int, places: int) -> str:
 
 
 def moment_in_words(timestamp: int) -> str:
-    """A moment as a date in local time, with its zone."""
+    """A moment as a date in local time, with its zone; a round's deadline may be out of sight."""
+    if timestamp >= LAST_MOMENT:
+        return f"a moment after the year 9998 ({timestamp} in Unix time)"
     return dt.datetime.fromtimestamp(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 

@@ -12,7 +12,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.errors import BrokenInvariant, SettlementError
 from settlement.round.access import ChainAccess
 from settlement.round.round import Round
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from settlement.store.documents import AllocationDocument, SettlementDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 
@@ -32,7 +32,7 @@ class FinishedRound:
     deposits_units: tuple[int, ...]
     private_rates: tuple[float, ...]  # in exchange rates; 1 where a party names no rate
     caps: tuple[float | None, ...]
-    rules: RoundTable
+    rules: RoundRules
 
 
 def _no_settings() -> object:
@@ -94,7 +94,7 @@ def finished_round(folder: Path) -> FinishedRound:
             for party in read_config(store.config_path).parties
         ),
         caps=terms.caps,
-        rules=RoundTable(
+        rules=RoundRules(
             settlement=terms.settlement,
             exchange_rate=terms.exchange_rate,
             unit_scale=terms.unit_scale,

@@ -20,7 +20,7 @@ from settlement.simulation.behaviours.parties.honest import Honest
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.games.pieces import ExactPieces
 from settlement.simulation.play.playing import Cast, Member, RoundResult, play
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 
 __all__ = ["GameTree", "Line", "attack", "tree_of"]
 
@@ -166,7 +166,7 @@ def tree_of(
     parties: Sequence[str],
     values: np.ndarray,
     deposits_units: Sequence[int],
-    rules: RoundTable,
+    rules: RoundRules,
     *,
     private_rates: float | Sequence[float] = 1.0,
     caps: Sequence[float | None] = (),

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from ml.reading import VALUES_BYTES, read_json
 from settlement.chain.errors import JournalFault
-from settlement.chain.journal import JOURNAL_NAME, Entry, read_journal
+from settlement.chain.journal import JOURNAL_NAME, JournalEntry, read_journal
 from settlement.store.folder import RoundFolder, TamperedFile, dump_json
 
 __all__ = [
@@ -261,7 +261,7 @@ class SettlementDocument(Document):
     journal_lines: int  # when the round was settled; a party may add its withdrawal later
     journal_digest: str  # running digest at the last of them
 
-    def settled_journal(self, folder: RoundFolder) -> tuple[Entry, ...] | None:
+    def settled_journal(self, folder: RoundFolder) -> tuple[JournalEntry, ...] | None:
         """What the round's journal held when it was settled; it must still begin with that.
 
         The running digest of a journal does not show that lines at its end are lost. None if the

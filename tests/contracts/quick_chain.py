@@ -15,7 +15,7 @@ from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
 from settlement.chain.journal import Journal
 from settlement.chain.keys import simulated_account
-from settlement.chain.quick import CHAIN_ID, GAS_LIMIT, Answer, quick_evm
+from settlement.chain.quick import CHAIN_ID, GAS_LIMIT, CallResult, quick_evm
 from settlement.chain.records import Log, Transaction, TransactionReceipt
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class QuickChain(Chain):
 
     def _carried_out_or_raise(
         self, sender: str, to: str, data: bytes, value_wei: int, gas: int
-    ) -> Answer:
+    ) -> CallResult:
         answer = self._evm.call(sender, to, data, value_wei, gas)
         if answer.reason is not None:
             raise Reverted(answer.reason)

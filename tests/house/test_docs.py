@@ -80,8 +80,11 @@ def test_every_column_that_a_report_prints_is_explained():
     party |= {"factor_error": None, "payoff_error": None}
     summary = {"parties": [party], "transfers": [], "interval_quantile": None}
     printed = [t.header for t in summary_tables(summary)]
+    figures: tuple[str, ...]
     figures = ("shapley", "payoffs_unlimited", "adjustment_factors", "payoffs", "model_values")
-    printed.append(tables({"parties": [], "flows": []} | {name: () for name in figures})[0].header)
+    figures += ("payoffs_with_sponsor",)
+    result = {"parties": [], "flows": [], "sponsor": 0.0} | {name: () for name in figures}
+    printed.append(tables(result)[0].header)
     section = (ROOT / "ml" / "GLOSSARY.md").read_text().split("## The columns of a report")[1]
     explained = {
         name.strip()

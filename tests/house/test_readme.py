@@ -20,7 +20,7 @@ def first_block():
 
 def test_the_console_blocks_of_the_readme_print_what_they_say():
     assert README.count("```console\n") >= 2
-    script = [sys.executable, str(ROOT / "scripts" / "update_readme.py"), "--check"]
+    script = [sys.executable, str(ROOT / "scripts" / "upkeep" / "update_readme.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -222,3 +222,14 @@ def test_a_constant_means_one_thing_and_is_set_in_one_place():
     counts = Counter(name for path in product for name in constants(path))
     assert len(counts) > 150
     assert not {name: n for name, n in counts.items() if n > 1}
+
+
+def test_a_class_name_means_one_thing():
+    """Two rooms that never meet must still not share a class name: readers search by name."""
+    pattern = re.compile(r"^class ([A-Za-z]\w*)", re.M)
+    product = [p for p in code_files() if p.suffix == ".py" and p.parts[0] in PRODUCT]
+    places = [(name, p) for p in product for name in pattern.findall((ROOT / p).read_text())]
+    assert len(places) > 300
+    counts = Counter(name for name, _ in places)
+    twice = {name: [str(p) for n, p in places if n == name] for name in counts if counts[name] > 1}
+    assert not twice

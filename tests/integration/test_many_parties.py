@@ -144,6 +144,27 @@ def test_other_flows_than_the_agreed_ones_are_named_before_a_deposit(
         check_agreed_game(store, terms)
 
 
+def test_attack_an_allocation_that_somebody_made_up_is_neither_settled_nor_signed(
+    fairround, opened, tmp_path
+):
+    """Beyond 64 parties money follows from the allocation's floats: they must follow themselves."""
+    folder = opened(fairround, tmp_path, 70)
+    fairround("allocate", folder)
+
+    def one_pays_another(partial):
+        path = partial / "allocation.json"
+        stored = json.loads(path.read_text())
+        stored["payoffs"][3] -= 0.01
+        stored["payoffs"][4] += 0.01
+        path.write_text(json.dumps(stored))
+
+    resealed(folder, "allocate", one_pays_another)
+    for verb in ("settle", "sign"):
+        message = fairround(verb, folder, "--party", "site-00003", "--yes", code=1)
+        assert "allocate/allocation.json: payoffs[3] is" in message
+    assert not (folder / "settle").exists()
+
+
 def test_flows_of_other_parties_stop_the_round_before_anything_is_written(fairround, tmp_path):
     folder = write_round(tmp_path / "round", 12)
     rows = (folder / "parties.csv").read_text().splitlines()

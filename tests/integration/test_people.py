@@ -383,7 +383,6 @@ def test_attack_an_invented_game_gets_no_deposit(village):
     village.hand(operator, a)
     refused = a("deposit", a.round, "--party", "a", "--budget", "0.2", "--yes", code=1)
     assert "train/game.json: flows is" in refused
-    assert village.balance(a.address) == village.balance(a.address)
     assert a.json("status", a.round)["parties"][0]["deposit_units"] == 0
 
 
@@ -451,6 +450,46 @@ def test_attack_the_operators_endpoint_fees_and_modules_are_never_used(village, 
     spent -= village.balance(a.address)
     assert not trap.exists()
     assert spent - 200_000 * ETHER_A_UNIT < 10**17
+
+
+def test_attack_an_agreement_that_is_a_path_writes_nothing_elsewhere(village, tmp_path):
+    """The copy of what was agreed to is named by the agreement, which must be the terms'."""
+    village.open()
+    a = village["a"]
+    elsewhere = tmp_path / "elsewhere"
+
+    def outside(files):
+        opened = json.loads(files["round.json"])
+        opened["agreement"] = str(elsewhere)
+        files["round.json"] = json.dumps(opened).encode()
+
+    retold(village, a, "open", outside)
+    refused = a("deposit", a.round, "--party", "a", "--budget", "0.2", "--yes", code=1)
+    assert "open/round.json: agreement is" in refused
+    assert not elsewhere.exists()
+
+
+def test_attack_a_settlement_that_the_chain_does_not_know_keeps_nobody_from_settling(village):
+    from settlement.store.documents import SettlementDocument
+    from settlement.store.folder import RoundFolder
+
+    village.open()
+    a = village["a"]
+    for person in village.parties:
+        deposit(person, "0.2")
+    nothing = [0] * 4
+    made_up = SettlementDocument(
+        *("00" * 32, nothing, [], "00" * 32, 7, nothing, nothing, [], "", 0, "")
+    )
+    with RoundFolder(a.round).write_stage("settle", inputs=["train", "open"]) as folder:
+        made_up.write(folder)
+    command = ("settle", a.round, "--party", "a", "--yes")
+    assert "on the chain it is not" in a(*command, code=1)
+    b = village["b"]
+    b("settle", b.round, "--party", "b", "--yes")
+    assert "settle/settlement.json: plan_id is" in a(*command, code=1)
+    shutil.rmtree(a.round / "settle")
+    a(*command)
 
 
 def test_attack_a_copied_folder_of_another_chain_is_refused(village):

@@ -39,6 +39,17 @@ def test_content_is_on_the_disk_before_it_gets_the_name_unless_durability_is_dec
     assert (tmp_path / "a").read_bytes() == b"2"
 
 
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_file_may_be_read_by_whom_the_umask_allows(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_atomically(tmp_path / "page.html", b"1")
+        assert os.umask(mask) == mask  # it is as it was
+    finally:
+        os.umask(before)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == mode
+
+
 def test_only_one_function_replaces_files():
     """`os.replace` and `tempfile` renames stand in ml/files.py alone."""
     users = [

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets.labels import as_targets
-from ml.datasets.readers.tables import Table, read_table, require_same_columns
+from ml.datasets.readers.tables import FileRows, read_table, require_same_columns
 from ml.datasets.source import DataError, Source
 
 __all__ = ["folder_source", "read_images", "read_part"]
@@ -63,7 +63,7 @@ def folder_source(
     )
 
 
-def read_part(folder: Path, target: str, id_column: str) -> Table:
+def read_part(folder: Path, target: str, id_column: str) -> FileRows:
     """All samples of one folder: table files, or images in a folder for each class."""
     if not folder.is_dir():
         raise DataError(f"{folder} does not exist; expected a folder of samples.")
@@ -78,7 +78,7 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
     if len(shapes) > 1:
         listed = "; ".join(f"{path.name} {shape}" for shape, path in shapes.items())
         raise DataError(f"{folder} holds samples of several shapes: {listed}; expected one.")
-    return Table(
+    return FileRows(
         np.concatenate([table.features for table in tables]),
         np.concatenate([table.targets for table in tables]),
         tuple(name for table in tables for name in table.ids),
@@ -86,7 +86,7 @@ def read_part(folder: Path, target: str, id_column: str) -> Table:
     )
 
 
-def read_images(folder: Path, id_column: str = "") -> Table:
+def read_images(folder: Path, id_column: str = "") -> FileRows:
     """Images of a folder whose subfolders are classes; a file's name is its id, if ids are used.
 
     Needs ``fairround[images]``. All images must have one size; all are grey or all are in colour.
@@ -115,10 +115,10 @@ def read_images(folder: Path, id_column: str = "") -> Table:
                 f"{images[0].shape}; expected one size. Resize them before."
             )
     ids = tuple(path.name for path in files) if id_column else ()
-    return Table(np.stack(images), np.asarray([path.parent.name for path in files]), ids)
+    return FileRows(np.stack(images), np.asarray([path.parent.name for path in files]), ids)
 
 
-def _require_one_shape(parts: dict[str, Table]) -> None:
+def _require_one_shape(parts: dict[str, FileRows]) -> None:
     kinds = {
         name: f"{part.features.dtype} {part.features.shape[1:]}" for name, part in parts.items()
     }
@@ -127,7 +127,7 @@ def _require_one_shape(parts: dict[str, Table]) -> None:
         raise DataError(f"Samples do not have one shape and type: {listed}; expected the same.")
 
 
-def _pool(named: dict[str, Table]) -> tuple[Table, dict[str, NDArray[Any]]]:
+def _pool(named: dict[str, FileRows]) -> tuple[FileRows, dict[str, NDArray[Any]]]:
     """All parties' samples in one table, each id once, and the rows of each party."""
     features = np.concatenate([part.features for part in named.values()])
     targets = np.concatenate([part.targets for part in named.values()])
@@ -135,7 +135,7 @@ def _pool(named: dict[str, Table]) -> tuple[Table, dict[str, NDArray[Any]]]:
     spans = itertools.pairwise(starts.tolist())
     rows = {name: np.arange(*span) for name, span in zip(named, spans, strict=True)}
     if not all(part.ids for part in named.values()):
-        return Table(features, targets), rows
+        return FileRows(features, targets), rows
     ids = [name for part in named.values() for name in part.ids]
     first: dict[str, int] = {}
     for row, name in enumerate(ids):
@@ -146,4 +146,4 @@ def _pool(named: dict[str, Table]) -> tuple[Table, dict[str, NDArray[Any]]]:
     kept = np.array(sorted(first.values()))
     place = np.searchsorted(kept, [first[name] for name in ids])
     pooled = {name: np.unique(place[held]) for name, held in rows.items()}
-    return Table(features[kept], targets[kept], tuple(ids[row] for row in kept)), pooled
+    return FileRows(features[kept], targets[kept], tuple(ids[row] for row in kept)), pooled

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ml.datasets.source import DataError
 
 __all__ = [
-    "Table",
+    "FileRows",
     "read_columns",
     "read_csv",
     "read_npz",
@@ -30,7 +30,7 @@ LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FileRows:
     """Rows of one file: features, the target column unchanged, and ids if the file has them.
 
     ``columns`` names the features of a table, which stand in the order of the alphabet whatever
@@ -43,7 +43,7 @@ class Table:
     columns: tuple[str, ...] = ()
 
 
-def read_table(path: Path, target: str, id_column: str = "") -> Table:
+def read_table(path: Path, target: str, id_column: str = "") -> FileRows:
     """One csv, parquet or npz file.
 
     Raises
@@ -63,7 +63,7 @@ def read_table(path: Path, target: str, id_column: str = "") -> Table:
         raise DataError(f"{path} cannot be read: {trouble}.") from trouble
 
 
-def read_csv(path: Path, target: str, id_column: str = "") -> Table:
+def read_csv(path: Path, target: str, id_column: str = "") -> FileRows:
     """A csv file with a header; every column but target and id is a feature."""
     return _table(path, _csv_columns(path), target, id_column)
 
@@ -83,7 +83,7 @@ def _csv_columns(path: Path) -> dict[str, list[Any]]:
     return {name: [row[k].strip() for _, row in rows[1:]] for k, name in enumerate(header)}
 
 
-def read_parquet(path: Path, target: str, id_column: str = "") -> Table:
+def read_parquet(path: Path, target: str, id_column: str = "") -> FileRows:
     """A parquet file; every column but target and id is a feature. Needs ``fairround[parquet]``."""
     try:
         from pyarrow import ArrowException, parquet
@@ -99,7 +99,7 @@ def read_parquet(path: Path, target: str, id_column: str = "") -> Table:
     return _table(path, found.to_pydict(), target, id_column)
 
 
-def read_npz(path: Path, target: str, id_column: str = "") -> Table:
+def read_npz(path: Path, target: str, id_column: str = "") -> FileRows:
     """An archive of the arrays ``features``, the target, and ids if there are any."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         for name in ("features", target, *([id_column] if id_column else [])):
@@ -124,10 +124,10 @@ def read_npz(path: Path, target: str, id_column: str = "") -> Table:
     if features.dtype != np.uint8:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused
             features = _finite(path, "features", features.astype(np.float32))
-    return Table(features, targets, ids)
+    return FileRows(features, targets, ids)
 
 
-def _table(path: Path, columns: dict[str, list[Any]], target: str, id_column: str) -> Table:
+def _table(path: Path, columns: dict[str, list[Any]], target: str, id_column: str) -> FileRows:
     """Columns by name as a table."""
     for name in (target, *([id_column] if id_column else [])):
         if name not in columns:
@@ -140,7 +140,7 @@ def _table(path: Path, columns: dict[str, list[Any]], target: str, id_column: st
         raise DataError(f"{path} has no column beside target and id; expected features.")
     figures = [_figures(path, name, columns[name]) for name in names]
     ids = tuple(map(str, columns[id_column])) if id_column else ()
-    return Table(np.stack(figures, axis=1), np.asarray(columns[target]), ids, tuple(names))
+    return FileRows(np.stack(figures, axis=1), np.asarray(columns[target]), ids, tuple(names))
 
 
 def read_columns(path: Path, names: Sequence[str]) -> NDArray[np.float32]:

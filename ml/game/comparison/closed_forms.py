@@ -148,7 +148,11 @@ def _glove(n_parties: int, rng: np.random.Generator) -> _Rules:
                     total += comb(own, near) * comb(far, size - near) / comb(own + far, size)
         return total / (n_parties - 1) / n_pairs
 
-    flows = np.array([[flow(bool(i), bool(j)) for j in left] for i in left])
+    # Only the sides count: four different flows, whatever the number of parties.
+    by_sides = np.array(
+        [[flow(payer, payee) for payee in (False, True)] for payer in (False, True)]
+    )
+    flows = by_sides[left.astype(int)[:, None], left.astype(int)]
 
     def of_members(bits: FloatArray) -> FloatArray:
         return np.asarray(

@@ -58,7 +58,7 @@ def next_coalitions(
         for place, (covariance, among) in enumerate(zip(wanted, own, strict=True)):
             if among[best, best] <= 0:
                 continue
-            # As if its value were known: what it would explain is explained.
+            # Treat its value as known, and remove the covariance that it would explain.
             share = among[:, best] / among[best, best]
             wanted[place] = covariance - share[:, None] * covariance[best]
             own[place] = among - np.outer(share, among[best])

@@ -402,9 +402,9 @@ def _by_process(
     flows = np.tensordot(values, weights, 1)
     covariance = np.mean([fit.flow_covariance() for fit in fits], axis=0)
     disagreement = np.stack([np.tensordot(values, fit.weights, 1) - flows for fit in fits])
-    # What half of the sample says of the other half, with a kernel of its own: a step or a
-    # corner in the game that no smooth game has shows here. The values that were missed are a
-    # game of their own, whose flows the process may have wrong, and that is a sample itself.
+    # Predict each half of the sample from the other: steps and corners, which no smooth game
+    # has, show as large misses. The misses form a game of their own: its flows, estimated by
+    # means by size, are added to the error, and so is the error of that estimate.
     ratio, missed = surprise(fits[0], values)
     wrong, rough = by_size(bits, missed, missed)
     wrongly = np.tensordot(missed, wrong, 1)[None]

@@ -22,9 +22,8 @@ __all__ = ["ProductKernel", "white_kernel"]
 class ProductKernel:
     """One 2 x 2 matrix a party, shape (n,) each; absent * present >= differs**2.
 
-    The game that is drawn may be leant towards its even part, which is the same for a coalition
-    and for those that it leaves out: ``odd`` times its odd part (v(C) - v(N without C)) / 2 is
-    kept, and all of (v(C) + v(N without C)) / 2.
+    The random game is the sum of an even part (v(C) + v(N without C)) / 2 and an odd part
+    (v(C) - v(N without C)) / 2. The odd part is multiplied by ``odd``; the even one is kept.
     """
 
     absent: FloatArray
@@ -40,7 +39,7 @@ class ProductKernel:
         )
 
     def product(self, bits: FloatArray, others: FloatArray) -> FloatArray:
-        """The same for the game before it is leant."""
+        """The same before the odd part is scaled."""
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = [np.maximum(np.log(m), -1e4) for m in (self.absent, self.differs, self.present)]
         absent, differs, present = logs
@@ -49,7 +48,7 @@ class ProductKernel:
         return np.asarray(np.exp(exponent))
 
     def shares(self) -> tuple[float, float]:
-        """Of v(C), and of v(N without C), in the value that C has once the game is leant."""
+        """Weights of v(C) and v(N without C) in the value of C once the odd part is scaled."""
         return (1 + self.odd) / 2, (1 - self.odd) / 2
 
     def _sides(

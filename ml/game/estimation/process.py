@@ -139,18 +139,18 @@ def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
 
 
 def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]:
-    """How a process does that has seen one half of the sample, once the other half comes in.
+    """How far a process fitted to one half of the sample is off once the other half is added.
 
-    Each half finds a kernel of its own: one that has seen both would not be surprised.
+    Each half has a kernel of its own, because a kernel fitted to both already knows the rest.
 
     Returns
     -------
     ratio : float
-        Mean squared move of flows, or of payoffs, over the variance that the process gives it, at
-        least 1.
+        Mean squared change of flows, or of payoffs, over the variance that the process expects of
+        it; at least 1.
     missed : float64, shape (samples,)
-        How far each sampled value is from what the half without it expects, less what another
-        half would teach; 0 for the coalitions that both halves hold.
+        Error of each sampled value when predicted from the half without it, scaled down to what
+        is left with the whole sample; 0 for the coalitions that both halves hold.
     """
     sizes = fit.bits.sum(axis=1)
     certain = (sizes == 1) | (sizes == fit.bits.shape[1])
@@ -159,14 +159,14 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
     missed, n_flows, left = np.zeros(len(values)), fit.bits.shape[1] ** 2, []
     most: list[float] = []
     rounding = (1e-9 * float(np.abs(values).max())) ** 2 + 1e-300
-    # The shape of the kernel costs most to find: which way it shrinks is taken from the whole.
+    # Finding a kernel is the slow part, so the sign of the asymmetry comes from the whole sample.
     sign = 1.0 if (fit.kernel.smooth.present <= fit.kernel.smooth.absent).all() else -1.0
     for half in range(2):
         kept = certain | (turn == half)
         kernel = _search(fit.bits[kept], values[kept]).likely_kernels(1, (sign,))[0]
         first = _fit(kernel, fit.bits[kept], values[kept])
         both = _fit(first.kernel, fit.bits, values)
-        # With the whole sample it will miss less: by what the second half taught it.
+        # Share of the flows' variance after one half that is left after both.
         prior = float(np.trace(kernel.flow_covariance().reshape(n_flows, n_flows)))
         unknown = [max(prior - float((one.seen * one.weights).sum()), 0.0) for one in (both, first)]
         left.append(unknown[0] / max(unknown[1], 1e-300))
@@ -180,10 +180,10 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
             pair.append(float((figure(moved[None]) ** 2).sum()) / expected)
             least = _LEAST_OF_PAYOFFS * expected
         ratios.append(pair)
-        # At most what was unknown before the first sample.
+        # The ratio cannot exceed what was unknown before the first sample.
         most.append(prior / max(unknown[0], 1e-300))
     ratio = max(1.0, min(float(np.mean(ratios, axis=0).max()), float(np.mean(most))))
-    # Whoever was surprised by so much is not believed in how fast it learns either.
+    # A large ratio also makes the expected gain from more samples doubtful.
     return ratio, missed * np.sqrt(min(1.0, ratio * float(np.mean(left))))
 
 
@@ -268,7 +268,7 @@ class _Likelihood:
             ]
         )
         spreads, axes = np.linalg.eigh((curvature + curvature.T) / 2)
-        # Flat or odd directions are left as wide as the priors are.
+        # Directions without a usable curvature keep the width of the priors.
         return np.asarray((axes / np.sqrt(np.maximum(spreads, 0.25))).T)
 
     def kernel(self, point: FloatArray) -> GameKernel:
@@ -354,7 +354,7 @@ def _without_mean(inverse: FloatArray) -> FloatArray:
 
 def _inverse(covariance: FloatArray) -> FloatArray:
     inverse, _ = _inverse_and_log_determinant(covariance)
-    while inverse is None:  # rounding made it indefinite: a little more white, as little as helps
+    while inverse is None:  # rounding made it indefinite: add as little white noise as is needed
         covariance = covariance + 1e-9 * float(np.trace(covariance)) * np.eye(len(covariance))
         inverse, _ = _inverse_and_log_determinant(covariance)
     return inverse

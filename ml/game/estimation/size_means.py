@@ -59,7 +59,7 @@ def by_size(
         scatter[chosen] = np.sqrt(spreads[size]) * unsure / (n_parties - 1)
         missing += spreads[size] * gaps / (n_parties - 1) ** 2
     off = 1 - np.eye(n_parties)
-    # Sampled coalitions move no row sum: what they would move is taken off evenly.
+    # Row sums are known, so sampled coalitions must not change them: subtract each row's mean.
     weights -= (weights.sum(axis=2) / (n_parties - 1))[:, :, None] * off
     weights[sizes == n_parties] += off / (n_parties - 1)
     for party in range(n_parties):
@@ -67,7 +67,7 @@ def by_size(
     payees = np.zeros((n_parties, n_parties, n_parties))
     places = np.arange(n_parties)
     payees[places, :, places] = np.sqrt(missing.T)
-    # What the rows lose when their sums are taken off again is given back.
+    # Scaled up first, because subtracting each row's mean below lowers the variance.
     rows = np.concatenate([scatter, payees * np.sqrt((n_parties - 1) / max(n_parties - 2, 1))])
     rows -= (rows.sum(axis=2) / (n_parties - 1))[:, :, None] * off
     return weights, rows[np.abs(rows).max(axis=(1, 2)) > 0]
@@ -129,7 +129,7 @@ def _with_less_without(
     with_both = holds_both * drawn / np.maximum(together, 1)
     without = holds_one * drawn / np.maximum(apart, 1)
     most_together, most_apart = comb(n_parties - 2, size - 2), comb(n_parties - 2, size - 1)
-    # Of a part that was drawn whole nothing is unknown.
+    # A group of coalitions that was drawn completely has no sampling error.
     left_together = np.sqrt(np.maximum(1 - together / most_together, 0.0))
     left_apart = np.sqrt(np.maximum(1 - apart / most_apart, 0.0))
     unsure = holds_both / np.maximum(together, 1) * left_together

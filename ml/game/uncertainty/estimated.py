@@ -109,7 +109,8 @@ def allocate_estimate(
             strict=True,
         ):
             drawn[name].append(figure)
-    # About what is paid, not about the mean of the draws: raising and limits pull to one side.
+    # Errors are around the figures that are paid, not around the mean of the draws, which
+    # raised flows and budget limits shift to one side.
     errors = {name: np.sqrt(np.mean(np.square(rows), axis=0)) for name, rows in drawn.items()}
     was_negative = estimate.flows < -slack
     return EstimatedAllocation(

@@ -7,7 +7,7 @@ from settlement.chain.quick.choosing import has_revm, quick_evm
 from settlement.chain.quick.evm import (
     CHAIN_ID,
     GAS_LIMIT,
-    Answer,
+    CallResult,
     PlainLog,
     QuickEvm,
     QuickEvmError,
@@ -16,7 +16,7 @@ from settlement.chain.quick.evm import (
 __all__ = [
     "CHAIN_ID",
     "GAS_LIMIT",
-    "Answer",
+    "CallResult",
     "PlainLog",
     "QuickEvm",
     "QuickEvmError",

@@ -11,7 +11,7 @@ __all__ = [
     "CHAIN_ID",
     "GAS_LIMIT",
     "ZERO_ADDRESS",
-    "Answer",
+    "CallResult",
     "PlainLog",
     "QuickEvm",
     "QuickEvmError",
@@ -35,7 +35,7 @@ class PlainLog(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResult:
     """What a call did.
 
     ``reason`` is None if it succeeded, else the contract's sentence, and then nothing moved.
@@ -75,7 +75,7 @@ class QuickEvm(Protocol):
 
     def call(
         self, sender: str, to: str, data: bytes, value_wei: int = 0, gas: int = GAS_LIMIT
-    ) -> Answer:
+    ) -> CallResult:
         """Carry out one transaction."""
 
     def read(self, to: str, data: bytes) -> bytes:

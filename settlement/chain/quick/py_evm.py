@@ -18,7 +18,7 @@ from settlement.chain.quick.evm import (
     CHAIN_ID,
     GAS_LIMIT,
     ZERO_ADDRESS,
-    Answer,
+    CallResult,
     PlainLog,
     QuickEvm,
     QuickEvmError,
@@ -82,18 +82,18 @@ class _PyEvm:
 
     def call(
         self, sender: str, to: str, data: bytes, value_wei: int = 0, gas: int = GAS_LIMIT
-    ) -> Answer:
+    ) -> CallResult:
         transaction, computation = self._carry_out(sender, _canonical(to), data, value_wei, gas)
         gas_used = int(PragueVM.finalize_gas_used(transaction, computation))
         if computation.is_error:
-            return Answer(_sentence(computation.error), b"", (), gas_used)
+            return CallResult(_sentence(computation.error), b"", (), gas_used)
         logs = tuple(
             PlainLog(
                 f"0x{address.hex()}", tuple(topic.to_bytes(32, "big") for topic in topics), data
             )
             for address, topics, data in computation.get_log_entries()
         )
-        return Answer(None, bytes(computation.output), logs, gas_used)
+        return CallResult(None, bytes(computation.output), logs, gas_used)
 
     def read(self, to: str, data: bytes) -> bytes:
         mark = self._state.snapshot()

@@ -14,7 +14,7 @@ from settlement.chain.quick.evm import (
     CHAIN_ID,
     GAS_LIMIT,
     ZERO_ADDRESS,
-    Answer,
+    CallResult,
     PlainLog,
     QuickEvm,
     QuickEvmError,
@@ -67,18 +67,18 @@ class _Revm:
 
     def call(
         self, sender: str, to: str, data: bytes, value_wei: int = 0, gas: int = GAS_LIMIT
-    ) -> Answer:
+    ) -> CallResult:
         evm = self._evm
         evm.reset_transient_storage()
         try:
             output = evm.message_call(sender, to, data, value_wei, gas)
         except RuntimeError as error:
-            return Answer(_reason(str(error)), b"", (), None)
+            return CallResult(_reason(str(error)), b"", (), None)
         logs = tuple(
             PlainLog(log.address.lower(), tuple(log.data[0]), bytes(log.data[1]))
             for log in evm.result.logs
         )
-        return Answer(None, bytes(output), logs, None)
+        return CallResult(None, bytes(output), logs, None)
 
     def read(self, to: str, data: bytes) -> bytes:
         mark = self._evm.snapshot()

@@ -114,6 +114,8 @@ def page_data(
         },
         "planId": settlement.plan_id,
         "settlementBlock": settlement.settlement_block,
+        "nTransactions": len(settlement.transactions),
+        "gasInAll": sum(sent["gas_used"] for sent in settlement.transactions),
         "transactions": [
             {
                 "told": _told(sent, terms.party_names),

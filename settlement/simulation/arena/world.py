@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from settlement.chain.quick import CHAIN_ID, Answer, PlainLog, QuickEvm, has_revm, quick_evm
+from settlement.chain.quick import CHAIN_ID, CallResult, PlainLog, QuickEvm, has_revm, quick_evm
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import ETHER, Deposited, RoundState, Withdrawn
 from settlement.escrow.twin import Call, EscrowTwin, Refusal
@@ -368,7 +368,7 @@ class World:
                     paid[sender.address] = paid.get(sender.address, 0) - wei
 
     def _compare(
-        self, step: str, expected: str | None, events: Sequence[Any], answer: Answer
+        self, step: str, expected: str | None, events: Sequence[Any], answer: CallResult
     ) -> None:
         if answer.reason != expected:
             self.note(

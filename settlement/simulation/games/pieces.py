@@ -28,8 +28,8 @@ from settlement.simulation.behaviours.behaviour import Figures
 __all__ = [
     "MAX_EXACT_ACCOUNTS",
     "ExactPieces",
+    "FlowPieces",
     "GameError",
-    "GivenFlows",
     "PieceGame",
     "SampledPieces",
 ]
@@ -140,7 +140,7 @@ def _sampled(
     return Figures(flows, own, grand)
 
 
-class GivenFlows:
+class FlowPieces:
     """Flows of whole parties, for markets beyond any table; piece k is party k's."""
 
     def __init__(self, flows: FloatArray, own_values: FloatArray, grand_value: float) -> None:

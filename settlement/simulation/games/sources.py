@@ -13,8 +13,8 @@ from ml.reading import VALUES_BYTES, read_json
 from settlement.simulation.games.pieces import (
     MAX_EXACT_ACCOUNTS,
     ExactPieces,
+    FlowPieces,
     GameError,
-    GivenFlows,
     PieceGame,
     SampledPieces,
 )
@@ -102,7 +102,7 @@ class _Markets:
         )
         np.fill_diagonal(flows, 0.0)
         flows *= 0.9 / max(float(flows.sum(axis=1).max()), 1e-12)  # nobody owes more than 0.9
-        return GivenFlows(flows, 1.0 - flows.sum(axis=1), 1.0)
+        return FlowPieces(flows, 1.0 - flows.sum(axis=1), 1.0)
 
     def pieces_of(self, party: int) -> int:
         return 1 << party
@@ -159,9 +159,9 @@ def _values(table: TableGame | RoundGame, folder: Path) -> np.ndarray:
     return np.array(document["values"], dtype=np.float64)
 
 
-def _given_flows(path: Path) -> GivenFlows:
+def _given_flows(path: Path) -> FlowPieces:
     document = read_json(path, VALUES_BYTES)
     flows = np.array(document["flows"], dtype=np.float64)
-    return GivenFlows(
+    return FlowPieces(
         flows, np.array(document["own_values"], dtype=np.float64), float(document["grand_value"])
     )

@@ -23,17 +23,17 @@ from settlement.posting.format import (
 )
 from settlement.simulation.behaviours.behaviour import Draft, Figures
 from settlement.simulation.play.rewards import Cleared
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 
-__all__ = ["AgreedGame"]
+__all__ = ["PlayedGame"]
 
 
 @dataclass(frozen=True, slots=True)
-class AgreedGame:
+class PlayedGame:
     """The game that the terms of a round name, and the terms."""
 
     figures: Figures
-    rules: RoundTable
+    rules: RoundRules
     posted: Game | None  # in whole numbers; None for more parties than are posted
     terms: RoundTerms
 
@@ -41,12 +41,12 @@ class AgreedGame:
     def of(
         cls,
         figures: Figures,
-        rules: RoundTable,
+        rules: RoundRules,
         start: int,
         *,
         asset: str = ETHER,
         caps: Sequence[float | None] = (),
-    ) -> AgreedGame:
+    ) -> PlayedGame:
         """Terms of a round that is opened at ``start``; a cap an account, if there are any."""
         posted = _posted(figures) if figures.n_parties <= MAX_POSTED_PARTIES else None
         if posted is not None and any(cap is not None for cap in caps):

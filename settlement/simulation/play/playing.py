@@ -25,9 +25,9 @@ from settlement.simulation.behaviours.behaviour import (
     Seat,
 )
 from settlement.simulation.games.pieces import PieceGame
-from settlement.simulation.play.plans import AgreedGame
+from settlement.simulation.play.plans import PlayedGame
 from settlement.simulation.play.rewards import Cleared, Prospects, clear
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 
 __all__ = ["Cast", "Member", "PartyResult", "RoundResult", "Seated", "people_of", "play"]
 
@@ -54,7 +54,7 @@ class Cast:
     operator: OperatorBehaviour
     outsiders: tuple[OutsiderBehaviour, ...]
     game: PieceGame
-    rules: RoundTable
+    rules: RoundRules
     gas_price_wei: int | None  # None: gas does not count
 
     def with_behaviour(self, party: int, behaviour: PartyBehaviour) -> Cast:
@@ -197,7 +197,7 @@ class _Round:
         true = self.cast.game.figures([seat.entry.pieces for seat in self.seats])
         self.figures = self.cast.operator.game(true, self.rng)
         self.game_is_true = self.figures is true
-        self.agreed = AgreedGame.of(
+        self.agreed = PlayedGame.of(
             self.figures, self.rules, START, asset=self.world.asset, caps=self.caps
         )
         addresses = [seat.account.address for seat in self.seats]

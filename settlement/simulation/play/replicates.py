@@ -107,7 +107,7 @@ class Replicate:
     def _units(self, budget: float | None) -> int:
         rate = self.cell.scenario.round.exchange_rate
         if budget == 0.0:
-            return 0  # the income of nearly everybody; spared a decimal
+            return 0  # nearly everybody has no income; skips the slow decimal
         # Nobody can owe more than v(N), which is one unit of value at most.
         return rate if budget is None else deposit_units(Decimal(repr(budget)), rate)
 

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ml.game import FAMILIES
+from ml.schema import Table
 from settlement.money.bridge import deposit_units
 from settlement.simulation.behaviours.behaviour import Behaviour
 from settlement.simulation.behaviours.registry import behaviour_of
@@ -36,12 +37,6 @@ __all__ = [
     "Uniform",
     "drawn",
 ]
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are faults, types are what they seem."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Uniform(Table):
@@ -102,9 +97,8 @@ def _not_negative(value: Any) -> Any:
     return value
 
 
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 DrawnNumber = Annotated[
-    FiniteFloat | Uniform | OneOf, BeforeValidator(_draw_or), AfterValidator(_not_negative)
+    float | Uniform | OneOf, BeforeValidator(_draw_or), AfterValidator(_not_negative)
 ]
 
 
@@ -193,7 +187,7 @@ class TableGame(Table):
     """Values of all coalitions, here or in a JSON file ``{parties: [...], values: [...]}``."""
 
     kind: Literal["table"]
-    values: list[FiniteFloat] | None = None
+    values: list[float] | None = None
     path: str | None = None
 
     @field_validator("values", mode="before")
@@ -216,8 +210,8 @@ class ShardsGame(Table):
 
     kind: Literal["shards"]
     pieces: int = Field(2, ge=1, le=8)
-    data: dict[str, Any] = {"source": "digits"}
-    training: dict[str, Any] = {}
+    data: dict[str, Any] = Field({"source": "digits"})
+    training: dict[str, Any] = Field({})
 
 
 class FlowsGame(Table):
@@ -233,7 +227,7 @@ Game = Annotated[
 ]
 
 
-class RoundTable(Table):
+class RoundRules(Table):
     """How each round is opened and settled."""
 
     settlement: Literal["proof", "signatures"] = "proof"
@@ -242,7 +236,7 @@ class RoundTable(Table):
     funding_s: int = Field(3_600, ge=10, le=10**9)
     settlement_s: int = Field(86_400, ge=10, le=10**9)
     asset: Literal["ether", "token"] = "ether"  # the token is an ERC-20 of the simulation's own
-    quorum: FiniteFloat = Field(0.0, ge=0)  # least sum of deposits, in units of value
+    quorum: float = Field(0.0, ge=0)  # least sum of deposits, in units of value
 
     @property
     def quorum_units(self) -> int:
@@ -255,10 +249,10 @@ class RoundTable(Table):
         return float(value) if type(value) is int else value
 
 
-class PartyTable(BaseModel):
+class PartyTable(Table):
     """One party, or ``count`` alike; what it contributes to shards is read by `ml.datasets`."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     name: Name
     count: int = Field(1, ge=1, le=1_024)
@@ -283,7 +277,7 @@ class OutsiderTable(Table):
     behaviour: OutsiderBehaviour
 
 
-Chance = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Chance = Annotated[float, Field(ge=0, le=1)]
 
 
 def _as_float(value: Any) -> Any:
@@ -319,7 +313,7 @@ class Claim(Table):
     """What the results must show; ``that`` is read by `settlement.simulation.results`."""
 
     that: str = Field(min_length=1)
-    where: dict[str, Any] = {}
+    where: dict[str, Any] = Field({})
     says: str | None = None  # one sentence; {left} and {right} stand for the figures
 
 
@@ -328,13 +322,13 @@ class Scenario(Table):
 
     scenario: ScenarioTable
     game: Game
-    round: RoundTable = RoundTable()
+    round: RoundRules = RoundRules()
     party: list[PartyTable] = Field(min_length=1)
     operator: OperatorTable = Field(OperatorTable())
-    outsider: list[OutsiderTable] = []
+    outsider: list[OutsiderTable] = Field([])
     chain: ChainTroubles = ChainTroubles()
-    expect: list[Claim] = []
-    engine: dict[str, Any] = {}
+    expect: list[Claim] = Field([])
+    engine: dict[str, Any] = Field({})
 
     def seats(self) -> list[tuple[str, PartyTable]]:
         """Every single party: its name and its table."""

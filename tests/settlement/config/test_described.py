@@ -27,7 +27,7 @@ def _property(table):
 
 
 def test_the_page_and_the_schema_are_up_to_date():
-    """If not: python scripts/update_keys.py."""
+    """If not: python scripts/upkeep/update_keys.py."""
     assert (CONFIG / "keys.md").read_text() == described.keys_page()
     assert (CONFIG / "templates" / "round.schema.json").read_text() == described.schema_text()
 

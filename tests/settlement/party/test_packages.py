@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -199,6 +200,41 @@ def test_a_damaged_package_is_named(settled, tmp_path, cut):
     (tmp_path / "cut.zip").write_bytes(content[:cut])
     with pytest.raises(PackageRefused, match="no package, or damaged"):
         collect(RoundFolder(tmp_path / "party"), tmp_path / "cut.zip")
+
+
+def test_attack_a_link_among_the_signatures_takes_no_file_of_its_owners_along(settled, tmp_path):
+    """Whoever handed out the folder would get the keystore back with the signatures."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "me.json").write_text("key")
+    signatures = settled.path / "signatures"
+    (signatures / "1.json").symlink_to(keys / "me.json")
+    with pytest.raises(PackageRefused, match="reached by a link"):
+        pack(settled, tmp_path / "one.zip", "operator")
+    shutil.rmtree(signatures)
+    signatures.symlink_to(keys)
+    with pytest.raises(PackageRefused, match="reached by a link"):
+        pack(settled, tmp_path / "all.zip", "operator")
+    assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_whose_bytes_cannot_be_unpacked_is_named(tmp_path, kind):
+    path = tmp_path / "broken.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("signatures/0.json", bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    for k in range(60, 80):
+        content[k] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(PackageRefused, match=r"broken\.zip"):
+        collect(RoundFolder(tmp_path / "party"), path)
+
+
+def test_a_file_below_a_file_is_refused(tmp_path):
+    files = [("signatures/0", b""), ("signatures/0/deep/1.json", b"")]
+    with pytest.raises(PackageRefused, match=r"signatures/0/deep twice, or below a file"):
+        collect(RoundFolder(tmp_path / "party"), archive_of(tmp_path / "deep.zip", files))
 
 
 def test_a_received_model_that_was_changed_is_not_handed_out(settled, tmp_path):

@@ -3,7 +3,14 @@ from eth_abi.abi import encode
 
 from settlement.chain.errors import Reverted
 from settlement.escrow.events import ETHER
-from settlement.round.words import asset_of, chain_in_words, ether_in_words, printable
+from settlement.round.words import (
+    LAST_MOMENT,
+    asset_of,
+    chain_in_words,
+    ether_in_words,
+    moment_in_words,
+    printable,
+)
 
 TOKEN = "0x" + "12" * 20
 
@@ -72,3 +79,13 @@ def test_no_digit_of_an_amount_is_lost():
 def test_an_unknown_chain_is_called_unknown():
     assert chain_in_words(424242) == "chain 424242, which we do not know"
     assert printable("a\x00b\nc") == "abc"
+
+
+@pytest.mark.parametrize("timestamp", [LAST_MOMENT, 2**40 - 1, 2**256 - 1])
+def test_a_deadline_beyond_all_calendars_is_told_as_a_number(timestamp):
+    assert moment_in_words(timestamp).startswith("a moment after the year 9998")
+    assert str(timestamp) in moment_in_words(timestamp)
+
+
+def test_the_last_moment_that_has_a_date_is_shown_as_one():
+    assert moment_in_words(LAST_MOMENT - 1).startswith("9998-")

@@ -24,7 +24,7 @@ from settlement.simulation.behaviours.registry import (
 )
 from settlement.simulation.games.pieces import ExactPieces
 from settlement.simulation.play.playing import Cast, Member, play
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from tests.settlement.simulation.conftest import THREE
 
 WALLETS = (200_000, 1_000_000, 1_000_000)
@@ -48,7 +48,7 @@ def round_of(
         made(operator, "operator"),
         tuple(made(o, "outsider") for o in outsiders),
         ExactPieces(np.array(THREE)),
-        RoundTable(settlement=way),
+        RoundRules(settlement=way),
         None,
     )
     result = play(world, cast, np.random.default_rng(0))
@@ -125,7 +125,7 @@ def test_splitting_shares_pieces_and_budget(world):
         Member("c", "c", Honest(), 0b100, 1.0, 1_000_000, ()),
     )
     game = ExactPieces(np.array(THREE))
-    cast = Cast(members, HonestOperator(), (), game, RoundTable(), None)
+    cast = Cast(members, HonestOperator(), (), game, RoundRules(), None)
     result = play(world, cast, np.random.default_rng(0))
     entries = [(s.entry.pieces, s.entry.deposit_units) for s in result.seats]
     assert entries == [(0b001, 750), (0b010, 250), (0b100, 1_000_000)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.game import ValueTable, conditional_shapley, family, replicate_party
-from settlement.simulation.games.pieces import ExactPieces, GameError, GivenFlows, SampledPieces
+from settlement.simulation.games.pieces import ExactPieces, FlowPieces, GameError, SampledPieces
 from settlement.simulation.games.shards import shard_values
 from settlement.simulation.games.sources import game_source
 from settlement.simulation.tables.reading import scenario_of
@@ -71,7 +71,7 @@ def test_many_parties_are_sampled_and_near_the_formula():
 
 
 def test_given_flows_know_whole_parties_only():
-    game = GivenFlows(np.array([[0, 0.5], [0.4, 0]]), np.array([0.5, 0.6]), 1.0)
+    game = FlowPieces(np.array([[0, 0.5], [0.4, 0]]), np.array([0.5, 0.6]), 1.0)
     assert game.value(0b10) == 0.6
     assert game.figures([1, 2]).grand_value == 1.0
     with pytest.raises(GameError, match="has to enter once"):

@@ -10,7 +10,7 @@ from settlement.cli.main import main
 from settlement.simulation import page_data
 from settlement.simulation.page_data import attack_document, page_document
 from settlement.simulation.simulating import simulate
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from settlement.simulation.tree import tree_of
 
 SMALL = """
@@ -116,7 +116,7 @@ def test_long_lists_of_rounds_are_cut_and_counted(played, monkeypatch):
 
 
 def test_the_payoff_matrix_adds_up():
-    rules = RoundTable(settlement="proof", exchange_rate=10**6, unit_scale=10**12)
+    rules = RoundRules(settlement="proof", exchange_rate=10**6, unit_scale=10**12)
     values = np.array([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
     tree = tree_of(["a", "b", "c"], values, [200_000, 10**6, 10**6], rules, tier="auto")
     found = attack_document(tree)

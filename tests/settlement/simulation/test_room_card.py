@@ -47,7 +47,7 @@ def test_every_behaviour_metric_filter_and_property_is_on_the_card():
     ("place", "model"),
     [
         ("scenario", scenario.ScenarioTable),
-        ("round", scenario.RoundTable),
+        ("round", scenario.RoundRules),
         ("party", scenario.PartyTable),
         ("chain", scenario.ChainTroubles),
         ("expect", scenario.Claim),

@@ -201,3 +201,23 @@ def test_every_shipped_scenario_is_written_and_read(name, tmp_path):
     scenario = read_scenario(path)
     assert scenario.first.expect
     assert all(claim.that for claim in scenario.first.expect)
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "{ uniform = [0.0, inf] }"])
+def test_a_number_that_is_not_finite_is_refused_by_its_place(number, tmp_path):
+    text = f"""
+[scenario]
+name = "endless"
+
+[[party]]
+name = "a"
+budget = {number}
+
+[[party]]
+name = "b"
+
+[game]
+kind = "family"
+family = "saturating"
+"""
+    assert "party[0].budget" in faults_of(text, tmp_path / "scenario.toml")

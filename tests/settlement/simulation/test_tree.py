@@ -7,7 +7,7 @@ import pytest
 
 from settlement.simulation.behaviours.registry import known_behaviours
 from settlement.simulation.play import playing
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from settlement.simulation.tree import NOT_ALONE, tree_of
 from tests.settlement.simulation.conftest import THREE
 
@@ -15,7 +15,7 @@ DEPOSITS = (200_000, 1_000_000, 1_000_000)
 
 
 def tree(way="proof", **more):
-    return tree_of("abc", np.array(THREE), DEPOSITS, RoundTable(settlement=way), **more)
+    return tree_of("abc", np.array(THREE), DEPOSITS, RoundRules(settlement=way), **more)
 
 
 def line_of(found, name):

@@ -136,8 +136,10 @@ function chain() {
     ...facts.flatMap(([what, text]) => [html("dt", {}, what), html("dd", {}, text)]),
   );
   const rows = round.transactions.map((t) => [t.told, String(t.block), units(BigInt(t.gas)), t.hash]);
-  const total = round.transactions.reduce((sum, t) => sum + t.gas, 0);
-  const caption = `Transactions: ${rows.length}, ${units(BigInt(total))} gas in all`;
+  const missing = round.nTransactions - rows.length;
+  const caption =
+    `Transactions: ${units(BigInt(round.nTransactions))}, ${units(BigInt(round.gasInAll))} gas in all` +
+    (missing ? `; the first ${rows.length} are shown, fairround show --tx has the others` : "");
   place("transactions").append(table(caption, ["what", "block", "gas", "hash"], rows));
   place("decoded").append(...round.transactions.map(decoded));
 }

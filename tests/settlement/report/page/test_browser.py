@@ -11,6 +11,7 @@ from ml.game import adjustment_factors, payoffs
 from settlement.report.page import page
 from tests.settlement.report.page.conftest import OVERLAPS, SETTLE_MS, serious_faults
 from tests.settlement.report.page.rounds import (
+    SETTLED,
     additive_values,
     data_of,
     flows_of_many,
@@ -338,6 +339,28 @@ def test_a_page_of_five_parties_is_small_and_is_made_alike_twice():
     content = data_of(five_parties(scores=seeds))
     assert page(content) == page(content)
     assert len(page(content).encode()) < 250_000
+
+
+def test_gas_is_added_up_over_all_transactions_not_only_over_those_shown(show):
+    stored = three_parties()
+    sent = [SETTLED | {"gas_used": 50_000 + k} for k in range(301)]
+    stored.settlement.transactions[:] = sent
+    shown, trouble = show(data_of(stored))
+    assert trouble == []
+    caption = shown.inner_text("#transactions caption")
+    assert caption.startswith(f"Transactions: 301, {sum(t['gas_used'] for t in sent):,} gas in all")
+    assert "the first 300 are shown" in caption
+    assert shown.locator("#decoded details").count() == 300
+
+
+def test_moving_a_budget_of_64_parties_takes_a_quarter_of_the_same_loop_at_most(show):
+    flows, own = flows_of_many(64)
+    names = [f"party {k}" for k in range(64)]
+    shown, trouble = show(data_of(stored_round(names, [50_000] * 64, flows=flows, own=own)))
+    found = shown.evaluate(WORK)
+    print(f"clearing and drawing {found['draw']:.1f} ms, the loop {found['loop']:.1f} ms")
+    assert found["draw"] < found["loop"] / 4
+    assert trouble == []
 
 
 def test_a_round_of_200_parties_is_shown_without_its_flows(show):

@@ -9,7 +9,7 @@ from settlement.cli.main import main
 from settlement.report.page import attack_page, simulation_page
 from settlement.simulation.page_data import attack_document, page_document
 from settlement.simulation.simulating import simulate
-from settlement.simulation.tables.scenario import RoundTable
+from settlement.simulation.tables.scenario import RoundRules
 from settlement.simulation.tree import tree_of
 from tests.settlement.report.page.conftest import OVERLAPS, SETTLE_MS, serious_faults
 
@@ -47,7 +47,7 @@ def document(tmp_path_factory):
 @pytest.fixture(scope="module")
 def matrix():
     values = np.array([0.0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1.0])
-    tree = tree_of(["a", NASTY, "c"], values, [200_000, 500_000, 600_000], RoundTable())
+    tree = tree_of(["a", NASTY, "c"], values, [200_000, 500_000, 600_000], RoundRules())
     return attack_document(tree)
 
 
@@ -99,6 +99,26 @@ def test_a_sweep_draws_each_group_at_each_value(show, document):
     ]
     assert len(expected) == 6
     assert sorted(titles) == sorted(expected)
+
+
+def test_a_lines_name_stands_at_its_right_end_also_where_values_descend(show, document):
+    turned = json.loads(json.dumps(document))
+    turned["axes"][0]["values"].reverse()
+    places = """() => [...document.querySelectorAll("#sweep svg text")]
+      .map((text) => [text.textContent, text.getAttribute("y")])"""
+    drawn = [show(simulation_page(given))[0].evaluate(places) for given in (document, turned)]
+    assert len(drawn[0]) > 5
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_of_swept_choices_do_not_overlap(show, document, width):
+    text = json.dumps(document).replace('"proof"', '"lying_operator about any figure"')
+    text = text.replace('"signatures"', '"lying_operator about the game"')
+    shown, _ = show(simulation_page(json.loads(text)), width=width)
+    shown.select_option("#axis", label="round.settlement")
+    assert "about the game" in shown.text_content("#sweep svg")
+    assert shown.evaluate(OVERLAPS) == []
 
 
 def test_a_rounds_link_shows_the_command_that_replays_it(show, document):

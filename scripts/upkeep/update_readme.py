@@ -1,7 +1,7 @@
 """Run the console blocks of README.md and write what they print back into it.
 
-    python scripts/update_readme.py            # rewrite the outputs
-    python scripts/update_readme.py --check    # exit 1 if one of them is no longer true
+    python scripts/upkeep/update_readme.py            # rewrite the outputs
+    python scripts/upkeep/update_readme.py --check    # exit 1 if one of them is no longer true
 
 What the chain's random seed decides may differ: addresses, hashes, and gas by less than 1 %,
 since a zero byte costs less.
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 GAS = re.compile(r"gas: ([\d,]+) to settle, ([\d,]+) in all")
 BLOCK = re.compile(r"```console\n(.*?)```", flags=re.DOTALL)
@@ -92,7 +92,7 @@ def main() -> int:
     before, after = comparable(before), comparable(after)
     for old, new in zip(before.splitlines(), after.splitlines(), strict=False):
         if old != new:
-            print(f"README.md says:  {old}\nit prints:       {new}\nRun scripts/update_readme.py.")
+            print(f"README.md says:  {old}\nit prints:       {new}\nRun this script.")
             return 1
     return int(before != after)
 

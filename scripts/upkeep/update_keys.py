@@ -1,6 +1,6 @@
 """Write what the configuration's models say about themselves: a table of all keys, a JSON schema.
 
-    python scripts/update_keys.py    # settlement/config/keys.md and templates/round.schema.json
+    python scripts/upkeep/update_keys.py    # keys.md and templates/round.schema.json
 
 A test compares both with the models.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from settlement.config.described import keys_page, schema_text
 
-CONFIG = Path(__file__).resolve().parents[1] / "settlement" / "config"
+CONFIG = Path(__file__).resolve().parents[2] / "settlement" / "config"
 
 
 def main() -> None:
