@@ -26,7 +26,7 @@ from settlement.chain.records import Log, Transaction, TransactionReceipt
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["Chain"]
+__all__ = ["Chain", "intent_of"]
 
 
 class Chain(ABC):
@@ -179,7 +179,7 @@ class Chain(ABC):
         TransactionRefused
             If the chain would not even execute it.
         """
-        intent = _intent(account.address, to, data, value_wei)
+        intent = intent_of(account.address, to, data, value_wei)
         receipt = self._carried_out(label, intent)
         if receipt is not None:
             return receipt
@@ -277,7 +277,7 @@ class Chain(ABC):
         return f'"{label}" failed when it was executed, though a call passes before and after it'
 
 
-def _intent(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:
+def intent_of(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:
     """What a transaction is meant to do; nonce, fees and gas may differ from try to try."""
     return {
         "sender": sender,

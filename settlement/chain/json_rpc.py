@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from settlement.chain.chain import Chain
+from settlement.chain.chain import Chain, intent_of
 from settlement.chain.delivery import Delivery, log_of, quantity
 from settlement.chain.errors import (
     ChainSpecError,
     ClockError,
     FeeCapExceeded,
+    JournalMismatch,
     Reverted,
     RpcFailed,
     TransactionRefused,
@@ -129,6 +130,30 @@ class JsonRpcChain(Chain):
                 f"pays at most {cap_wei}. Wait, or raise max_fee_wei. Nothing was sent."
             )
         return max(least_wei, min(cap_wei, affordable_wei)), tip_wei
+
+    def _carried_out(self, label: str, intent: dict[str, Any]) -> TransactionReceipt | None:
+        """As the journal says, if the endpoint knows the very transaction.
+
+        The journal's digests show that it was not changed, not who wrote it: whoever hands out a
+        folder with one could make a party believe that it has long sent something.
+        """
+        receipt = super()._carried_out(label, intent)
+        if receipt is not None:
+            found = self._intent_of(receipt.transaction_hash)
+            if found != intent:
+                line, path = self._sends[label].line, self.journal.path
+                raise JournalMismatch(path, line, f'that "{label}" was sent:', intent, found)
+        return receipt
+
+    def _intent_of(self, transaction_hash: bytes) -> dict[str, Any] | None:
+        """What a transaction that succeeded on the chain did; None if there is none."""
+        try:
+            found = self.transaction(transaction_hash)
+        except RpcFailed:
+            return None
+        if not found.succeeded:
+            return None
+        return intent_of(found.sender, found.to, found.data, found.value_wei)
 
     def _deliver(self, send: JournalEntry) -> TransactionReceipt | None:
         self._delivery.deliver(send)
