@@ -36,6 +36,12 @@ __all__ = [
     "train",
 ]
 
+FIRST_VERBS = {
+    "external": "ask",
+    **dict.fromkeys(("csv", "folder", "hospitals", "ids", "images"), "data"),
+}
+"""What comes first where a template alone is no whole round: data or scores are to be brought."""
+
 
 @click.command()
 @round_folder
@@ -62,7 +68,7 @@ def init(folder: Path, template: str, json_: bool) -> None:
     from settlement.config.templates import SCENARIO, write_template
 
     path = write_template(folder, template)
-    verb = "simulate" if path.name == SCENARIO else "run"
+    verb = "simulate" if path.name == SCENARIO else FIRST_VERBS.get(template, "run")
     following = f"fairround {verb} {shlex.quote(str(folder))}"
     if json_:
         print_json({"wrote": str(path), "next": following})

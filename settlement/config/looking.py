@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from settlement.config.given_flows import given_flows
 from settlement.config.reading import RoundConfig, read_config
 from settlement.errors import SettlementError
 from settlement.store.folder import RoundFolder
@@ -25,7 +26,7 @@ def check_round(path: Path) -> list[str]:
 
     Raises
     ------
-    ConfigError, DataError, NetworkError, ScoreError, OwnCodeError
+    ConfigError, FlowsFileError, DataError, NetworkError, ScoreError, OwnCodeError
         If something is wrong with them.
     """
     config = _config(path)
@@ -34,7 +35,12 @@ def check_round(path: Path) -> list[str]:
         return [*found, f"models trained elsewhere: {_n_models(config, config.external.seeds):,}"]
     if config.data is None or config.recipe is None:
         if config.flows_path is not None:
-            return [*found, f"values: flows are given in {config.flows_path.name}"]
+            given = given_flows(config)
+            return [
+                *found,
+                f"values: flows of {given.n_parties} parties in {config.flows_path.name}; each "
+                f"row sums to v(N) - v(i), v(N) is {given.grand_value:.4f}",
+            ]
         return [*found, f"values: {len(config.given_values or ())} given"]
     from ml.datasets.loading import load
     from ml.training.checks import check_training, scores_without_training

@@ -102,6 +102,8 @@ def printed(tmp_path_factory, compiled_contracts):
         ("report DIR", {"party", "own value", "deposit", "lambda"}),
         ("keys list", set()),
         ("config", {"setting", "value", "from"}),
+        ("quote DIR --party a --budget 0.1", {"payoff", "adjustment_factor"}),
+        ("doctor", {"subject", "verdict", "text"}),
     ],
 )
 def test_a_verb_with_a_table_prints_it_as_csv_and_json(printed, words, columns):

@@ -260,3 +260,28 @@ def test_a_file_of_parties_that_is_none_is_named(fairround, tmp_path, text, mess
     assert message in fairround("check", folder, code=1)
     (folder / "parties.csv").unlink()
     assert "cannot be read" in fairround("check", folder, code=1)
+
+
+FLOW_FAULTS = {
+    "order": (["c", "b", "a"], None, "calls party 0 'c'; the round calls it 'a'"),
+    "number": (["a", "b"], None, "holds flows of 2 parties; the round has 3"),
+    "sum": (["a", "b", "c"], 0.9, "Each row of flows is v(N) - v(i). Party 1 is"),
+}
+
+
+@pytest.mark.parametrize("what", FLOW_FAULTS)
+def test_check_reads_the_flows_before_anything_is_trained_or_locked(fairround, tmp_path, what):
+    names, flow, message = FLOW_FAULTS[what]
+    folder = write_round(tmp_path / "round", 3)
+    (folder / "parties.csv").write_text("name\na\nb\nc\n")
+    share = 0.5 / (len(names) - 1)
+    flows = [[0.0 if i == j else share for j in names] for i in names]
+    if flow is not None:
+        flows[1][0] = flow
+    document = {"parties": names, "flows": flows, "grand_value": 1.0}
+    document["own_values"] = [0.5] * len(names)
+    (folder / "flows.json").write_text(json.dumps(document))
+    path = folder / "round.toml"
+    path.write_text(path.read_text().replace("flows.npz", "flows.json"))
+    assert message in fairround("check", folder, code=1)
+    assert not (folder / "train").exists()

@@ -8,11 +8,11 @@ the round is opened.
 from __future__ import annotations
 
 from ml.game import GivenFlows
+from settlement.config.given_flows import given_flows
 from settlement.config.reading import RoundConfig
 from settlement.posting.format import MAX_POSTED_PARTIES
 from settlement.round.context import RoundContext
 from settlement.round.game import flows_of_round, flows_values, game_document, stored_game
-from settlement.round.measuring.given_flows import given_flows
 from settlement.round.measuring.measured import measure_round
 from settlement.round.measuring.sources import measurer_of
 from settlement.round.measuring.tables import value_document

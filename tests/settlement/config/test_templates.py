@@ -124,3 +124,13 @@ def test_every_key_of_data_that_templates_show_is_used(tmp_path):
     path.write_text(path.read_text().replace('target = "target"', 'target = "ill"'))
     with pytest.raises(Exception, match='a, b, c, target; expected also "ill"'):
         check_round(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("template", "verb"),
+    [("three-parties", "run"), ("csv", "data"), ("external", "ask"), ("scenario", "simulate")],
+)
+def test_init_names_the_verb_that_comes_first(fairround, tmp_path, template, verb):
+    """`run` right after `init` cannot work where data or scores are still to be brought."""
+    folder = tmp_path / "new"
+    assert f"Next: fairround {verb} {folder}" in fairround("init", folder, "--template", template)
