@@ -99,7 +99,7 @@ class Sampling(_Agreed):
 class AgreedTerms(_Agreed):
     """The terms of one round; the SHA-256 of their file is part of what every deposit names."""
 
-    layout: Literal[2] = LAYOUT
+    layout: Literal[3] = LAYOUT
     round: Name
     chain_id: int = Field(ge=1, lt=2**64)
     escrow: Address

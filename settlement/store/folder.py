@@ -39,7 +39,7 @@ __all__ = [
 STAGES = ("train", "open", "allocate", "settle", "reward", "report")
 """In their order: the game is agreed before any money is locked, and models come after it moved."""
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Which stages there are, in which order, with which files; stands in every seal."""
 
 CONFIG = "round.toml"

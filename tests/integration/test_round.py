@@ -460,7 +460,7 @@ def test_a_round_of_the_old_order_is_refused_by_name(fairround, three_parties):
     seal.write_bytes(dump_json(body | {"seal": digest}))
     for verb in ("run", "open", "verify", "status"):
         message = fairround(verb, three_parties, code=1)
-        assert "is a round of layout 1 (train/seal.json); this version reads layout 2" in message
+        assert "is a round of layout 1 (train/seal.json); this version reads layout 3" in message
 
 
 def test_every_transaction_of_a_round_is_shown_decoded(fairround, three_parties):

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,25 +90,3 @@ def test_a_foreign_package_of_our_names_on_the_path_is_named(tmp_path, name):
     assert done.returncode == 1
     assert str(tmp_path / name) in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("content", ["__init__.py", "notes.txt"])
-def test_a_foreign_settlement_is_named_by_the_command(tmp_path, content):
-    """It ended in "No module named settlement.cli"."""
-    (tmp_path / "settlement").mkdir()
-    (tmp_path / "settlement" / content).write_text("")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    module, _, function = project["scripts"]["fairround"].partition(":")
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", f"from {module} import {function}; {function}()", "--help"],
-        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-    )
-    assert "Traceback" not in done.stderr
-    if content == "notes.txt":  # a folder without code hides nothing
-        assert done.returncode == 0
-        assert "Collaboration rounds" in done.stdout
-    else:
-        assert done.returncode == 1
-        assert str(tmp_path / "settlement") in done.stderr

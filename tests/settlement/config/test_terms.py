@@ -9,7 +9,7 @@ from settlement.store.folder import dump_json
 
 HASH = "ab" * 32
 TERMS = {
-    "layout": 2,
+    "layout": 3,
     "round": "three parties",
     "chain_id": 31337,
     "escrow": "0x" + "Ab" * 20,

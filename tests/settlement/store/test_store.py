@@ -114,7 +114,7 @@ def test_a_folder_of_another_layout_is_refused_by_name(folder, layout):
             seal["layout"] = layout
 
     seal_again(folder.path / "train" / "seal.json", change)
-    named = rf"round of layout {layout or 1} \(train/seal\.json\); this version reads layout 2"
+    named = rf"round of layout {layout or 1} \(train/seal\.json\); this version reads layout 3"
     with pytest.raises(OtherLayout, match=named):
         folder.require_config()
     with pytest.raises(OtherLayout):

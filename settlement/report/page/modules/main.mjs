@@ -67,7 +67,10 @@ function partyTable() {
     if (scores.size) cells.push(score(reward?.validationScore), score(reward?.holdoutScore));
     return cells;
   });
-  const caption = "The parties: values in units of value, amounts in base units";
+  const errors = round.factorErrors || round.payoffErrors || round.modelValueErrors;
+  const caption =
+    "The parties: values in units of value, amounts in base units" +
+    (errors ? "; ± is one standard error" : "");
   return table(caption, header, rows, { id: "party-table" });
 }
 
