@@ -106,7 +106,7 @@ def seal_again(path, change):
     path.write_bytes(dump_json(seal | {"seal": store._digest(seal)}))
 
 
-@pytest.mark.parametrize("layout", [None, 1, 3])
+@pytest.mark.parametrize("layout", [None, 1, 2, 4])
 def test_a_folder_of_another_layout_is_refused_by_name(folder, layout):
     def change(seal):
         del seal["layout"]
