@@ -83,6 +83,17 @@ def note(arena, round_id, chunk, link):
     return arena.act(arena.outsider, "settle_chunk", round_id, chunk, link)
 
 
+def test_settle_chunk_keeps_each_bit_of_an_amount_out_of_its_neighbours(arena):
+    for bit in (0, 57, 58, 59):
+        amount = 2**bit
+        chunks = [raw((0, 1, amount)), raw((0, 2, amount))]
+        round_id, links = agreed(arena, chunks, 2 * amount, 0, 0, unit_scale=1)
+        for chunk, link in zip(chunks, links[1:], strict=True):
+            note(arena, round_id, chunk, link)
+        claims = [arena.client.claim(round_id, party) for party in range(3)]
+        assert claims == [0, amount, amount]
+
+
 # Signatures in batches
 
 
