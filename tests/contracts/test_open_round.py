@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from settlement.chain.errors import Reverted
 from settlement.escrow.events import NOBODY, PartiesRegistered, RoundOpened, RoundState
 
 
@@ -89,6 +90,16 @@ def test_open_round_reverts_when_funding_would_end_at_once(arena, refused):
 def test_open_round_reverts_when_a_party_is_the_zero_address(arena, refused):
     with refused("party is address zero"):
         arena.act(arena.operator, "open_round", arena.terms(2), [NOBODY, addresses(arena, 1)[0]])
+
+
+@pytest.mark.parametrize("question", ["claim", "seat"])
+def test_nobody_is_asked_about_who_is_no_party(arena, question):
+    round_id = arena.funded(10, 5)
+    ask = getattr(arena.client, question)
+    ask(round_id, 1)
+    for party in (2, 2**16, 2**32):
+        with pytest.raises(Reverted, match="no such party"):
+            ask(round_id, party)
 
 
 def test_open_round_reverts_when_there_are_more_parties_than_the_terms_say(arena, refused):
