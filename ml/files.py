@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import threading
+import secrets
 from pathlib import Path
 
 __all__ = ["flush_to_disk", "write_atomically"]
-
-_UMASK_LOCK = threading.Lock()
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -26,28 +23,19 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         of a write, so a cache does without.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o666 & ~_umask())  # a temporary file is its owner's alone
+        with part.open("xb") as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(name, path)
+        os.replace(part, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     if durable:
         flush_to_disk(path.parent)  # the new name must survive as well
-
-
-def _umask() -> int:
-    """The permissions that new files do not get. It can be read only by setting it."""
-    with _UMASK_LOCK:
-        mask = os.umask(0o077)
-        os.umask(mask)
-    return mask
 
 
 def flush_to_disk(path: Path) -> None:
