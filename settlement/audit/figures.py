@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import asdict
@@ -29,7 +28,7 @@ from settlement.store.documents import (
     SettlementDocument,
     ValueDocument,
 )
-from settlement.store.folder import RoundFolder, dump_json
+from settlement.store.folder import RoundFolder, dump_json, sha256_of
 
 __all__ = [
     "check_allocation",
@@ -61,7 +60,7 @@ def check_terms(folder: RoundFolder) -> None:
         read_config(folder.config_path),
         values,
         game,
-        values_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        values_sha256=sha256_of(path),
         chain_id=terms.chain_id,
         escrow=terms.escrow,
         operator=terms.operator,
@@ -114,7 +113,7 @@ def check_rewards(folder: RoundFolder) -> None:
         name = allocation.parties[entry.party]
         place = f'reward/{RewardDocument.FILE}: party {entry.party} ("{name}")'
         path = folder.stage("reward") / entry.file
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = sha256_of(path)
         if sha256 != entry.sha256:
             raise AuditError(f"{place}: {entry.file} has SHA-256 {sha256}, not {entry.sha256}.")
         if recipe is None:

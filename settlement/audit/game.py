@@ -6,7 +6,6 @@ it deposits.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,7 +49,7 @@ def check_values(folder: RoundFolder) -> None:
     """
     stored = ValueDocument.read(folder)
     if stored.source == FLOWS:
-        given = _given(folder, stored)
+        given = _flows_in_file(folder, stored)
         for name, found in flows_values(stored.parties, given, stored.monotone).as_json().items():
             close(stored, name, found)
         return
@@ -82,10 +81,10 @@ def check_game(
     """
     values, stored = ValueDocument.read(folder), GameDocument.read(folder)
     same(stored, "parties", values.parties)
-    given = _given(folder, values) if values.source == FLOWS else None
     if len(values.parties) > MAX_POSTED_PARTIES:
-        _check_flows_file(folder, stored, flows_of_round(values, sampling, given))
+        _check_flows_file(folder, stored, values, sampling)
         return
+    given = _flows_in_file(folder, values) if values.source == FLOWS else None
     game = stored_game(stored)
     same(stored, "game_hash", game.hash.hex())
     _check_row_sums(stored)
@@ -109,7 +108,7 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     """
     values, game = ValueDocument.read(folder), GameDocument.read(folder)
     path = folder.stage(values.STAGE) / values.FILE
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256_of(path)
     if found != terms.values_sha256:
         raise AuditError(
             f"{values.STAGE}/{values.FILE} has SHA-256 {found}; the terms name "
@@ -124,8 +123,8 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     check_game(folder, terms.caps, terms.sampling)
 
 
-def _given(folder: RoundFolder, values: ValueDocument) -> GivenFlows:
-    """The flows that were given, which satisfy eq. (4); of as many parties as there are names."""
+def _flows_in_file(folder: RoundFolder, values: ValueDocument) -> GivenFlows:
+    """The round's file of flows, which obey eq. (4); of as many parties as there are names."""
     given = read_flows(folder.stage(values.STAGE) / FLOWS_FILE).given
     if given.n_parties != len(values.parties):
         raise AuditError(
@@ -135,19 +134,22 @@ def _given(folder: RoundFolder, values: ValueDocument) -> GivenFlows:
     return given
 
 
-def _check_flows_file(folder: RoundFolder, stored: GameDocument, ours: GivenFlows) -> None:
-    """The file of flows has the hash that the game is named by, and flows that are ours."""
+def _check_flows_file(
+    folder: RoundFolder, stored: GameDocument, values: ValueDocument, sampling: Sampling | None
+) -> None:
+    """The file of flows has the hash that the game is named by; measured, they are also ours.
+
+    Where the flows were given the file is all there is to compare with: they obey eq. (4).
+    """
     empty = GameDocument(stored.parties, [], [], [], stored.game_hash)
     for name, nothing in empty.as_json().items():
         same(stored, name, nothing)
     path = folder.stage(stored.STAGE) / FLOWS_FILE
     same(stored, "game_hash", sha256_of(path))
-    found = read_flows(path).given
-    if found.n_parties != len(stored.parties):
-        raise AuditError(
-            f"{stored.STAGE}/{FLOWS_FILE} holds flows of {found.n_parties} parties; expected "
-            f"{len(stored.parties)}."
-        )
+    found = _flows_in_file(folder, values)
+    if values.source == FLOWS:
+        return
+    ours = flows_of_round(values, sampling, None)
     for what, one, other in (
         ("flows", found.flows, ours.flows),
         ("own values", found.own_values, ours.own_values),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from ml.reading import VALUES_BYTES, read_json
 from settlement.audit.comparing import close, same
 from settlement.audit.findings import AuditError
@@ -12,7 +10,7 @@ from settlement.round.measuring.entitled import entitled
 from settlement.round.measuring.external import REPORTED_FILE, external_of
 from settlement.store.answers import told_of
 from settlement.store.documents import AllocationDocument, RewardDocument, ValueDocument
-from settlement.store.folder import RoundFolder
+from settlement.store.folder import RoundFolder, sha256_of
 from settlement.store.score_range import to_value
 
 __all__ = ["check_entitled", "check_reported"]
@@ -24,7 +22,7 @@ def check_reported(folder: RoundFolder) -> None:
     external = external_of(read_config(folder.config_path))
     same(stored, "score_range", list(external.score_range))
     path = folder.stage(stored.STAGE) / REPORTED_FILE
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256_of(path)
     if found != (stored.basis or {}).get("reported_sha256"):
         raise AuditError(f"{stored.STAGE}/{REPORTED_FILE} has SHA-256 {found}; not that agreed on.")
     place = f"{stored.STAGE}/{REPORTED_FILE}"
