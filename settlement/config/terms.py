@@ -11,9 +11,10 @@ import hashlib
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ml.game.words import Choice, Estimator
+from ml.schema import Table
 from settlement.config.schema import Name
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
@@ -40,11 +41,7 @@ class TermsUnreadable(SettlementError):
     """A file of terms that is not of the form that this version writes."""
 
 
-class _Agreed(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class AgreedParty(_Agreed):
+class AgreedParty(Table):
     """One seat of the round: a name, an account, and the data that it brought."""
 
     name: Name
@@ -52,7 +49,7 @@ class AgreedParty(_Agreed):
     data_sha256: Sha256 | None = None
 
 
-class Basis(_Agreed):
+class Basis(Table):
     """What the scores were measured on, as hashes."""
 
     data_sha256: Sha256
@@ -62,7 +59,7 @@ class Basis(_Agreed):
     code_sha256: dict[str, str]
 
 
-class ExternalBasis(_Agreed):
+class ExternalBasis(Table):
     """What scores that were told rest on: who measures, its code, and the file of all answers.
 
     ``reported_sha256`` is of the file with every score and every model's hash.
@@ -74,7 +71,7 @@ class ExternalBasis(_Agreed):
     reported_sha256: Sha256
 
 
-class Sampling(_Agreed):
+class Sampling(Table):
     """How coalitions are sampled: nobody can try several seeds and keep the one that suits.
 
     ``expected_budgets``, in units of value, None without a limit, are those by which coalitions
@@ -96,7 +93,7 @@ class Sampling(_Agreed):
         return tuple(math.inf if b is None else b for b in self.expected_budgets)
 
 
-class AgreedTerms(_Agreed):
+class AgreedTerms(Table):
     """The terms of one round; the SHA-256 of their file is part of what every deposit names."""
 
     layout: Literal[3] = LAYOUT

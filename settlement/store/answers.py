@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ml.reading import VALUES_BYTES, UnreadableFile, parse_json
+from ml.schema import Table
 from settlement.errors import SettlementError
 
 __all__ = [
@@ -41,18 +42,14 @@ class OtherAnswers(SettlementError):
     """The file of answers cannot be read, or belongs to other questions."""
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Checkpoint(_Line):
+class Checkpoint(Table):
     """A model on the way of the training: its score and hash."""
 
     score: float
     model_sha256: Sha256
 
 
-class Told(_Line):
+class Told(Table):
     """One answer: which job, what was measured, by whom."""
 
     job: str
@@ -60,7 +57,7 @@ class Told(_Line):
     seed: int
     score: float
     model_sha256: Sha256 | None = None
-    checkpoints: list[Checkpoint] = []
+    checkpoints: list[Checkpoint] = Field(default_factory=list)
     by: str
 
     @property

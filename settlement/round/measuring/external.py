@@ -26,7 +26,7 @@ from settlement.errors import BrokenInvariant, SettlementError, Waiting
 from settlement.round.measuring.measured import Measured, Provenance
 from settlement.round.measuring.measured import Told as Progress
 from settlement.store.answers import AnswerBook, Checkpoint, OtherAnswers, Told
-from settlement.store.folder import dump_json
+from settlement.store.folder import dump_json, sha256_of
 from settlement.store.score_range import to_value
 
 __all__ = ["REPORTED_FILE", "AnswersMissing", "CommandNotAllowed", "ExternalScores", "external_of"]
@@ -237,7 +237,7 @@ def _code_digests(config: RoundConfig, external: ExternalConfig) -> dict[str, st
         return {external.evaluate: code_digest(external.evaluate)}
     files = [Path(config.folder, word) for word in external.command or ()]
     return {
-        word: hashlib.sha256(file.read_bytes()).hexdigest()
+        word: sha256_of(file)
         for word, file in zip(external.command or (), files, strict=True)
         if file.is_file()
     }
