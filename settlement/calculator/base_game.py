@@ -15,7 +15,8 @@ from settlement.config.reading import read_config
 from settlement.config.schema import parse_budget, units_of
 from settlement.config.terms import AgreedTerms
 from settlement.naming import parties_named
-from settlement.posting.format import MAX_POSTED_PARTIES, VALUE_SCALE, Game
+from settlement.posting.format import MAX_POSTED_PARTIES
+from settlement.round.agreed import agreed_game
 from settlement.store.documents import AllocationDocument, GameDocument
 from settlement.store.folder import RoundFolder
 
@@ -93,13 +94,12 @@ def game_of_round(path: Path, budgets: Sequence[str], caps: Sequence[str]) -> Ba
     folder = RoundFolder(path)
     folder.require_config()
     document = GameDocument.read(folder)
-    if not document.flows:
+    if not document.is_posted:
         raise ValuesFileError(
             f"The round has {len(document.parties)} parties, whose flows stand in a file; a sweep "
             f"takes at most {MAX_POSTED_PARTIES}. Compute single ones: fairround calculate --flows."
         )
-    game = Game(tuple(map(tuple, document.flows)), tuple(document.own), tuple(document.wanted))
-    unit = game.scale * VALUE_SCALE
+    game = agreed_game(folder)
     config = read_config(folder.config_path)
     rate = AgreedTerms.read(folder).exchange_rate if folder.has("open") else config.exchange_rate
     if folder.has("allocate"):
@@ -113,9 +113,9 @@ def game_of_round(path: Path, budgets: Sequence[str], caps: Sequence[str]) -> Ba
     capped = limits_of("cap", caps, parties)
     return BaseGame(
         parties=parties,
-        flows=np.array(game.flows, dtype=np.float64) / unit,
-        own_values=np.array(game.own, dtype=np.float64) / VALUE_SCALE,
-        grand_value=game.grand / unit,
+        flows=game.flows,
+        own_values=game.own_values,
+        grand_value=game.grand_value,
         budget_units=np.where(_named(budgets, parties), asked, units),
         caps=np.where(_named(caps, parties), capped, wanted),
         exchange_rate=rate,

@@ -26,6 +26,7 @@ __all__ = [
     "VALUE_SCALE",
     "Game",
     "PostingError",
+    "check_exchange_rate",
     "flow_scale",
     "flows_of_table",
     "game_of_flows",
@@ -144,8 +145,7 @@ class Game:
         PostingError
             If the rate is out of range or too large for the game, or the game breaks a rule.
         """
-        if not 1 <= exchange_rate <= MAX_EXCHANGE_RATE:
-            raise PostingError(f"Exchange rate {exchange_rate}; expected 1 to {MAX_EXCHANGE_RATE}.")
+        check_exchange_rate(exchange_rate)
         for i, (own, row) in enumerate(zip(self.own, self.flows, strict=True)):
             if row[i]:
                 raise PostingError(f"Party {i} pays itself {row[i]} posted units; expected 0.")
@@ -161,6 +161,17 @@ class Game:
                 f"Exchange rate {exchange_rate} is too large for this game to be settled by proof; "
                 f"expected {most} at most. Choose larger base units."
             )
+
+
+def check_exchange_rate(exchange_rate: int) -> None:
+    """Refuse a rate that no game could be settled at, posted or not.
+
+    Raises
+    ------
+    PostingError
+    """
+    if not 1 <= exchange_rate <= MAX_EXCHANGE_RATE:
+        raise PostingError(f"Exchange rate {exchange_rate}; expected 1 to {MAX_EXCHANGE_RATE}.")
 
 
 def game_of_values(

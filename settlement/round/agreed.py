@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from settlement.money.bridge import most_owed_units
-from settlement.posting.format import MAX_EXCHANGE_RATE, Game, PostingError
+from settlement.posting.format import Game, check_exchange_rate
 from settlement.round.game import cost_units, grand_value, own_values, stored_game, value_flows
 from settlement.store.documents import FLOWS_FILE, GameDocument
 from settlement.store.flows_file import read_flows
@@ -51,8 +51,8 @@ class AgreedGame:
         """
         if self.posted is not None:
             self.posted.check(exchange_rate)
-        elif not 1 <= exchange_rate <= MAX_EXCHANGE_RATE:
-            raise PostingError(f"Exchange rate {exchange_rate}; expected 1 to {MAX_EXCHANGE_RATE}.")
+        else:
+            check_exchange_rate(exchange_rate)
 
 
 def agreed_game(folder: RoundFolder) -> AgreedGame:
