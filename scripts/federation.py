@@ -19,7 +19,8 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from ml.engines.flower import answers_alone, says_who, serve, train_coalition
+from ml.engines.answering import answers_alone
+from ml.engines.flower import says_who, serve, train_coalition
 
 PARTIES = ("north", "east", "south", "west")
 LABELS = ((0, 1, 2), (3, 4), (5, 6, 7), (8, 9))

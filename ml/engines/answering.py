@@ -13,16 +13,24 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import TextIO
 
 from ml.engines.own_code import function_of_own
 
-__all__ = ["main"]
+__all__ = ["answers_alone", "main"]
+
+
+def answers_alone() -> TextIO:
+    """Standard output for answers alone: what else is printed goes where errors go."""
+    answers = os.fdopen(os.dup(1), "w")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return answers
 
 
 def main(path: str) -> None:
     """Answer questions from standard input until it ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the function prints goes where errors go
+    answers = answers_alone()
     evaluate = function_of_own(path, "Function")
     for line in sys.stdin:
         question = json.loads(line)

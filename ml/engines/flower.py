@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +29,6 @@ from ml.errors import MlError
 __all__ = [
     "CoalitionGrid",
     "FederationError",
-    "answers_alone",
     "nodes_of_parties",
     "reward_between",
     "says_who",
@@ -202,14 +199,6 @@ def serve(
         coalition = CoalitionGrid(grid, [nodes[name] for name in members])
         answer = dict(measure(coalition, members, question["seed"]))
         print(json.dumps(answer | {"job": question["job"]}), file=answers, flush=True)
-
-
-def answers_alone() -> Any:
-    """Standard output for answers alone: what else is printed goes where errors go."""
-    answers = os.fdopen(os.dup(1), "w")
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    return answers
 
 
 def reward_between(
