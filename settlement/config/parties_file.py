@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.errors import Fault
-from ml.reading import VALUES_BYTES, UnreadableFile, read_bytes
+from ml.reading import VALUES_BYTES, UnreadableFile, read_text
 
 __all__ = ["read_parties"]
 
@@ -25,9 +25,9 @@ def read_parties(path: Path, faults: list[Fault]) -> list[dict[str, Any]]:
     what is wrong with a cell is said when the tables are checked.
     """
     try:
-        text = read_bytes(path, VALUES_BYTES).decode("utf-8-sig")
+        text = read_text(path, VALUES_BYTES)
         header, *rows = csv.reader(io.StringIO(text), strict=True)
-    except (UnreadableFile, UnicodeDecodeError, csv.Error) as error:
+    except (UnreadableFile, csv.Error) as error:
         faults.append(Fault("round.parties", f"{path.name}: {error}"))
         return []
     except ValueError:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ml.errors import MlError
 from ml.game import GivenFlows, sparse_flows
-from ml.reading import VALUES_BYTES, UnreadableFile, read_bytes, read_json
+from ml.reading import VALUES_BYTES, UnreadableFile, read_json, read_text
 from settlement.money.terms import MAX_ROUND_PARTIES
 from settlement.naming import fault_of_names, with_names
 from settlement.store.flows_arrays import KINDS, FlowsFileError, read_arrays
@@ -129,9 +129,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_csv(path: Path) -> dict[str, Any]:
     try:
-        text = read_bytes(path, VALUES_BYTES).decode("utf-8-sig")
+        text = read_text(path, VALUES_BYTES)
         header, *rows = csv.reader(io.StringIO(text), strict=True)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise FlowsFileError(f"no CSV: {error}.") from None
     except ValueError:
         raise FlowsFileError("no CSV: not even a header.") from None
