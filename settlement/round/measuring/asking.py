@@ -157,21 +157,28 @@ def _job(row: Mapping[str, Any], place: str, config: RoundConfig, scores: Extern
         for name in members:
             if name not in names:
                 raise UnknownJob(f"{place}: {name!r} is no party; expected of {', '.join(names)}.")
-        seed = int(_number(row.get("seed", scores.seeds[0]), f"{place}: seed"))
+        seed = _seed(row, scores.seeds[0], place)
         if seed not in scores.seeds:
             expected = ", ".join(map(str, scores.seeds))
             raise UnknownJob(f"{place}: seed {seed} is none of the round's: {expected}.")
         job = scores.job(sum(1 << names.index(name) for name in members), seed)
         if row.get("job", job.id) == job.id:
             return job
-    elif (found := scores.find(str(row.get("job")))) is not None and found.seed == int(
-        _number(row.get("seed", found.seed), f"{place}: seed")
+    elif (found := scores.find(str(row.get("job")))) is not None and (
+        found.seed == _seed(row, found.seed, place)
     ):
         return found
     raise UnknownJob(
         f"{place}: job {row.get('job')!r:.40} is no question of this round, or of other members or "
         f"another seed. Take job, members and seed from `fairround ask`."
     )
+
+
+def _seed(row: Mapping[str, Any], default: int, place: str) -> int:
+    number = _number(row.get("seed", default), f"{place}: seed")
+    if not number.is_integer():
+        raise WrongAnswer(f"{place}: seed is {number}; expected a whole number.")
+    return int(number)
 
 
 def _number(value: Any, place: str) -> float:

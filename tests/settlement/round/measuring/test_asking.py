@@ -84,6 +84,11 @@ def test_values_are_what_was_told_from_a_csv_of_any_order(folder):
         ({"members": ["a", "a"], "score": 0.5}, WrongAnswer, "each once"),
         ({"members": [], "score": 0.5}, WrongAnswer, "expected names"),
         ({"members": ["a"], "seed": 7, "score": 0.5}, UnknownJob, "seed 7 is none"),
+        (
+            {"members": ["a"], "seed": 0.7, "score": 0.5},
+            WrongAnswer,
+            "seed is 0.7; expected a whole",
+        ),
         ({"members": ["a"], "score": 1.5}, ScoreOutOfRange, "a with seed 0 scores 1.5; expected 0"),
         ({"members": ["a"], "score": -0.1}, ScoreOutOfRange, "scores -0.1"),
         ({"members": ["a"], "score": "good"}, WrongAnswer, "score is 'good'"),
