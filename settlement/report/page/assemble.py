@@ -1,8 +1,9 @@
 """Put pages together: styles, scripts and data in one file that fetches nothing.
 
-There are three: of a settled round, of a simulation, of a payoff matrix. The scripts are ES modules
-in ``modules/`` and ``simulation/``, readable and importable by themselves. Browsers load no modules
-from files, so they are joined here: each becomes a function that returns its exports.
+There are three: of a settled round, of a simulation, of a payoff matrix; `frame.html` stands around
+the body of each. The scripts are ES modules in ``modules/`` and ``simulation/``, readable and
+importable by themselves. Browsers load no modules from files, so they are joined here: each becomes
+a function that returns its exports.
 """
 
 from __future__ import annotations
@@ -93,19 +94,25 @@ def _json(value: Any) -> str:
     return text.replace("<", "\\u003c")
 
 
-def _filled(template: str, title: str, data: str) -> str:
-    script, style = script_of_page(template), (ROOM / "page.css").read_text("utf-8")
+def _filled(body: str, title: str, data: str) -> str:
+    script, style = script_of_page(body), (ROOM / "page.css").read_text("utf-8")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    return Template((ROOM / template).read_text("utf-8")).substitute(
+    shown = html.escape(title)
+    return _template("frame.html").substitute(
         policy=policy,
-        title=html.escape(title),
+        title=shown,
         style=style,
+        body=_template(body).substitute(title=shown),
         data=data,
         script=script,
     )
+
+
+def _template(name: str) -> Template:
+    return Template((ROOM / name).read_text("utf-8"))
 
 
 @functools.cache
