@@ -27,15 +27,18 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 PAGE_FIGURES = ("utility", "surplus", "payoff", "model_value", "deposit", "gain")
 
-ROUND_COLUMNS: tuple[str, ...] = (
+ROUND_COLUMNS = (
     "settled",
     "settled_by",
     "operator",
     "lie",
     "n_accounts",
     "n_transfers",
+    "gross_units",
+    "net_units",
+    "n_refusals",
+    "troubles",
 )
-ROUND_COLUMNS += ("gross_units", "net_units", "n_refusals", "troubles")
 
 Figure = dict[str, float | None]
 
@@ -199,15 +202,21 @@ def _settling(results: Results) -> list[dict[str, Any]]:
 
 def _periods(results: Results) -> list[dict[str, Any]]:
     """Means by period, table and behaviour, where rounds follow one another; else nothing."""
-    names = ["cell", "group", "period", "surplus", "payoff_units", "model_value"]
-    names += ["deposit_units", "moved_share"]
+    figures = ("surplus", "payoff_units", "model_value", "deposit_units", "moved_share")
     query = (
-        "SELECT cell, CASE kind WHEN behaviour THEN kind ELSE kind || ': ' || behaviour END, "
-        "period, avg(utility - utility_alone), avg(payoff_units), "
+        "SELECT cell, kind, behaviour, period, avg(utility - utility_alone), avg(payoff_units), "
         "avg(model_value), avg(deposit_units), avg(moved) FROM parties "
-        "WHERE (SELECT max(period) FROM rounds) > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        "WHERE (SELECT max(period) FROM rounds) > 0 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
-    return [dict(zip(names, row, strict=True)) for row in results.query(query)]
+    return [
+        {
+            "cell": cell,
+            "group": group_name(kind, behaviour),
+            "period": period,
+            **dict(zip(figures, means, strict=True)),
+        }
+        for cell, kind, behaviour, period, *means in results.query(query)
+    ]
 
 
 def _rounds(
