@@ -10,6 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.settlement.chain.anvil import find_anvil
+
 # How long an example takes says how busy the machine is, nothing of the code.
 hypothesis.settings.register_profile("without a clock", deadline=None)
 hypothesis.settings.load_profile("without a clock")
@@ -39,6 +41,14 @@ class Fairround:
         output, errors = process.communicate(timeout=timeout_s)
         assert process.returncode == code, output + errors
         return output if code == 0 else output + errors
+
+
+@pytest.fixture(scope="session")
+def anvil_program():
+    program = find_anvil()
+    if program is None:
+        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
+    return program
 
 
 @pytest.fixture(scope="session")

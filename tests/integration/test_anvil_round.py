@@ -16,21 +16,10 @@ from tests.settlement.chain.anvil import (
     CHAIN_ID,
     KEY_VARIABLES,
     KEYS,
-    find_anvil,
-    running_anvil,
 )
 from tests.settlement.chain.faulty_proxy import faulty_proxy
 
 DEPOSITS_UNITS = [200_000, 500_000, 600_000]
-
-
-@pytest.fixture(scope="module")
-def anvil():
-    program = find_anvil()
-    if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
-    with running_anvil(program) as node:
-        yield node
 
 
 @pytest.fixture
@@ -80,28 +69,28 @@ def settlements_on(node, folder):
 
 
 def test_round_on_a_node_has_the_figures_of_the_round_in_process(
-    fairround, on_node, anvil, tmp_path
+    fairround, on_node, node, tmp_path
 ):
     fairround("init", tmp_path / "here", "--template", "three-parties")
     here = json.loads(fairround("run", tmp_path / "here", "--json"))
-    folder = on_node(anvil.address)
+    folder = on_node(node.address)
     there = json.loads(fairround("run", folder, "--json"))
     assert figures(there) == figures(here)
     assert [party[0] for party in figures(there)] == DEPOSITS_UNITS
     assert there["left_units"] == 0
     assert "ok    settlement" in fairround("verify", folder)
-    assert settlements_on(anvil, folder) == 1
+    assert settlements_on(node, folder) == 1
 
 
-def test_round_on_a_node_killed_again_and_again_settles_once(fairround, on_node, anvil):
-    folder = on_node(anvil.address)
+def test_round_on_a_node_killed_again_and_again_settles_once(fairround, on_node, node):
+    folder = on_node(node.address)
     killed = 0
     for kind, count in (("send", 2), ("receipt", 4), ("send", 6), ("send", 7)):
         process = fairround.start("run", folder)
         killed += kill_when(process, lambda: _counted(folder, kind) >= count)  # noqa: B023
     assert killed >= 1
     fairround("run", folder)
-    assert settlements_on(anvil, folder) == 1
+    assert settlements_on(node, folder) == 1
     assert len(set(labels(folder, "receipt"))) == len(labels(folder, "receipt"))
     fairround("verify", folder)
 
@@ -112,47 +101,47 @@ def _counted(folder, kind):
     return path.read_bytes().count(b'"kind":"%s"' % kind.encode()) if path.exists() else 0
 
 
-def test_round_on_a_node_that_loses_three_replies_in_ten_settles_once(fairround, on_node, anvil):
-    with faulty_proxy(anvil.address, lost=0.3, seed=11) as proxy:
+def test_round_on_a_node_that_loses_three_replies_in_ten_settles_once(fairround, on_node, node):
+    with faulty_proxy(node.address, lost=0.3, seed=11) as proxy:
         folder = on_node(proxy.address)
         result = json.loads(fairround("run", folder, "--json"))
         assert proxy.lost_replies > 0
     assert [party[0] for party in figures(result)] == DEPOSITS_UNITS
-    assert settlements_on(anvil, folder) == 1
+    assert settlements_on(node, folder) == 1
 
 
 @pytest.mark.parametrize("depth", [1, 6])
-def test_round_whose_blocks_were_reorganised_goes_on(fairround, on_node, anvil, depth):
-    anvil.mine(8)
-    folder = on_node(anvil.address)
+def test_round_whose_blocks_were_reorganised_goes_on(fairround, on_node, node, depth):
+    node.mine(8)
+    folder = on_node(node.address)
     for stage in ("train", "open"):
         fairround(stage, folder)
     opened = labels(folder, "receipt")
-    anvil.reorganise(depth)
+    node.reorganise(depth)
     fairround("run", folder)
-    assert settlements_on(anvil, folder) == 1
+    assert settlements_on(node, folder) == 1
     assert labels(folder, "reorganised") == opened[-depth:]
     fairround("verify", folder)
 
 
 def test_keys_come_from_encrypted_files_and_a_wrong_password_sends_nothing(
-    fairround, on_node, anvil, tmp_path
+    fairround, on_node, node, tmp_path
 ):
     for variable in KEY_VARIABLES:
         fairround.environment.pop(variable)
-    folder = on_node(anvil.address)
+    folder = on_node(node.address)
     keystore = tmp_path / "config" / "fairround" / "keys"
     for number, key in enumerate(KEYS.values()):
         write_keystore(keystore, f"key-{number}", bytes.fromhex(key), "right", iterations=2)
-    before = anvil.head()
+    before = node.head()
     fairround.environment["FAIRROUND_PASSWORD"] = "wrong"
     assert "the password is wrong; nothing was signed" in fairround("run", folder, code=1).replace(
         "\n", " "
     )
-    assert anvil.head() == before
+    assert node.head() == before
     fairround.environment["FAIRROUND_PASSWORD"] = "right"
     fairround("run", folder)
-    assert settlements_on(anvil, folder) == 1
+    assert settlements_on(node, folder) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,9 +152,9 @@ def test_keys_come_from_encrypted_files_and_a_wrong_password_sends_nothing(
         ({"confirmations": 1}, "confirmations: unknown key"),
     ],
 )
-def test_wrong_chain_is_refused_before_anything_is_sent(fairround, on_node, anvil, settings, words):
-    folder = on_node(anvil.address, **settings)
-    before = anvil.head()
+def test_wrong_chain_is_refused_before_anything_is_sent(fairround, on_node, node, settings, words):
+    folder = on_node(node.address, **settings)
+    before = node.head()
     assert words in fairround("run", folder, code=1).replace("\n", " ")
-    assert anvil.head() == before
+    assert node.head() == before
     assert not (folder / "open").exists()

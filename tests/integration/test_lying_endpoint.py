@@ -6,36 +6,16 @@ opened for other accounts look like those of the parties.
 
 from __future__ import annotations
 
-import shutil
-
-import pytest
 import requests
 
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.deployment import escrow_address
 from tests.integration.lying_proxy import lying_proxy
-from tests.integration.people import Village, address_of
+from tests.integration.people import address_of
 from tests.integration.test_people import deposit, retold, sent
-from tests.settlement.chain.anvil import find_anvil, running_anvil
 
 IMPOSTOR = address_of("bystander")
 BUDGET = ("--budget", "0.2", "--yes")
-
-
-@pytest.fixture(scope="module")
-def node():
-    program = find_anvil()
-    if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
-    with running_anvil(program) as node:
-        yield node
-
-
-@pytest.fixture
-def village(node, tmp_path, compiled_contracts):
-    cache = tmp_path / "cache"
-    shutil.copytree(compiled_contracts, cache)
-    return Village(node, tmp_path, cache)
 
 
 def code_at(endpoint, address):

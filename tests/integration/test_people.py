@@ -13,27 +13,10 @@ from ml.game import ValueTable, allocate
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.deployment import escrow_address
 from settlement.escrow.interface import Interface
-from tests.integration.people import KEYS, VALUES, Person, Village
-from tests.settlement.chain.anvil import find_anvil, running_anvil
+from tests.integration.people import KEYS, VALUES, Person
 
 ETHER_A_UNIT = 10**12
 DAY_S = 86_400
-
-
-@pytest.fixture(scope="module")
-def node():
-    program = find_anvil()
-    if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil puts it into .tools")
-    with running_anvil(program) as node:
-        yield node
-
-
-@pytest.fixture
-def village(node, tmp_path, compiled_contracts):
-    cache = tmp_path / "cache"
-    shutil.copytree(compiled_contracts, cache)
-    return Village(node, tmp_path, cache)
 
 
 def deposit(person, budget, *options):

@@ -20,8 +20,7 @@ from settlement.escrow.artifacts import artifact
 from settlement.escrow.deployment import escrow_address
 from tests.integration.chunk_hand import N_TRANSFERS
 from tests.integration.lying_proxy import lying_proxy
-from tests.integration.people import VALUES, Village
-from tests.settlement.chain.anvil import find_anvil, running_anvil
+from tests.integration.people import VALUES
 
 FAIRROUND = ("-m", "settlement")
 HAND = Path(__file__).with_name("chunk_hand.py")
@@ -38,22 +37,6 @@ MOMENTS = (
     "settled and nobody paid",
 )
 BEFORE_THE_MONEY = MOMENTS[:2]
-
-
-@pytest.fixture(scope="module")
-def node():
-    program = find_anvil()
-    if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
-    with running_anvil(program) as node:
-        yield node
-
-
-@pytest.fixture
-def village(node, tmp_path, compiled_contracts):
-    cache = tmp_path / "cache"
-    shutil.copytree(compiled_contracts, cache)
-    return Village(node, tmp_path, cache)
 
 
 def selector_of(function):

@@ -6,7 +6,7 @@ import pytest
 
 from settlement.chain import Chain, ChainSpec, open_chain
 from tests.settlement.chain import purse as purse_story
-from tests.settlement.chain.anvil import KEY_VARIABLES, Anvil, find_anvil, running_anvil
+from tests.settlement.chain.anvil import KEY_VARIABLES, Anvil, running_anvil
 
 
 @pytest.fixture
@@ -25,14 +25,6 @@ def chain(tmp_path, spec) -> Chain:
 @pytest.fixture
 def purse(chain) -> str:
     return purse_story.deploy(chain)
-
-
-@pytest.fixture(scope="session")
-def anvil_program() -> str:
-    program = find_anvil()
-    if program is None:
-        pytest.skip("anvil is not installed; scripts/install_anvil.py puts it into .tools")
-    return program
 
 
 @pytest.fixture
