@@ -33,9 +33,9 @@ Progress = Callable[[str, int, int], None]
 class RoundContext:
     """One round in the works: its folder, the way to its chain, whom to tell.
 
-    Only `train`, `open` and `reward` read the configuration; what comes after `open` follows from
-    public files, so that anybody can carry it out. ``sender`` is the address of the account that
-    pays for what is sent; None: the operator's.
+    `allocate` and `settle` read no configuration: they follow from public files, so that anybody
+    can carry them out. ``sender`` is the address of the account that pays for what is sent; None:
+    the operator's.
     """
 
     folder: RoundFolder

@@ -39,8 +39,8 @@ RESULTS = {
 } | {"report": REPORT_JSON}
 
 
-CONFIGURED = ("train", "open", "reward")
-"""Stages that read the configuration; all others follow from public files."""
+CONFIGURED = ("train", "open", "reward", "report")
+"""Stages that read the configuration; `allocate` and `settle` follow from public files."""
 
 
 class PandasMissing(SettlementError):
