@@ -31,6 +31,7 @@ COST_TOLERANCE = 1e-7
 class RoundPlan:
     """What a round settles, and the proof that it follows from game and deposits, if it has one."""
 
+    deposits_units: tuple[int, ...]
     plan: SettlementPlan
     net_amounts: tuple[int, ...]
     proof: Proof | None
@@ -59,7 +60,7 @@ def plan_of(
     else:
         positions = list(net_positions(allocation.payoffs, deposits, terms.exchange_rate))
     plan = SettlementPlan(escrow.reference(round_id), net_transfers(positions))
-    return RoundPlan(plan, tuple(net.amount_units for net in positions), proof)
+    return RoundPlan(tuple(deposits), plan, tuple(net.amount_units for net in positions), proof)
 
 
 def _check_factors(proof: Proof, allocation: AllocationDocument) -> None:

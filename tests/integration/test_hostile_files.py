@@ -198,10 +198,8 @@ def test_attack_a_link_that_comes_after_the_look_at_the_folder_is_not_followed(
     key.write_text("my only key")
     (copy / name).unlink()
     (copy / name).symlink_to(key)
-    folder = RoundFolder(copy)
+    opens = {".lock": RoundFolder(copy).lock().__enter__}
+    opens["chain/journal.jsonl"] = lambda: Journal(copy / "chain")
     with pytest.raises(OSError, match="symbolic links"):
-        if name == ".lock":
-            folder.lock().__enter__()
-        else:
-            Journal(folder.chain_path)
+        opens[name]()
     assert key.read_text() == "my only key"

@@ -77,7 +77,7 @@ def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: Ro
     if terms.settlement == "proof" and planned.proof is not None:
         escrow.settle_by_proof(planned.plan, sender, planned.proof)
         return
-    consent = escrow.consent(planned.plan)
+    consent = escrow.consent(planned.plan, planned.deposits_units)
     found = collect_signatures(context.folder, chain, escrow, consent, terms.party_names)
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):
