@@ -102,7 +102,8 @@ class JsonRpcChain(Chain):
             if endpoint.fields.get(key) != value:
                 raise WrongChain(
                     f"The endpoint's {key.replace('_', ' ')} is {value}; the journal began on one "
-                    f"with {endpoint.fields.get(key)!s:.80}. Nothing was sent; name the endpoint of that chain."
+                    f"with {endpoint.fields.get(key)!s:.80}. Nothing was sent; name the endpoint "
+                    "of that chain."
                 )
 
     # Sending
