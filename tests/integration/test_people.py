@@ -540,6 +540,13 @@ def test_attack_money_does_not_go_to_a_broken_address(village, recipient):
     broken = a("withdraw", a.round, "--party", "a", "--to", recipient, "--yes", code=1)
     assert broken.startswith("error: ")
     assert len(broken.splitlines()) == 1
+    for command in (
+        ("withdraw", "--escrow", escrow_address(), "--round", village.round_id()),
+        ("settle", a.round),
+    ):
+        other = a(*command, "--account", recipient, "--yes", code=1)
+        assert other.startswith(f"error: {broken.split()[1]}"), other
+        assert len(other.splitlines()) == 1
 
 
 def test_a_person_without_the_key_can_do_nothing_for_a_party(village):
@@ -567,6 +574,29 @@ def token_of(village, funded):
         sent(village, village.operator, token, interface.encode("set_habit", number))
 
     return token, balance, habits
+
+
+def test_attack_a_collectible_as_the_asset_is_not_locked_for_ever(village):
+    """A deposit of one unit would be the piece with the number 1; nothing gives it back."""
+    a = village["a"]
+    made = artifact("mocks/Collectible")
+    token = to_checksum_address(sent(village, a, None, made.bytecode)["contractAddress"])
+    village.configure(asset=token, unit_scale=1)
+    operator = village.operator
+    operator("train", operator.round)
+    refused = operator("open", operator.round, code=1)
+    assert "a collection of single pieces (ERC-721)" in refused.replace("\n", " ")
+    careless = (
+        "import sys, settlement.round.stages.open as stage; from settlement.cli.main import main; "
+        "stage.check_token = lambda chain, asset: None; main(sys.argv[1:])"
+    )
+    operator.python("-c", careless, "open", operator.round)
+    village.hand_round()
+    one = ("deposit", a.round, "--party", "a", "--budget", "1 units", "--yes")
+    assert "Deposit nothing" in a(*one, code=1).replace("\n", " ")
+    data = "0x" + Interface(made.abi).encode("ownerOf", 1).hex()
+    owner = village.node.ask("eth_call", {"to": token, "data": data}, "latest")
+    assert owner[-40:] == a.address[2:].lower()
 
 
 def n_transactions(village, person):
