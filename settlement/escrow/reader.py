@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,19 +127,43 @@ class EscrowReader:
         late = self.chain.timestamp() > terms.funding_deadline
         return late or self.figures(round_id).n_closed == terms.n_parties
 
-    def consent(self, plan: SettlementPlan) -> Consent:
-        """All that signatures of a plan are bound to, asked of the chain."""
+    def consent(self, plan: SettlementPlan, deposits_units: Sequence[int]) -> Consent:
+        """All that signatures of a plan are bound to, asked of the chain.
+
+        The contract only takes signatures that name the hash of its deposits. They must be those
+        that the plan follows from: an endpoint that tells of others would else get a signature that
+        is good for another division than the true one.
+
+        Parameters
+        ----------
+        deposits_units
+            What the plan follows from, in party order.
+
+        Raises
+        ------
+        EscrowError
+            If these, those of the logs and those that the contract keeps are not the same.
+        """
         round_id = plan.round.round_id
-        terms = self.terms(round_id)
+        terms, ledger = self.terms(round_id), self.ledger(round_id)
+        kept = self._read("deposits_hash", round_id)
+        if (kept, ledger.deposits_units) != (ledger.deposits_hash, tuple(deposits_units)):
+            raise EscrowError(
+                f"The endpoint tells of different deposits of round {round_id}: the logs of "
+                f"{ledger.deposits_units!s:.400}, whose hash is 0x{ledger.deposits_hash.hex()}; "
+                f"the contract's is 0x{kept.hex()}; the plan is made of "
+                f"{tuple(deposits_units)!s:.400}. Nothing was signed: ask an endpoint that you "
+                f"can rely on."
+            )
         return Consent(
             plan=plan,
             game_hash=terms.game_hash,
-            deposits_hash=self._read("deposits_hash", round_id),
+            deposits_hash=kept,
             deadline=terms.settlement_deadline,
             revocations=self.figures(round_id).revocations,
             asset=terms.asset,
             unit_scale=terms.unit_scale,
-            parties=self.ledger(round_id).parties,
+            parties=ledger.parties,
         )
 
     def events(self, round_id: int | None = None) -> list[EscrowEvent]:

@@ -68,6 +68,8 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
     ------
     AuditError
         If the folder's game is not the agreed one.
+    EscrowError
+        If the endpoint tells of deposits that are not the contract's.
     FundingOpen, RoundAbandoned, NothingToSign
     SignatureError
         If the given signature is not the party's.
@@ -135,7 +137,8 @@ def _consent(desk: PartyDesk) -> Consent:
     if desk.terms.settlement != "signatures":
         raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
     check_consent(desk.folder, desk.terms)
-    return desk.escrow.consent(_plan_now(desk).plan)
+    planned = _plan_now(desk)
+    return desk.escrow.consent(planned.plan, planned.deposits_units)
 
 
 def revoke(desk: PartyDesk) -> Action:

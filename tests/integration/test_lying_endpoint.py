@@ -105,3 +105,20 @@ def test_attack_swapped_seats_behind_a_proxy_get_no_deposit(village, tmp_path):
         assert "was not opened as agreed: the agreement is" in refused.replace("\n", " ")
         assert "eth_sendRawTransaction" not in proxy.asked
     assert village.balance(escrow_address()) == before
+
+
+def test_attack_an_endpoint_that_tells_of_other_deposits_gets_no_signature(village, tmp_path):
+    """c is to sign for the plan of another division, by the hash of the true deposits."""
+    village.open(settlement="signatures")
+    c = village["c"]
+    for person, units in zip(village.parties, (200_000, 100_000, 30_000, 50_000), strict=True):
+        deposit(person, f"{units} units")
+    shown = c("sign", c.round, "--party", "c", "--typed-data")
+    lie = (f"{200_000:064x}", f"{1:064x}")
+    with lying_proxy(village.node.address, tmp_path / "proxy", log=lie) as proxy:
+        c.asks(proxy.address)
+        refused = c("sign", c.round, "--party", "c", "--yes", code=1)
+        assert "The endpoint tells of different deposits of round" in refused.replace("\n", " ")
+        assert not (c.round / "signatures").exists()
+    c.asks(village.node.address)
+    assert c("sign", c.round, "--party", "c", "--typed-data") == shown

@@ -14,8 +14,16 @@ from eth_utils.crypto import keccak
 from settlement.audit import retraining
 from settlement.audit.audit import audit_round
 from settlement.config.settings import read_settings
+from settlement.config.terms import AgreedTerms
+from settlement.escrow.client import EscrowClient
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, SettlementPlan
+from settlement.posting.check import net_amounts
 from settlement.round.access import ChainAccess
+from settlement.round.agreed import agreed_game
+from settlement.round.plan import plan_of
 from settlement.round.stages.report import report_files
+from settlement.store.documents import AllocationDocument, OpenedRound
 from settlement.store.folder import RoundFolder, dump_json
 
 STAGES = ["train", "open", "allocate", "settle", "reward", "report"]
@@ -158,6 +166,34 @@ def test_a_creditor_without_a_deposit_is_paid_out_too(fairround, three_parties):
     assert sum(settled["net_positions_units"][1:]) == 200_000
     assert settled["claims_units"] == [0, 0, 0]
     fairround("verify", three_parties)
+
+
+def test_attack_a_bystander_that_settles_a_tie_the_other_way_spoils_nothing(
+    fairround, three_parties
+):
+    """Factors that pass, and are not ours, give b the unit that ours give c; both are right."""
+    config = three_parties / "round.toml"
+    config.write_text(config.read_text().replace("budget = 0.2", 'budget = "25000 units"', 1))
+    for stage in ("train", "open", "allocate"):
+        fairround(stage, three_parties)
+    folder = RoundFolder(three_parties)
+    terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
+    allocation = AllocationDocument.read(folder)
+    with ChainAccess(read_settings).open(folder, terms) as chain:
+        escrow = EscrowClient(chain, terms.escrow)
+        ours = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation)
+        factors = (17 * 2**72 // 32, *ours.proof.factors[1:])
+        nets = net_amounts(ours.proof.game, factors, terms.exchange_rate)
+        assert [net - own for net, own in zip(nets, ours.net_amounts, strict=True)] == [0, 1, -1]
+        positions = [NetPosition(party, amount) for party, amount in enumerate(nets)]
+        plan = SettlementPlan(ours.plan.round, net_transfers(positions))
+        arguments = (plan.encode(), list(factors), ours.proof.game.encode())
+        data = escrow.interface.encode("settle_by_proof", opened.round_id, *arguments)
+        chain.send("bystander", chain.account("party/1"), escrow.address, data, gas=500_000)
+    fairround("run", three_parties)
+    settled = json.loads((three_parties / "settle" / "settlement.json").read_text())
+    assert settled["net_positions_units"] == nets
+    assert "ok    report" in fairround("verify", three_parties)
 
 
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):

@@ -5,7 +5,7 @@
 
 import { capsOf, clear } from "./clearing.mjs";
 import { flowsOf, payoffsOf, rowSums } from "./game.mjs";
-import { netPositions, netsOfPosting, netsOfTransfers, planId } from "./money.mjs";
+import { netPositions, netsOfPosting, netsOfTransfers, planId, sameMoney } from "./money.mjs";
 import { changedEntries } from "./round.mjs";
 
 /** How far a recomputed float may be from a stored one, in value units. */
@@ -122,6 +122,7 @@ function firstUnequal(round, what, shown, expected) {
 }
 
 function netTrouble(round) {
+  if (round.posting && sameMoney(round.nets, round.posting, round.rate)) return null;
   const expected = round.posting
     ? netsOfPosting(round.posting, round.rate)
     : netPositions(round.payoffs, round.deposits, round.rate);

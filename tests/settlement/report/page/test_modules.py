@@ -160,6 +160,17 @@ def test_net_positions_of_a_posting_are_the_contracts(javascript):
     assert [[int(net) for net in nets] for nets in found] == [nets for _, nets in cases]
 
 
+def test_at_a_tie_the_page_takes_either_division_and_no_third_one(javascript):
+    proof = prove(
+        game_of_values([0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]), [25_000, 10**6, 10**6], 10**6
+    )
+    asked = {"posting": data._posting(proof), "rate": "1000000"}
+    divisions = [(-25_000, 35_937, -10_937), (-25_000, 35_938, -10_938), (-25_000, 35_939, -10_939)]
+    divisions += [(-25_001, 35_938, -10_937), (-25_000, 35_938, -10_937)]
+    found = javascript("same", [asked | {"nets": [str(n) for n in nets]} for nets in divisions])
+    assert found == [True, True, False, False, False]
+
+
 @pytest.mark.parametrize("n_transfers", [0, 1, 5, 1024, 1025, 2000])
 def test_the_hash_of_a_plan_is_the_settlements_to_the_byte(javascript, n_transfers):
     generator = np.random.default_rng(n_transfers)
