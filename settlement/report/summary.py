@@ -42,7 +42,7 @@ MOST_ROWS = 64
 
 ROWS_OF_MANY = 20
 
-ROUNDING = 1e-12
+NO_ERROR = 1e-12
 """An error up to this is none, in value units."""
 
 NOISE = " ?"
@@ -287,7 +287,7 @@ def _row(party: dict[str, Any], trained: bool, quantile: float) -> list[str]:
 def _is_noise(party: dict[str, Any], quantile: float) -> bool:
     """Whether a payoff may as well be zero; one that is known to the last digit is no noise."""
     error = party["payoff_error"] or 0.0
-    return error > ROUNDING and abs(party["payoff"]) < quantile * error
+    return error > NO_ERROR and abs(party["payoff"]) < quantile * error
 
 
 def _score(score: float | None) -> str:

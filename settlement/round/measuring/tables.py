@@ -15,7 +15,7 @@ __all__ = ["cover_values", "has_reward", "reward_targets", "value_document"]
 LIFTING = ("above", "mean", "isotonic")
 """Covers under which a coalition may be worth more than its own model scores."""
 
-ROUNDING = 1e-12
+NO_VALUE = 1e-12
 """A model value up to this is 0, in value units."""
 
 
@@ -104,4 +104,4 @@ def reward_targets(values: ValueDocument, model_values: Sequence[float]) -> list
 
 def has_reward(values: ValueDocument, party: int, model_value: float) -> bool:
     """Whether a party receives a model: all but buyers without data that bought nothing."""
-    return model_value > ROUNDING or party not in values.buyers
+    return model_value > NO_VALUE or party not in values.buyers
