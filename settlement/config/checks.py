@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from ml.datasets.spec import PARTY_KEYS, data_faults
+from ml.datasets.spec import PARTY_KEYS, buyers_of, data_faults
 from ml.errors import Fault, ValueTableError
 from ml.game.words import COVER_KINDS, MAX_PARTIES
 from settlement.config.schema import ConfigFile, as_read
@@ -67,6 +67,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
         faults.append(Fault("data", message))
     else:
         faults += data_faults(file.data, file.party, base)
+        faults += _check_buyers(file) if estimate else []
     if not estimate:
         faults += [
             Fault(f"values.{key}", 'not expected: nothing is sampled; method = "estimate" samples')
@@ -76,6 +77,23 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     if estimate and file.round.monotone in COVER_KINDS:
         message = "a sample of coalitions cannot be covered; estimates allow for noise themselves"
         faults.append(Fault("round.monotone", message))
+    return faults
+
+
+def _check_buyers(file: ConfigFile) -> list[Fault]:
+    """An estimate samples coalitions of those who bring data; what buyers pay follows."""
+    n_holders = len(file.party) - len(buyers_of(file.party))
+    if n_holders == len(file.party):
+        return []
+    faults = []
+    if n_holders < 2:
+        message = f'{n_holders} parties bring data; expected 2 or more, or method = "exact"'
+        faults.append(Fault("values.method", message))
+    message = "not expected beside buyers without data: their payments are no part of the sample"
+    if file.values.choose == "payments":
+        faults.append(Fault("values.choose", message))
+    if file.values.stop is not None:
+        faults.append(Fault("values.stop", message))
     return faults
 
 

@@ -144,7 +144,8 @@ function withdrawalTrouble(round) {
 
 function rewardTrouble(round) {
   for (const reward of round.rewards) {
-    const target = round.modelValues[reward.party];
+    // Nobody gets less than its own model, or than an untrained one.
+    const target = Math.max(round.modelValues[reward.party], reward.floor);
     if (Math.abs(reward.validationScore - target) > 1 / round.nValidation + TOLERANCE) {
       const name = round.parties[reward.party];
       return `score of the model of ${name} is ${figure(reward.validationScore)}; its value is ${figure(target)}`;

@@ -331,3 +331,19 @@ def test_payoffs_of_the_three_parties_are_the_guides():
     assert embedded["factors"] == pytest.approx([0.75, 1, 1])
     assert embedded["payoffs"] == pytest.approx([-0.2, 0.1125, 0.0875])
     assert payoffs(np.array(embedded["flows"])) == pytest.approx([-0.4, 0.2, 0.2])
+
+
+def test_a_model_meets_what_was_paid_for_or_the_floor_of_its_party(javascript):
+    """Who has a better model already, or gets an untrained one for less, is no fault."""
+    content = data_of(three_parties())  # a has bought a model of 0.8
+    cases = [(0.8, 0.2), (0.9, 0.9), (0.9, 0.2), (0.8, 0.9)]
+    texts = []
+    for score, floor in cases:
+        reward = {"party": 0, "validationScore": score, "holdoutScore": None, "floor": floor}
+        texts.append({"text": embedded_text(content | {"rewards": [reward], "nValidation": 100})})
+    troubles = [
+        next(check["trouble"] for check in checks if "model rewards" in check["what"])
+        for checks in javascript("check", texts)
+    ]
+    assert [trouble is None for trouble in troubles] == [True, True, False, False]
+    assert troubles[2] == "score of the model of a is 0.9; its value is 0.8"
