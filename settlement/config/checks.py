@@ -9,7 +9,7 @@ from pathlib import Path
 from ml.datasets.spec import PARTY_KEYS, buyers_of, data_faults
 from ml.errors import Fault, ValueTableError
 from ml.game.words import COVER_KINDS, MAX_PARTIES
-from settlement.config.schema import ConfigFile
+from settlement.config.schema import ConfigFile, as_read
 from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.naming import with_names
@@ -101,7 +101,7 @@ def _check_names(file: ConfigFile) -> list[Fault]:
     first: dict[str, int] = {}
     faults = []
     for index, party in enumerate(file.party):
-        if (earlier := first.setdefault(party.name, index)) < index:
+        if (earlier := first.setdefault(as_read(party.name), index)) < index:
             message = f"{party.name!r} is the name of party {earlier} too"
             faults.append(Fault(f"party[{index}].name", message))
     return faults

@@ -14,7 +14,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.events import RoundState
+from settlement.escrow.events import ETHER, RoundState
 from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
@@ -183,7 +183,13 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
         if folder.has("settle"):
             _check_settled(escrow, opened.round_id, SettlementDocument.read(folder))
         asset = asset_of(chain, terms.asset, terms.unit_scale)
-    most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
+    gas = gas_limits.whole_settlement(
+        len(deposits),
+        len(plan.transfers),
+        by_proof=terms.settlement == "proof",
+        ether=terms.asset == ETHER,
+    )
+    most_wei = gas * access.max_fee_wei
     where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
     lines = [
         f'On {chain_in_words(terms.chain_id)}, {where} ("{terms.round}"), with {account}:',

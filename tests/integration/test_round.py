@@ -9,12 +9,16 @@ import time
 
 import numpy as np
 import pytest
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from settlement.audit import retraining
 from settlement.audit.audit import audit_round
+from settlement.chain.journal import read_journal
 from settlement.config.settings import read_settings
 from settlement.config.terms import AgreedTerms
+from settlement.escrow import gas_limits
 from settlement.escrow.client import EscrowClient
 from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition, SettlementPlan
@@ -194,6 +198,20 @@ def test_attack_a_bystander_that_settles_a_tie_the_other_way_spoils_nothing(
     settled = json.loads((three_parties / "settle" / "settlement.json").read_text())
     assert settled["net_positions_units"] == nets
     assert "ok    report" in fairround("verify", three_parties)
+
+
+def test_what_settling_costs_at_most_counts_the_pay_out_too(fairround, three_parties):
+    """`settle` tells it before it asks: no transaction that it sends is left out."""
+    fairround("run", three_parties)
+    limits = {
+        entry["label"].split("/")[0]: TypedTransaction.from_bytes(HexBytes(entry["raw"])).as_dict()
+        for entry in read_journal(three_parties / "chain" / "journal.jsonl").entries
+        if entry.kind == "send" and entry["label"].startswith(("settle", "pay-out"))
+    }
+    assert limits.keys() == {"settle", "pay-out"}
+    told = gas_limits.whole_settlement(3, 2, by_proof=True, ether=True)
+    spent_at_most = sum(sent["gas"] for sent in limits.values())
+    assert gas_limits.proof(3) < spent_at_most <= told  # a has nothing to be paid
 
 
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
