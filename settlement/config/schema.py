@@ -262,7 +262,7 @@ class PartyConfig(PartyData):
         '"300000 units", or "unlimited"',
     )
     funds: bool = Field(True, description="false: never deposits, so its budget is 0")
-    cap: Amount | None = Field(None, description="wants no model above this value")
+    cap: Amount | None = Field(None, description="wants no model above this value; 0: sells only")
     rate: Amount | None = Field(
         None, description="base units that a unit of value is worth to the party itself"
     )

@@ -315,7 +315,9 @@ def _interval_lines(summary: dict[str, Any]) -> list[str]:
     errors = [party["payoff_error"] for party in summary["parties"]]
     n_seeds, quantile = summary["n_seeds"], summary["interval_quantile"]
     if errors[0] is None:
-        return ["one seed: no error known"] if summary["trained"] and n_seeds == 1 else []
+        if not summary["trained"] or n_seeds > 1:
+            return []
+        return ["one seed: no error known; with another seed a small payoff may change its sign"]
     seeds = f"{n_seeds} seeds" if n_seeds > 1 else "one seed, of the sample alone"
     lines = [f"+-: 95 % intervals, {quantile:.2f} standard errors ({seeds})"]
     noisy = [party["name"] for party in summary["parties"] if _is_noise(party, quantile)]

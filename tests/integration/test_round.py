@@ -332,6 +332,10 @@ def test_a_seller_without_interest_is_paid_and_keeps_its_own_model(fairround, di
     assert seller["model_value"] == pytest.approx(seller["own_value"])
     assert seller["net_position_units"] > 0
     fairround("verify", digits)
+    told = ("sweep", digits, "--over", "budget", "--party", "low", "--to", 0.2, "--steps", 2)
+    swept = json.loads(fairround(*told, "--json"))
+    assert [row[2] for row in swept["adjustment_factors"]] == [0, 0]
+    fairround("plot", digits)
 
 
 def test_a_round_of_nine_parties_trains_a_sample_of_coalitions(fairround, digits):

@@ -157,7 +157,8 @@ def _assign(
         else:
             continue
         # A model that had to be trained again may round to another score, by a sample or so.
-        if not own - one_sample <= target <= top + one_sample:
+        # Training may have spoilt what an untrained network had: a buyer then gets that one.
+        if not own - one_sample <= target <= max(top, own) + one_sample:
             name = collaboration.party_names[party]
             raise RewardError(
                 f'Party {party} ("{name}") has target {target:.6f}; expected from its own score '

@@ -102,6 +102,18 @@ def test_a_buyer_of_less_than_an_untrained_network_gets_that_one(quick, market, 
         train_rewards(found, quick, below, tmp_path, cache=cache)
 
 
+def test_a_network_that_training_spoilt_is_a_reward_all_the_same(tmp_path):
+    """Money has moved by then: no party's reward may stop those of the others."""
+    found = digits(*HOLDERS, BUYER)
+    wild = recipe({"hidden": [32], "epochs": 1, "learning_rate": 10, "seeds": [2]})
+    low, high, grand = train_coalitions(found, wild, [1, 2, 3], cache=tmp_path).means
+    floor = untrained_score(found, wild)
+    assert floor > max(low, high, grand) + 2 / len(found.validation)
+    own = [min(low, grand), min(high, grand)]
+    bought = train_rewards(found, wild, [*own, floor], tmp_path / "out", cache=tmp_path)[2]
+    assert bought.validation_score == pytest.approx(floor)
+
+
 def test_a_party_with_data_is_never_left_without_its_own_model(quick, market, tmp_path):
     found, cache, (_, high, grand) = market
     with pytest.raises(RewardError, match=r'Party 0 \("low"\) has target 0\.0'):
