@@ -100,6 +100,8 @@ def measure_again(
         Finding(check, None),
         _scores_again(stored, collaboration, recipe, n_coalitions, seed, progress),
     ]
+    if stored.buyers:
+        findings.append(_untrained_again(stored, collaboration, recipe))
     if folder.has("reward"):
         rewards = RewardDocument.read(folder)
         findings.append(_rewards_again(folder, rewards, collaboration, recipe))
@@ -108,8 +110,9 @@ def measure_again(
 
 def _always(stored: ValueDocument) -> list[int]:
     """The coalitions that every check trains again: each party alone, and all together."""
-    n_parties = len(stored.parties)
-    return [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
+    n_parties, known = len(stored.parties), _columns(stored)
+    named = [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
+    return [coalition for coalition in named if coalition in known]  # no sample has a buyer alone
 
 
 def _columns(stored: ValueDocument) -> dict[int, int]:
@@ -139,6 +142,20 @@ def _scores_again(
             progress=lambda done, total: progress("retrain", done, total),
         ).scores
     return _compared(stored, drawn, again, n_coalitions)
+
+
+def _untrained_again(
+    stored: ValueDocument, collaboration: Collaboration, recipe: Recipe
+) -> Finding:
+    """The score of the network as it starts: the least that a buyer without data gets."""
+    from ml.training.checks import untrained_score
+
+    found = untrained_score(collaboration, recipe)
+    check = f"score of the untrained network, {found:.4f}"
+    known = stored.untrained_score
+    if known is not None and abs(found - known) <= TOLERANCE_SCORE:
+        return Finding(check, None)
+    return Finding(check, f"train/{stored.FILE}: untrained_score is {known}, not {found:.4f}")
 
 
 def _asked_again(
