@@ -85,6 +85,11 @@ class ExternalScores:
         members = tuple(name for k, name in enumerate(names) if coalition >> k & 1)
         return Job(number, coalition, members, seed)
 
+    @property
+    def party_names(self) -> tuple[str, ...]:
+        """Of the round, in its order."""
+        return self._config.party_names
+
     def find(self, number: str) -> Job | None:
         """The question of that number, if this round asks it."""
         try:

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from settlement.config.reading import ConfigError, read_config
+from settlement.config.settings import read_settings
 from settlement.config.templates import write_template
 from settlement.errors import SettlementError
+from settlement.round.access import ChainAccess
 from settlement.round.measuring.asking import (
     NotTold,
     UnknownJob,
@@ -16,6 +18,7 @@ from settlement.round.measuring.asking import (
 )
 from settlement.round.measuring.external import AnswersMissing, CommandNotAllowed, ExternalScores
 from settlement.round.measuring.measured import measure_round
+from settlement.round.status import live_status, status_text
 from settlement.store.answers import AnswerBook, OtherAnswers, TwoAnswers
 from settlement.store.score_range import ScoreOutOfRange
 
@@ -187,6 +190,33 @@ def test_a_round_that_trains_here_is_not_asked(tmp_path):
     write_template(tmp_path, "three-parties")
     with pytest.raises(SettlementError, match=r"no table \[external\]"):
         questions(tmp_path, 1)
+
+
+def test_status_names_those_who_measure_until_all_is_told(folder):
+    """Not `train`, which can only say again that it waits."""
+    access = ChainAccess(read_settings)
+    for n_open in range(7, 0, -1):
+        found = live_status(folder, access)
+        assert found["phase"] == "measuring"
+        assert found["open_questions"] == n_open
+        assert found["next"] == {
+            "whoever measures": f"fairround ask {folder}",
+            "whoever has scores": f"fairround tell {folder} FILE",
+        }
+        assert f"open questions: {n_open}" in status_text(found)
+        (job,) = questions(folder, 1)["jobs"]
+        say(folder, job | {"score": score_of(job)})
+    found = live_status(folder, access)
+    assert found["next"] == {"operator": f"fairround train {folder}"}
+    assert "open_questions" not in found
+
+
+def test_status_of_a_round_whose_program_measures_waits_for_nobody_and_starts_nothing(folder):
+    (folder / "measure.sh").write_text("touch sprung\n")
+    edit(folder, "seeds = [0] ", 'command = ["sh", "measure.sh"] ')
+    found = live_status(folder, ChainAccess(read_settings))
+    assert found["next"] == {"operator": f"fairround train {folder}"}
+    assert not (folder / "sprung").exists()
 
 
 def test_a_round_waits_until_all_is_told(folder):
