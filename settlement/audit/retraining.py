@@ -29,7 +29,7 @@ from settlement.audit.drawing import (
 from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
 from settlement.round.context import Progress
-from settlement.round.measuring.external import AnswersMissing, ExternalScores
+from settlement.round.measuring.external import ExternalScores, external_of
 from settlement.round.measuring.trained import DataChanged, agreed_data
 from settlement.store.answers import AnswerBook
 from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
@@ -118,18 +118,18 @@ def _asked_again(
     tolerance: float,
 ) -> Finding:
     """Ask the round's function or program for a random sample again, with no answer recalled."""
+    config = read_config(folder.config_path)
+    if external_of(config).told_by_hand:
+        raise RetrainingError(
+            f"The scores of {folder.path} were told by people; there is no function or program to "
+            f"ask again. `fairround ask DIR --again K` draws what somebody else measures, "
+            f"`fairround verify DIR --again FILE` compares that with what was told."
+        )
     with tempfile.TemporaryDirectory() as empty:
-        scores = ExternalScores(read_config(folder.config_path), AnswerBook(Path(empty)))
+        scores = ExternalScores(config, AnswerBook(Path(empty)))
         if not scores.asked().items() <= (stored.basis or {}).items():
             return Finding("code", "function or program is not what the scores were measured with.")
-        try:
-            again = scores.measure(drawn, lambda done, total: told("retrain", done, total))
-        except AnswersMissing:
-            raise RetrainingError(
-                f"The scores of {folder.path} were told by people; there is no function or "
-                f"program to ask again. `fairround ask DIR --again K` draws what somebody else "
-                f"measures, `fairround verify DIR --again FILE` compares that with what was told."
-            ) from None
+        again = scores.measure(drawn, lambda done, total: told("retrain", done, total))
     return _compared(stored, drawn, again, tolerance)
 
 

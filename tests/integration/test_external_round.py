@@ -118,7 +118,7 @@ def test_people_tell_scores_with_checkpoints_and_the_process_dies_in_between(fai
     assert "fairround verify DIR --again FILE" in again
     measured_a_second_time(fairround, folder)
     terms = json.loads((folder / "open" / "terms.json").read_text())
-    assert terms["basis"]["measured_by"] == "told by hand"
+    assert terms["basis"]["measured_by"] == "told by cluster"
     # Whoever changes what was told, and seals it again, is found by the hash in the terms.
     reported = folder / "train" / "reported.json"
     reported.write_text(reported.read_text().replace('"score": 12.0', '"score": 19.0'))

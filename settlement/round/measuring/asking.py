@@ -34,6 +34,10 @@ __all__ = [
 KEYS = frozenset({"job", "members", "seed", "score", "model_sha256", "checkpoints"})
 
 
+LONGEST_NAME = 64
+"""Of whoever tells: the terms repeat it."""
+
+
 class NotTold(SettlementError):
     """The round asks a function or a program; nobody else is asked."""
 
@@ -78,6 +82,10 @@ def tell(path: Path, file: Path, by: str) -> dict[str, Any]:
     """
     folder = RoundFolder(path)
     folder.require_config()
+    if not 0 < len(by) <= LONGEST_NAME or not by.isprintable():
+        raise WrongAnswer(
+            f"Who tells is {by!r:.80}; expected 1 to {LONGEST_NAME} characters that print."
+        )
     with folder.lock():
         _, _, scores = _open(path)
         if folder.has("train"):
