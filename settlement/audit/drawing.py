@@ -30,8 +30,9 @@ class RetrainingError(SettlementError):
 
 def always_again(stored: ValueDocument) -> list[int]:
     """The coalitions that every check measures again: each party alone, and all together."""
-    n_parties = len(stored.parties)
-    return [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
+    n_parties, known = len(stored.parties), column_of(stored)
+    named = [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
+    return [coalition for coalition in named if coalition in known]  # no sample has a buyer alone
 
 
 def column_of(stored: ValueDocument) -> dict[int, int]:

@@ -82,6 +82,8 @@ def measure_again(
         Finding(check, None),
         _scores_again(stored, collaboration, recipe, drawn, progress, tolerance),
     ]
+    if stored.buyers:
+        findings.append(_untrained_again(stored, collaboration, recipe, tolerance))
     if folder.has("reward"):
         rewards = RewardDocument.read(folder)
         findings.append(_rewards_again(folder, rewards, collaboration, recipe))
@@ -108,6 +110,20 @@ def _scores_again(
             progress=lambda done, total: progress("retrain", done, total),
         ).scores
     return _compared(stored, drawn, again, tolerance)
+
+
+def _untrained_again(
+    stored: ValueDocument, collaboration: Collaboration, recipe: Recipe, tolerance: float
+) -> Finding:
+    """The score of the network as it starts: the least that a buyer without data gets."""
+    from ml.training.checks import untrained_score
+
+    found = untrained_score(collaboration, recipe)
+    check = f"score of the untrained network, {found:.4f}"
+    known = stored.untrained_score
+    if known is not None and abs(found - known) <= tolerance:
+        return Finding(check, None)
+    return Finding(check, f"train/{stored.FILE}: untrained_score is {known}, not {found:.4f}")
 
 
 def _asked_again(

@@ -68,10 +68,11 @@ def _as_text(found: Overview) -> str:
     width = max(len(holding.name) for holding in holdings)
     what = "class: samples" if found.classes else "target"
     lines = [f"{'':<{width}}  {'samples':>8}  {'shared':>7}  {what}"]
-    lines += [
-        f"{holding.name:<{width}}  {holding.samples:>8,}  {holding.shared:>7,}  {_targets(holding)}"
-        for holding in holdings
-    ]
+    for holding in holdings:
+        buys = holding in found.parties and not holding.samples
+        targets = "a buyer, who brings no data" if buys else _targets(holding)
+        counts = f"{holding.samples:>8,}  {holding.shared:>7,}"
+        lines.append(f"{holding.name:<{width}}  {counts}  {targets}")
     lines.append(f"{found.distinct_samples:,} different training samples")
     if found.columns:
         lines.append(f"{len(found.columns)} columns: {', '.join(found.columns)}")

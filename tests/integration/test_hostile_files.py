@@ -164,3 +164,42 @@ def test_deep_json_in_a_seal_hides_no_other_round(finished, fairround, tmp_path)
     output = fairround("list", tmp_path / "all")
     assert re.search(r"all/good\s+report", output)
     assert "Traceback" not in fairround("verify", tmp_path / "all" / "bad", code=1)
+
+
+@pytest.mark.parametrize("name", [".lock", "chain/journal.jsonl", "chain", "signatures"])
+def test_attack_a_link_in_a_folder_leads_to_no_file_of_whoever_reads_it(
+    finished, fairround, tmp_path, name
+):
+    """`quote` emptied the file behind a linked lock, and a key without a last newline."""
+    copy, keys = tmp_path / "copy", tmp_path / "keys"
+    shutil.copytree(finished, copy)
+    keys.mkdir()
+    key = keys / "journal.jsonl"
+    key.write_text('{"crypto": "my only key"}')
+    linked = copy / name
+    if linked.is_dir():
+        shutil.rmtree(linked)
+    linked.unlink(missing_ok=True)
+    linked.symlink_to(key if linked.suffix or name == ".lock" else keys)
+    refused = fairround("quote", copy, "--party", "a", code=1)
+    assert f"{name} is a link" in refused.replace("\n", " ")
+    assert key.read_text() == '{"crypto": "my only key"}'
+    assert list(keys.iterdir()) == [key]
+
+
+@pytest.mark.parametrize("name", [".lock", "chain/journal.jsonl"])
+def test_attack_a_link_that_comes_after_the_look_at_the_folder_is_not_followed(
+    finished, tmp_path, name
+):
+    from settlement.chain.journal import Journal
+
+    copy, key = tmp_path / "copy", tmp_path / "key"
+    shutil.copytree(finished, copy)
+    key.write_text("my only key")
+    (copy / name).unlink()
+    (copy / name).symlink_to(key)
+    opens = {".lock": RoundFolder(copy).lock().__enter__}
+    opens["chain/journal.jsonl"] = lambda: Journal(copy / "chain")
+    with pytest.raises(OSError, match="symbolic links"):
+        opens[name]()
+    assert key.read_text() == "my only key"

@@ -28,14 +28,7 @@ from ml.game.tables.coalitions import (
 from ml.game.tables.reading import as_floats
 from ml.game.words import CHOICES, ESTIMATORS, MAX_PARTIES
 
-__all__ = [
-    "LARGEST_PROCESS",
-    "PROCESS_PARTIES",
-    "SAMPLES_A_PARTY",
-    "FlowEstimate",
-    "estimate_flows",
-    "is_fitted_by_process",
-]
+__all__ = ["FlowEstimate", "estimate_flows"]
 
 Evaluate = Callable[[CoalitionMatrix], npt.ArrayLike]
 Progress = Callable[[int, int], None]
@@ -47,13 +40,13 @@ _BATCH = 256
 _CHOSEN_AT_A_TIME = 16
 """Coalitions chosen from one fit where the next ones depend on the values so far."""
 
-SAMPLES_A_PARTY = 5
+_SAMPLES_A_PARTY = 5
 """With fewer samples a surrogate would fit accidents; means by size remain."""
 
-LARGEST_PROCESS = 2_000
+_LARGEST_PROCESS = 2_000
 """Samples beyond which a Gaussian process takes minutes; the quadratic surrogate steps in."""
 
-PROCESS_PARTIES = 64
+_PROCESS_PARTIES = 64
 """Parties beyond which the covariance of all flows, n**4 numbers, is too large for a process."""
 
 _MOST_WEIGHTS = 2**27
@@ -288,12 +281,12 @@ def _check_arguments(
         raise EstimationError(f"Method is {method!r}; expected one of {', '.join(ESTIMATORS)}.")
     if choose not in CHOICES:
         raise EstimationError(f"Choose is {choose!r}; expected one of {', '.join(CHOICES)}.")
-    is_process = method == "gaussian-process" and n_parties <= PROCESS_PARTIES
-    if choose != "sizes" and not (is_process and evaluations <= LARGEST_PROCESS):
+    is_process = method == "gaussian-process" and n_parties <= _PROCESS_PARTIES
+    if choose != "sizes" and not (is_process and evaluations <= _LARGEST_PROCESS):
         raise EstimationError(
             f"Choosing by {choose!r} with {method!r}, {n_parties} parties and {evaluations} "
-            f"evaluations; expected 'gaussian-process', at most {PROCESS_PARTIES} parties and at "
-            f"most {LARGEST_PROCESS} evaluations. Choose by 'sizes' instead."
+            f"evaluations; expected 'gaussian-process', at most {_PROCESS_PARTIES} parties and at "
+            f"most {_LARGEST_PROCESS} evaluations. Choose by 'sizes' instead."
         )
     if not 2 <= n_parties <= MAX_PARTIES:
         raise EstimationError(
@@ -389,25 +382,15 @@ def _weights_and_scatter(
     if method == "permutation":
         places = {coalition: place for place, coalition in enumerate(coalitions)}
         return by_permutations(places, values, n_parties, seed)
-    if is_fitted_by_process(bits, values, method):
-        return _by_process(fit_process(bits, values), bits, values)
     complete = n_samples == 2**n_parties - 1
-    few = n_samples < SAMPLES_A_PARTY * n_parties
-    if method == "stratified" or complete or few or not _varies_within_sizes(bits, values):
+    if method == "stratified" or complete or not _varies_within_sizes(bits, values):
         return by_size(bits, values)
+    if n_samples < _SAMPLES_A_PARTY * n_parties:
+        return by_size(bits, values)
+    small = n_samples <= _LARGEST_PROCESS and n_parties <= _PROCESS_PARTIES
+    if method == "gaussian-process" and small:
+        return _by_process(fit_process(bits, values), bits, values)
     return by_quadratic(bits, values)
-
-
-def is_fitted_by_process(bits: FloatArray, values: FloatArray, method: str) -> bool:
-    """Whether flows of this sample come from a Gaussian process."""
-    n_samples, n_parties = bits.shape
-    return (
-        method == "gaussian-process"
-        and SAMPLES_A_PARTY * n_parties <= n_samples <= LARGEST_PROCESS
-        and n_parties <= PROCESS_PARTIES
-        and n_samples < 2**n_parties - 1
-        and _varies_within_sizes(bits, values)
-    )
 
 
 def _by_process(

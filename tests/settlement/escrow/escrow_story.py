@@ -53,7 +53,7 @@ def tell_the_story(chain: Chain) -> str:
     """Everything from the deployment to the last withdrawal; safe to repeat."""
     escrow, round_id = prepare(chain)
     plan = SettlementPlan(escrow.reference(round_id), TRANSFERS)
-    consent = escrow.consent(plan)
+    consent = escrow.consent(plan, DEPOSITS_UNITS)
     signers = [chain.account(name) for name in PARTIES]
     signatures = [sign_plan(consent, party, signer) for party, signer in enumerate(signers)]
     escrow.settle(consent, chain.account("operator"), signatures)
