@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from settlement.chain.chain import Chain
 from settlement.chain.records import Log
-from settlement.errors import SettlementError
+from settlement.errors import BrokenInvariant, SettlementError
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import (
     ETHER,
@@ -104,7 +104,10 @@ class EscrowReader:
 
     def state(self, round_id: int) -> RoundState:
         """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
-        return RoundState(self._read("state", round_id))
+        number = self._read("state", round_id)
+        if number not in list(RoundState):
+            raise EscrowError(f"The endpoint tells of a state {number}, which no round has.")
+        return RoundState(number)
 
     def figures(self, round_id: int) -> EscrowFigures:
         """Who has closed, what lies there, how often signatures were revoked."""
@@ -206,8 +209,19 @@ class EscrowReader:
         return int.from_bytes(self.chain.call(asset, data)[:32], "big")
 
     def ledger(self, round_id: int) -> RoundLedger:
-        """A round as its logs alone tell it."""
-        return ledger_of(self.events(round_id))
+        """A round as its logs alone tell it.
+
+        Raises
+        ------
+        EscrowError
+            If the endpoint tells of logs that no escrow writes.
+        """
+        try:
+            return ledger_of(self.events(round_id))
+        except (BrokenInvariant, IndexError) as error:
+            raise EscrowError(
+                f"What the endpoint tells of round {round_id} cannot have happened: {error}"
+            ) from None
 
     def _read(self, name: str, *arguments: Any) -> Any:
         answer = self.chain.call(self.address, self.interface.encode(name, *arguments))
