@@ -118,7 +118,7 @@ def measure_signatures(n_parties: int) -> dict[str, Any]:
         plan = SettlementPlan(
             client.reference(round_id), net_transfers(random_positions(n_parties))
         )
-        consent = client.consent(plan)
+        consent = client.consent(plan, deposits)
         signers = [chain.account(f"party/{k}") for k in range(n_parties)]
         signatures = [sign_plan(consent, k, party) for k, party in enumerate(signers)]
         client.settle(consent, operator, signatures)

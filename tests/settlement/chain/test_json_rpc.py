@@ -79,7 +79,7 @@ def test_node_and_process_agree_on_gas_logs_and_results(chain):
 def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
     anvil_program, tmp_path, monkeypatch, compiled_contracts
 ):
-    """The same keys, chain id and time on both, so that every byte of every call is the same."""
+    """By signatures and by proof, with the same keys, chain id and time: the same bytes."""
     monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
     spec = ChainSpec(
         accounts=escrow_story.ACCOUNTS, genesis_timestamp=1_700_000_000, codes=escrow_story.CODES
@@ -103,7 +103,9 @@ def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
             for chain in (here, there):
                 escrow = escrow_story.tell_the_story(chain)
                 escrow_story.assert_story_happened_once(chain, escrow, chain.journal)
+                escrow_story.tell_the_story_by_proof(chain)
             assert here.labels() == there.labels()
+            assert "settle/2" in here.labels()
             for label in here.labels():
                 ours, theirs = here.receipt(label), there.receipt(label)
                 assert ours.gas_used == theirs.gas_used, label
