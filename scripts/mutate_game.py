@@ -75,7 +75,7 @@ Change = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
-class Mutant:
+class GameMutant:
     """One change of one file, and the lines of the statement that it is in."""
 
     path: Path
@@ -145,10 +145,10 @@ def _is_left_out(node: ast.AST) -> bool:
     return is_strict or isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert)
 
 
-def mutants_of(path: Path) -> list[Mutant]:
+def mutants_of(path: Path) -> list[GameMutant]:
     """Every mutant of a file; see the head of this script for what is left out."""
     tree = ast.parse(path.read_text())
-    found: list[Mutant] = []
+    found: list[GameMutant] = []
     open_lengths = {
         id(argument)
         for node in ast.walk(tree)
@@ -167,10 +167,10 @@ def mutants_of(path: Path) -> list[Mutant]:
         if inside:
             where = (getattr(node, "lineno", lines[0]), getattr(node, "col_offset", 0))
             for words, change in changes_of(node):
-                found.append(Mutant(path, *where, words, *lines, _at(place, change)))
+                found.append(GameMutant(path, *where, words, *lines, _at(place, change)))
             if isinstance(node, ast.AugAssign):
                 dropper = _at(place[:-1], _dropper(place[-1]))
-                found.append(Mutant(path, *where, "dropped", *lines, dropper))
+                found.append(GameMutant(path, *where, "dropped", *lines, dropper))
         if isinstance(node, ast.FunctionDef) and {"_compiled", "intrinsic"} & {
             decorator.id for decorator in node.decorator_list if isinstance(decorator, ast.Name)
         }:
@@ -346,7 +346,7 @@ def lines_of_tests() -> Any:
     return {"tests": tests, "seconds": lines.seconds, "failed": lines.failed}
 
 
-def killer(mutant: Mutant, names: list[str]) -> str:
+def killer(mutant: GameMutant, names: list[str]) -> str:
     """First test that fails when the mutant stands in for the file; 'nobody' if none does."""
     tree = ast.parse(mutant.path.read_text())
     mutant.change(tree)
@@ -370,7 +370,7 @@ def killer(mutant: Mutant, names: list[str]) -> str:
 
 
 def meet(
-    mutant: Mutant,
+    mutant: GameMutant,
     tests: dict[str, dict[int, list[str]]],
     seconds: dict[str, float],
     most_s: float,
@@ -397,7 +397,7 @@ def meet(
     return str(found)
 
 
-def chosen_mutants(options: argparse.Namespace) -> list[Mutant]:
+def chosen_mutants(options: argparse.Namespace) -> list[GameMutant]:
     """Those of the seed, or the survivors of an earlier report."""
     files = [path for path in sorted(GAME.rglob("*.py")) if options.only in str(path)]
     everything = [mutant for path in files for mutant in mutants_of(path)]

@@ -301,9 +301,8 @@ def test_an_omnipotent_party_gains_by_a_replica_because_it_costs_nothing():
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("unit", [2.0**-40, 2.0**40])
 def test_the_unit_of_value_scales_what_a_scheme_gives(name, unit):
-    values = np.asarray(
-        family("dummy", 5, 1).table().values
-    )  # flows that are zero but for rounding
+    # A dummy is owed flows that are zero but for rounding.
+    values = np.asarray(family("dummy", 5, 1).table().values)
     scheme = alpha_beta_scheme(1.0, unit * values[-1]) if name == "Shapley value" else SCHEMES[name]
     plain = SCHEMES[name](ValueTable(values), np.full(5, 0.03))
     found = scheme(ValueTable(unit * values), np.full(5, unit * 0.03))
