@@ -16,8 +16,8 @@ noticed; how many did so is printed.
 
 Left out: what stands outside of functions (constants, classes' fields), default arguments,
 annotations, decorators, texts and all that a `raise` says, the types in `cast`, and the `strict` of
-`zip`, which guards lists that are equally long, and the -1 of a `reshape`, for which any negative
-number would do. Slow tests do not run.
+`zip`, which guards lists that are equally long, the -1 of a `reshape`, for which any negative
+number would do, and the seed of a generator. Slow tests do not run.
 
 Survivors with a reason are in tests/ml/game/survivors.md. Exits 1 if more than 5 % survive.
 """
@@ -149,16 +149,17 @@ def mutants_of(path: Path) -> list[GameMutant]:
     """Every mutant of a file; see the head of this script for what is left out."""
     tree = ast.parse(path.read_text())
     found: list[GameMutant] = []
-    open_lengths = {
+    as_good = {
         id(argument)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reshape"
+        if isinstance(node, ast.Call)
         for argument in node.args
-        if isinstance(argument, ast.UnaryOp)
+        if (getattr(node.func, "attr", ""), type(argument))
+        in (("reshape", ast.UnaryOp), ("default_rng", ast.Constant))
     }
 
     def visit(node: ast.AST, place: tuple[Any, ...], inside: bool, lines: tuple[int, int]) -> None:
-        if _is_left_out(node) or id(node) in open_lengths:
+        if _is_left_out(node) or id(node) in as_good:
             return
         if isinstance(node, ast.stmt) and lines != EVERYWHERE:
             body = getattr(node, "body", None)
