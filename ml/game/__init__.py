@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ml.game.estimation.accuracy import EstimateError, estimate_error
     from ml.game.estimation.dummies import estimate_with_dummies
     from ml.game.estimation.estimators import FlowEstimate, estimate_flows
+    from ml.game.estimation.expected import expected_game
     from ml.game.tables.coalitions import (
         CoalitionMatrix,
         bitmasks,
@@ -59,6 +60,7 @@ _HOMES = {
     "uncertainty.estimated": ("EstimatedAllocation", "allocate_estimate"),
     "estimation.dummies": ("estimate_with_dummies",),
     "estimation.estimators": ("FlowEstimate", "estimate_flows"),
+    "estimation.expected": ("expected_game",),
     "comparison.families": ("FAMILIES", "Family", "family"),
     "tables.flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
     "tables.given_flows": ("GivenFlows", "sparse_flows"),
@@ -145,6 +147,7 @@ __all__ = [
     "estimate_error",
     "estimate_flows",
     "estimate_with_dummies",
+    "expected_game",
     "factor_caps",
     "family",
     "made_monotone",
