@@ -417,12 +417,16 @@ def _by_process(
     wrong_paid, rough_paid = _flows_missed(bits, of_pairs(bits, missed))
     rows.append(wrong - payoff_part(wrong) + payoff_part(wrong_paid))
     rows += [rough - payoff_part(rough), payoff_part(rough_paid)]
-    return weights, np.concatenate(rows)
+    scatter = np.concatenate(rows)
+    # Row sums are known, eq. (4): what rounding of a large covariance leaves of them is taken off.
+    off = 1 - np.eye(n_parties)
+    scatter -= (scatter.sum(axis=2) / (n_parties - 1))[:, :, None] * off
+    return weights, scatter
 
 
 def _flows_missed(bits: FloatArray, missed: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Flows of the misses, shape (1, n, n), and how these err, shape (rows, n, n)."""
-    weights, scatter = by_size(bits, missed, missed)
+    weights, scatter = by_size(bits, missed, missed, is_rest=True)
     return np.tensordot(missed, weights, 1)[None], scatter
 
 
@@ -431,8 +435,8 @@ def payoff_part(flows: FloatArray) -> FloatArray:
     n_parties = flows.shape[-1]
     if n_parties == 2:
         return np.asarray(flows)
-    received = flows.sum(axis=1) * (n_parties - 1) / (n_parties * (n_parties - 2))
-    part = received[:, None, :] + received[:, :, None] / (n_parties - 1)
+    paid = (flows.sum(axis=1) - flows.sum(axis=2)) / (n_parties * (n_parties - 2))  # (rows, n)
+    part = (n_parties - 1) * paid[:, None, :] + paid[:, :, None]
     return np.asarray(part * (1 - np.eye(n_parties)))
 
 

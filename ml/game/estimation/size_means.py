@@ -23,6 +23,8 @@ def by_size(
     bits: FloatArray,
     values: FloatArray,
     left_out: FloatArray | None = None,
+    *,
+    is_rest: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Weight of each sampled value in each flow, stratified by size, and how flows err together.
 
@@ -35,6 +37,9 @@ def by_size(
     left_out : float64, shape (samples,), optional
         How far a surrogate would have missed each sample had it not been fitted to it; NaN
         where that cannot be known. The errors are then judged by these.
+    is_rest : bool
+        Whether the values are what is left of a game once it was predicted. A difference that no
+        draw shows is then zero, as predicted, and as uncertain as one draw.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def by_size(
     spreads = _spreads(sizes, values, left_out)
     for size in range(2, n_parties):
         chosen = sizes == size
-        with_both, without, unsure, gaps = _with_less_without(bits[chosen], size)
+        with_both, without, unsure, gaps = _with_less_without(bits[chosen], size, is_rest)
         weights[chosen] = (with_both - without) / (n_parties - 1)
         scatter[chosen] = np.sqrt(spreads[size]) * unsure / (n_parties - 1)
         missing += spreads[size] * gaps / (n_parties - 1) ** 2
@@ -192,11 +197,12 @@ def _spreads(
 
 
 def _with_less_without(
-    bits: FloatArray, size: int
+    bits: FloatArray, size: int, is_rest: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Of one size: each sample's weight in the means with and without j, and in their errors.
 
-    Shapes (samples, n, n) three times and (n, n): the last says where a mean was never drawn.
+    Shapes (samples, n, n) three times and (n, n): the last says as uncertain as how many draws a
+    difference is of which a mean was never drawn.
     """
     n_parties = bits.shape[1]
     off = 1 - np.eye(n_parties)
@@ -206,16 +212,17 @@ def _with_less_without(
     drawn = (together > 0) & (apart > 0)
     with_both = holds_both * drawn / np.maximum(together, 1)
     without = holds_one * drawn / np.maximum(apart, 1)
-    # Where one of the two was never drawn: what j makes of all coalitions of the size.
-    holding, lacking = bits.sum(axis=0), (1 - bits).sum(axis=0)  # (n,)
-    either = ~drawn & (holding > 0) & (lacking > 0) & (off > 0)
-    with_both += (bits / np.maximum(holding, 1))[:, None, :] * either
-    without += ((1 - bits) / np.maximum(lacking, 1))[:, None, :] * either
+    if not is_rest:
+        # Where one of the two was never drawn: what j makes of all coalitions of the size.
+        holding, lacking = bits.sum(axis=0), (1 - bits).sum(axis=0)  # (n,)
+        either = ~drawn & (holding > 0) & (lacking > 0) & (off > 0)
+        with_both += (bits / np.maximum(holding, 1))[:, None, :] * either
+        without += ((1 - bits) / np.maximum(lacking, 1))[:, None, :] * either
     most_together, most_apart = comb(n_parties - 2, size - 2), comb(n_parties - 2, size - 1)
     # A group of coalitions that was drawn completely has no sampling error.
     left_together = np.sqrt(np.maximum(1 - together / most_together, 0.0))
     left_apart = np.sqrt(np.maximum(1 - apart / most_apart, 0.0))
     unsure = holds_both / np.maximum(together, 1) * left_together
     unsure -= holds_one / np.maximum(apart, 1) * left_apart
-    gaps = 2.0 * ~drawn * off
+    gaps = (1.0 if is_rest else 2.0) * ~drawn * off
     return with_both, without, unsure, gaps
