@@ -1,9 +1,11 @@
-"""Files changed at random, for tests of whatever reads what somebody else wrote."""
+"""Files changed at random, or sealed again, for tests of whatever reads what others wrote."""
 
 import json
+import shutil
 
 from ml.errors import MlError
 from settlement.errors import SettlementError
+from settlement.store.folder import RoundFolder
 
 VALUES = (
     None,
@@ -78,3 +80,17 @@ def scrambled(text, chance):
     else:
         content[at:at] = chance.choice([b"[", b'{"a":']) * 100_000
     return bytes(content)
+
+
+def resealed(folder, stage, change):
+    """Change a file of a stage as whoever holds the folder can: with a seal that fits."""
+    store = RoundFolder(folder)
+    kept = folder / "kept"
+    (folder / stage).rename(kept)
+    with store.write_stage(stage, inputs=[]) as partial:
+        for path in kept.iterdir():
+            if path.name != "seal.json":
+                shutil.copy(path, partial)
+        change(partial)
+    shutil.rmtree(kept)
+    return store

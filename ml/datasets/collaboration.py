@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.datasets.preparation import Preparation
+from ml.datasets.spec import NO_SAMPLES
 from ml.errors import MlError
 
 __all__ = ["Collaboration", "CollaborationError", "Samples", "array_digest"]
@@ -51,7 +52,8 @@ class Collaboration:
     """Everything that training reads: samples, the parties' shares of them, and two test sets.
 
     Parties are numbered in configuration order; bit i of a coalition is party i.
-    ``party_indices[i]`` are rows of ``train``, sorted. ``n_classes`` is 0 for regression.
+    ``party_indices[i]`` are rows of ``train``, sorted; a buyer has none. ``n_classes`` is 0 for
+    regression.
     ``preparation`` says how raw samples became these.
     Scores are measured on ``validation``; ``holdout`` is only ever reported.
     """
@@ -76,7 +78,7 @@ class Collaboration:
         return (1 << self.n_parties) - 1
 
     def coalition_indices(self, coalition: int) -> NDArray[Any]:
-        """Rows of ``train`` that a coalition trains on.
+        """Rows of ``train`` that a coalition trains on; none if all its members are buyers.
 
         With overlap "union" each row once, sorted; with "concat" the members' rows one after the
         other, so that a row held twice counts twice.
@@ -89,7 +91,7 @@ class Collaboration:
         coalition = int(coalition)
         if not 0 < coalition <= self.grand_coalition:
             raise CollaborationError(
-                f"Coalition {coalition} trains on nothing; expected a bitmask from 1 to "
+                f"Coalition {coalition} is nobody or has strangers; expected a bitmask from 1 to "
                 f"{self.grand_coalition} ({self.n_parties} parties)."
             )
         held = [self.party_indices[i] for i in range(self.n_parties) if coalition >> i & 1]
@@ -112,13 +114,14 @@ class Collaboration:
 
     @cached_property
     def party_digests(self) -> tuple[str, ...]:
-        """SHA-256 of each party's samples, as they are trained on."""
-        names = json.dumps(self.preparation.columns).encode() if self.preparation.columns else b""
-        held = [
-            array_digest(self.train.features[rows], self.train.targets[rows])
-            for rows in self.party_indices
-        ]
-        return tuple(
-            hashlib.sha256(digest.encode() + names).hexdigest() if names else digest
-            for digest in held
-        )
+        """SHA-256 of each party's samples, as they are trained on; of a buyer `NO_SAMPLES`."""
+        return tuple(map(self._party_digest, self.party_indices))
+
+    def _party_digest(self, rows: NDArray[Any]) -> str:
+        if not len(rows):
+            return NO_SAMPLES
+        digest = array_digest(self.train.features[rows], self.train.targets[rows])
+        if not self.preparation.columns:
+            return digest
+        names = json.dumps(self.preparation.columns).encode()
+        return hashlib.sha256(digest.encode() + names).hexdigest()

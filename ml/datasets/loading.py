@@ -61,8 +61,21 @@ def table_file(spec: DataSpec) -> Source:
 
 def folder(spec: DataSpec) -> Source:
     """A folder with a subfolder for each party that has samples of its own."""
-    names = [party.name for party in spec.parties if party.replicate is None]
+    for index in spec.buyers:
+        _require_nothing(Path(spec.path) / "parties", spec.parties[index].name)
+    names = [p.name for p in spec.parties if p.replicate is None and not p.is_buyer]
     return folder_source(Path(spec.path), names, spec.task, spec.target, spec.id)
+
+
+def _require_nothing(parties: Path, name: str) -> None:
+    """A buyer's folder is not there, or empty: nobody's samples are left out in silence."""
+    place = parties / name
+    found = sorted(place.iterdir()) if place.is_dir() else [place] * place.exists()
+    if found:
+        raise DataError(
+            f'Party "{name}" is a buyer, who brings no data, but {place} holds {len(found)} files, '
+            f'first "{found[0].name}". Take them away, or "buyer" out of the configuration.'
+        )
 
 
 READERS: dict[str, Callable[[DataSpec], Source]] = {
@@ -90,10 +103,10 @@ def load(spec: DataSpec) -> Collaboration:
     train, ids, validation, holdout = _three_sets(spec, source)
     held = party_rows(spec, source, train.targets, ids)
     for index, rows in enumerate(held):
-        if not len(rows):
+        if not len(rows) and index not in spec.buyers:
             raise DataError(
                 f'Party {index} ("{spec.parties[index].name}") holds no training sample; expected '
-                "at least 1. Give it some or leave it out."
+                "at least 1. Give it some, leave it out, or say buyer = true if it only buys."
             )
     if not len(validation):
         raise DataError("Validation has no sample; expected at least 1.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -9,14 +10,16 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Field
 
 from ml.errors import Fault, SpecError
-from ml.schema import FROM_DECIMAL, Filled, Seed, Table, joined, read_repaired, untold
+from ml.schema import FROM_DECIMAL, Listed, Seed, Table, joined, read_repaired, untold
 
 __all__ = [
+    "NO_SAMPLES",
     "PARTY_KEYS",
     "SOURCES",
     "DataSpec",
     "DataTable",
     "PartyData",
+    "buyers_of",
     "data_faults",
     "data_spec",
 ]
@@ -41,6 +44,9 @@ N_CLASSES = {"mnist": 10, "digits": 10, "imdb": 2, "fashion-mnist": 10, "cifar10
 WITH_PATH = frozenset({"fashion-mnist", "cifar10", "folder", "csv", "parquet"})
 """Sources that read files of the user's."""
 
+NO_SAMPLES = hashlib.sha256(b"").hexdigest()
+"""The digest of a buyer's data, whatever the others hold: SHA-256 of nothing."""
+
 
 class PartyData(Table):
     """What one party holds; other keys of a party belong to the caller."""
@@ -48,11 +54,16 @@ class PartyData(Table):
     model_config = ConfigDict(extra="ignore")
 
     name: str = Field(description="of the party; each its own")
-    labels: Filled[Annotated[int, Field(ge=0)]] = Field(
-        (), description='split "labels": holds all samples with these labels'
+    buyer: bool = Field(
+        False,
+        description="brings no data: adds nothing to any coalition, pays for the model that it "
+        "gets; `labels = []` and `share = 0` say the same",
     )
-    share: Annotated[float, Field(gt=0, le=1), FROM_DECIMAL] | None = Field(
-        None, description='split "shares": the part of all samples that it holds'
+    labels: Listed[Annotated[int, Field(ge=0)]] = Field(
+        (), description='split "labels": holds all samples with these labels; []: a buyer'
+    )
+    share: Annotated[float, Field(ge=0, le=1), FROM_DECIMAL] | None = Field(
+        None, description='split "shares": the part of all samples that it holds; 0: a buyer'
     )
     ids: str | None = Field(
         None, description='split "ids": a file that lists the samples that it holds, an id a line'
@@ -66,6 +77,12 @@ class PartyData(Table):
     label_noise: Annotated[float, Field(ge=0, le=1), FROM_DECIMAL] = Field(
         0.0, description="so large a share of its samples gets a wrong label (an experiment)"
     )
+
+    @property
+    def is_buyer(self) -> bool:
+        """Whether it says that it brings no data; a replica of a buyer brings none either."""
+        no_labels = "labels" in self.model_fields_set and not self.labels
+        return self.buyer or no_labels or self.share == 0
 
 
 PARTY_KEYS = frozenset(PartyData.model_fields) - {"name"}
@@ -131,6 +148,11 @@ class DataSpec(DataTable):
 
     parties: tuple[PartyData, ...]
 
+    @property
+    def buyers(self) -> tuple[int, ...]:
+        """The parties without data."""
+        return buyers_of(self.parties)
+
     @staticmethod
     def of(table: DataTable, parties: Sequence[PartyData], base: Path) -> DataSpec:
         """The description that checked tables give; relative paths start at ``base``."""
@@ -143,6 +165,14 @@ class DataSpec(DataTable):
                 for party in parties
             ),
         )
+
+
+def buyers_of(parties: Sequence[PartyData]) -> tuple[int, ...]:
+    """The parties without data, replicas of such parties among them."""
+    said = {party.name for party in parties if party.is_buyer}
+    return tuple(
+        index for index, party in enumerate(parties) if party.is_buyer or party.replicate in said
+    )
 
 
 def data_spec(
@@ -208,7 +238,10 @@ def data_faults(table: DataTable, parties: Sequence[PartyData], base: Path) -> l
                 f"{joined(originals)}"
             )
             faults.append(Fault(f"party[{index}].replicate", message))
-    given = [party.share for party in parties if party.replicate is None]
+    if originals and all(party.is_buyer for party in parties if party.replicate is None):
+        message = f"all {len(parties)} parties are buyers without data; expected one with data"
+        faults.append(Fault("party", message))
+    given = [p.share for p in parties if p.replicate is None and not p.is_buyer]
     shares = [share for share in given if share is not None]
     if split == "shares" and shares and len(shares) < len(given):
         faults.append(Fault("party", "some parties have a share and some not; give all or none"))
@@ -248,6 +281,8 @@ def _party_faults(party: PartyData, source: str, split: str, base: Path) -> list
     faults: list[tuple[str, str]] = []
     wanted = {"labels": "labels", "ids": "ids", "shares": "share"}.get(split)
     replicated = party.replicate is not None
+    if party.is_buyer:
+        return _buyer_faults(party, split)
     for key in ("labels", "ids", "share"):
         if key in party.model_fields_set and (key != wanted or replicated):
             why = "a replicated party" if replicated else f'split "{split}"'
@@ -263,4 +298,20 @@ def _party_faults(party: PartyData, source: str, split: str, base: Path) -> list
     if wanted == "ids" and not replicated and not (party.ids and (base / party.ids).is_file()):
         message = f"found {party.ids!r}; expected a file with one sample id a line"
         faults.append(("ids", message))
+    return faults
+
+
+def _buyer_faults(party: PartyData, split: str) -> list[tuple[str, str]]:
+    """Keys that say that a buyer holds something, or nothing in the words of another split."""
+    empty = {"labels": (), "shares": 0}
+    own = {"labels": "labels", "shares": "share"}.get(split)
+    keys = ("labels", "ids", "share", "replicate", "size", "label_noise")
+    faults = [
+        (key, "does not go with a buyer, who brings no data; leave it or the buyer out")
+        for key in keys
+        if key in party.model_fields_set
+        and not (key == own and getattr(party, key) == empty[split])
+    ]
+    if "buyer" in party.model_fields_set and not party.buyer:
+        faults.append(("buyer", "is false, and what it holds is empty; say one of the two"))
     return faults

@@ -70,7 +70,9 @@ def party_rows(
 
     Each kind of draw has its own random stream, so changing one does not change the others.
     """
-    own = [party for party in spec.parties if party.replicate is None]
+    nothing = np.zeros(0, np.int64)
+    # Buyers take no part in any draw: the others hold what they would hold without them.
+    own = [party for party in spec.parties if party.replicate is None and not party.is_buyer]
     stream = np.random.default_rng([spec.seed, 2])
     if spec.split == "labels":
         held = [rows_with_labels(targets, party.labels, source.classes) for party in own]
@@ -84,10 +86,14 @@ def party_rows(
         shares = [1 / len(own) if party.share is None else party.share for party in own]
         held = _shares(targets, shares, stream)
     by_name = {party.name: rows for party, rows in zip(own, held, strict=True)}
+    by_name |= {party.name: nothing for party in spec.parties if party.is_buyer}
     in_order = iter(held)
     found = []
     for index, party in enumerate(spec.parties):
-        rows = next(in_order) if party.replicate is None else by_name[party.replicate]
+        if party.is_buyer:
+            rows = nothing
+        else:
+            rows = next(in_order) if party.replicate is None else by_name[party.replicate]
         if party.size is not None and len(rows):
             count = round(party.size * len(rows)) if party.size <= 1 else int(party.size)
             if not 0 < count <= len(rows):

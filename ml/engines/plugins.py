@@ -5,6 +5,9 @@ A program is started once a worker and kept. It reads a question a line,
 ``{"score": 0.91}``, with ``"model_sha256"`` if it keeps a model and ``"checkpoints"``, a list of
 ``{"score", "model_sha256"}`` in the order of training, if it keeps those. What it writes to its
 standard error is only shown when it fails. It inherits no key, password or setting of fairround.
+
+One question has one line: a second one would be taken for the answer to the next question, so it is
+refused. A program that repeats the ``"job"`` in its answers cannot be misunderstood at all.
 """
 
 from __future__ import annotations
@@ -41,6 +44,9 @@ __all__ = [
 
 LINE_BYTES = 2**20
 """Most that one answer may hold."""
+
+LOOK_S = 1.0
+"""How long to wait for an answer before looking whether the program still runs."""
 
 PASSED_ON = ("FAIRROUND_ALLOWED_MODULES", "FAIRROUND_MODULE_FOLDER")
 
@@ -138,8 +144,15 @@ class _Process:
             selector.register(stdout, selectors.EVENT_READ)
             while b"\n" not in self.unread and len(self.unread) <= LINE_BYTES:
                 left_s = deadline - time.monotonic()
-                if left_s <= 0 or not selector.select(left_s):
+                if left_s <= 0:
                     return None
+                ended = (
+                    self.process.poll() is not None
+                )  # before looking, or its last words are lost
+                if not selector.select(0 if ended else min(left_s, LOOK_S)):
+                    if ended:  # a child of its own may keep the pipe open for ever
+                        return b""
+                    continue
                 piece = os.read(stdout.fileno(), 65536)
                 if not piece:
                     return b""
@@ -147,11 +160,26 @@ class _Process:
         line, _, self.unread = self.unread.partition(b"\n")
         return line + b"\n"
 
+    def left_over(self) -> bytes:
+        """What it has written beyond the answers so far."""
+        if (stdout := self.process.stdout) is not None and not self.unread:
+            with selectors.DefaultSelector() as selector:
+                selector.register(stdout, selectors.EVENT_READ)
+                if selector.select(0):
+                    self.unread = os.read(stdout.fileno(), 65536)
+        return self.unread
+
     def end(self) -> str:
-        """End it with all that it has started; the last line that it wrote of its troubles."""
+        """End it and what it has started in its session; how it ended, with its last words.
+
+        One that still runs has closed its output, or has not answered.
+        """
+        ended = "it closed its output"
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            ended = f"exit code {self.process.wait(0.2)}"
         with contextlib.suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        code = self.process.wait()
+        self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -160,7 +188,7 @@ class _Process:
         self.errors.seek(max(0, size - 2000))
         lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
         self.errors.close()
-        return f"exit code {code}" + (f", it said: {lines[-1]:.300}" if lines else "")
+        return ended + (f", it said: {lines[-1]:.300}" if lines else "")
 
 
 _running: dict[Plugin, _Process] = {}
@@ -199,8 +227,9 @@ def _ask_once(plugin: Plugin, job: Job) -> Answer:
     if plugin not in _running:
         _running[plugin] = _Process(plugin)
     process = _running[plugin]
-    line = process.ask(json.dumps(job.as_dict()).encode() + b"\n", plugin.timeout_s)
     told = f"{plugin.name}, asked for {', '.join(job.members)} with seed {job.seed}, "
+    _refuse_more(process, f"{plugin.name} had already answered, and ")
+    line = process.ask(json.dumps(job.as_dict()).encode() + b"\n", plugin.timeout_s)
     if line is None:
         raise PluginHangs(
             f"{told}did not answer within {plugin.timeout_s:g} s. Give it more time (timeout_s) "
@@ -210,11 +239,22 @@ def _ask_once(plugin: Plugin, job: Job) -> Answer:
         found = _running.pop(plugin).end()
         raise PluginCrashed(f"{told}ended: {found}. What it answered before is kept.")
     try:
-        return _answer(job, parse_json(line, "the answer"))
+        answer = _answer(job, parse_json(line, "the answer"))
     except (UnreadableFile, UnicodeDecodeError, ValueError) as error:
         raise PluginSaysGarbage(
             f'{told}wrote {line.strip()!r:.80}; expected a line such as {{"score": 0.5}}: {error}'
         ) from None
+    _refuse_more(process, f"{told}answered, and ")
+    return answer
+
+
+def _refuse_more(process: _Process, told: str) -> None:
+    """No line may wait before a question: it would be taken for the answer."""
+    if more := process.left_over():
+        raise PluginSaysGarbage(
+            f"{told}wrote {more.strip()!r:.80}; expected one line a question. Write whatever else "
+            f"there is to say to standard error."
+        )
 
 
 def _answer(job: Job, content: Any) -> Answer:

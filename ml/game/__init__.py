@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from ml.game.comparison.families import FAMILIES, Family, family
     from ml.game.comparison.shapiq_games import shapiq_game, shapiq_values
     from ml.game.estimation.accuracy import EstimateError, estimate_error
+    from ml.game.estimation.dummies import estimate_with_dummies
     from ml.game.estimation.estimators import FlowEstimate, estimate_flows
+    from ml.game.estimation.expected import expected_game
     from ml.game.tables.coalitions import (
         CoalitionMatrix,
         bitmasks,
@@ -56,7 +58,9 @@ _HOMES = {
     ),
     "tables.covers": ("Cover", "best_coalitions", "cover", "made_monotone"),
     "uncertainty.estimated": ("EstimatedAllocation", "allocate_estimate"),
+    "estimation.dummies": ("estimate_with_dummies",),
     "estimation.estimators": ("FlowEstimate", "estimate_flows"),
+    "estimation.expected": ("expected_game",),
     "comparison.families": ("FAMILIES", "Family", "family"),
     "tables.flows": ("conditional_shapley", "decompose", "payoffs", "shapley_values"),
     "tables.given_flows": ("GivenFlows", "sparse_flows"),
@@ -142,6 +146,8 @@ __all__ = [
     "describe_coalition",
     "estimate_error",
     "estimate_flows",
+    "estimate_with_dummies",
+    "expected_game",
     "factor_caps",
     "family",
     "made_monotone",

@@ -13,7 +13,7 @@ from ml.training.models.networks import Network, stack_weights
 from ml.training.recipe import Recipe
 from ml.training.scores import Evaluator, ScoreError, ScoreFunction, score_function
 
-__all__ = ["check_training", "network_for", "scores_without_training"]
+__all__ = ["check_training", "network_for", "scores_without_training", "untrained_score"]
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,22 @@ def scores_without_training(collaboration: Collaboration, recipe: Recipe) -> tup
         score_of(_sure_outputs(said, n_classes), targets) for said in (constant, targets)
     )
     return nothing, right
+
+
+def untrained_score(collaboration: Collaboration, recipe: Recipe) -> float:
+    """Score of the network before any training, on the processor; of several seeds the least.
+
+    A buyer has no model of its own. If it buys any it gets no less than this one, which anybody
+    can make without data.
+    """
+    network = build_network(recipe, collaboration.preparation)
+    evaluator = Evaluator.on(
+        network,
+        score_function(recipe, collaboration),
+        collaboration.validation,
+        torch.device("cpu"),
+    )
+    return min(evaluator.score(network.initial(seed)) for seed in recipe.seeds)
 
 
 def _sure_outputs(targets: Tensor, n_classes: int) -> Tensor:

@@ -54,7 +54,7 @@ class TrainedScores:
 
 
 def model_keys(collaboration: Collaboration, recipe: Recipe, coalition: int) -> tuple[str, ...]:
-    """Cache keys of a coalition's models, one for each seed of the recipe."""
+    """Cache keys of a coalition's models, one for each seed of the recipe; none of buyers alone."""
     return tuple(a.key for a in assignments_of(collaboration, recipe, coalition))
 
 
@@ -68,6 +68,9 @@ def train_coalitions(
     engine: Engine | None = None,
 ) -> TrainedScores:
     """Scores of the coalitions' models, trained or recalled from the cache folder.
+
+    Members without data change nothing: the model is the one of the other members, and a coalition
+    of such buyers alone has none and scores 0 (v of the empty coalition, Sec. 3.1).
 
     Every finished model is kept before the next report, so a run that is killed and started again
     trains only the models that were not finished.
@@ -128,7 +131,8 @@ def train_coalitions(
         close = getattr(running, "close", None)
         if close is not None:
             close()
-    by_seed = [[scores[a.key] for a in assignments] for assignments in per_coalition]
+    nothing = [0.0] * len(recipe.seeds)
+    by_seed = [[scores[a.key] for a in assignments] or nothing for assignments in per_coalition]
     return TrainedScores(
         coalitions=asked,
         scores=np.array(by_seed, dtype=np.float64).reshape(len(asked), len(recipe.seeds)).T,

@@ -6,7 +6,8 @@
 Trains the five parties of the paper on many seeds. Each seed alone is covered in every way; its
 payoffs without budgets are compared with those of the mean of all other seeds. Prints the bias (the
 mean error of the party that is hit worst; a table that is kept as it is has none), the root mean
-square error, and how far the cover lifts v(N). FILE, a JSON list of score rows by
+square error, and how far the cover lifts v(N); then how many payoffs have another sign than the
+truth, of one seed and of the mean of three. FILE, a JSON list of score rows by
 coalition, takes the place of training.
 """
 
@@ -50,6 +51,17 @@ def paid(table: ValueTable) -> NDArray[np.float64]:
     return payoffs(conditional_shapley(table.values))
 
 
+def wrong_signs(scores: NDArray[np.float64], together: int) -> float:
+    """Share of payoffs whose sign is another than that of the mean of all other seeds."""
+    n_seeds, wrong = len(scores), []
+    for first in range(n_seeds):
+        chosen = (first + np.arange(together)) % n_seeds
+        found = paid(ValueTable(scores[chosen].mean(axis=0)))
+        truth = paid(ValueTable(np.delete(scores, chosen, axis=0).mean(axis=0)))
+        wrong.append(np.sign(found) != np.sign(truth))
+    return float(np.mean(wrong))
+
+
 def main() -> int:
     """Print a line a cover."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -76,6 +88,8 @@ def main() -> int:
         bias = np.abs(np.mean(errors, axis=0)).max()
         rmse = np.sqrt(np.mean(np.square(errors)))
         print(f"{kind:9}  {bias:.4f}   {rmse:.4f}   {np.mean(lifts):+.4f}")
+    shares = ", ".join(f"of {n} {wrong_signs(scores, n):.0%}" for n in (1, 3) if n < n_seeds)
+    print(f"payoffs of the wrong sign, by seeds whose mean is taken: {shares}")
     return 0
 
 

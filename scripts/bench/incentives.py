@@ -28,7 +28,6 @@ from ml.game import (
     conditional_shapley,
     factor_caps,
     family,
-    payoffs,
     replicate_party,
 )
 
@@ -110,28 +109,43 @@ def hiding(table: ValueTable, budgets: Floats) -> dict[str, Floats]:
     }
 
 
-def taking_part_twice(table: ValueTable) -> Iterator[tuple[bool, Floats]]:
-    """By party: whether it pays without budgets, and what a second place gains it at rate 1.
+SECOND_PLACES = (
+    "none",
+    "the second place as much again",
+    "the second place 0",
+    "half each",
+    "the second place without limit",
+    "the same, beside one place without limit",
+)
+"""What a second place brings; the last compares with a single place that has the same money."""
 
-    Gains without budgets; where everybody has a tight one, which the second place brings once
-    more, brings none of, or takes half of.
+
+def taking_part_twice(table: ValueTable) -> Iterator[tuple[bool, bool, Floats]]:
+    """By party: whether it pays without budgets, and with tight ones; what a second place gains it.
+
+    Gains at rate 1, of `SECOND_PLACES`; where there are budgets, everybody else's is tight.
     """
     n_parties, own = table.n_parties, table.own_values
     flows = conditional_shapley(table.values)
     tight = np.full(n_parties, TIGHT_BUDGET)
-    before = utilities(flows, np.array([np.full(n_parties, np.inf), tight]))[-1] + own
+    alone = np.vstack([np.full(n_parties, np.inf), tight, np.tile(tight, (n_parties, 1))])
+    alone[2 + np.arange(n_parties), np.arange(n_parties)] = np.inf
+    before = utilities(flows, alone)[-1] + own
+    paid = allocate_many(flows, alone[:2]).payoffs
     for party in range(n_parties):
         twice = replicate_party(table, party)
-        rows = np.full((4, n_parties + 1), TIGHT_BUDGET)
+        rows = np.full((len(SECOND_PLACES), n_parties + 1), TIGHT_BUDGET)
         rows[0] = np.inf
         rows[2, -1] = 0.0
         rows[3, [party, -1]] = TIGHT_BUDGET / 2
+        rows[4:, -1] = np.inf
         found = allocate_many(conditional_shapley(twice.values), rows)
         # Of two models it needs the better one.
         places = [party, n_parties]
         model = own[party] + found.costs[:, places].max(axis=1)
         after = model + found.payoffs[:, places].sum(axis=1)
-        yield bool(payoffs(flows)[party] < 0), after - before[[0, 1, 1, 1], party]
+        pays = paid[:, party] < -GAIN
+        yield bool(pays[0]), bool(pays[1]), after - before[[0, 1, 1, 1, 1, 2 + party], party]
 
 
 def percent(is_so: NDArray[np.bool_]) -> str:
@@ -169,18 +183,20 @@ def hiding_lines(tables: list[ValueTable], rng: np.random.Generator) -> list[str
 def replica_lines(tables: list[ValueTable]) -> list[str]:
     """The table of parties that take part twice; a row a way to bring budgets."""
     rows = [row for table in tables for row in taking_part_twice(table)]
-    pays, gains = np.array([pays for pays, _ in rows]), np.array([gain for _, gain in rows])
+    pays, tight = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    gains = np.array([row[2] for row in rows])
     lines = [
-        f"| budgets | of {pays.sum():,} payers gain | of {(~pays).sum():,} others gain "
-        f"| largest gain |",
-        "|---|---|---|---|",
+        f"| budgets | of {pays.sum():,} payers gain | of {tight.sum():,} who pay under the budgets "
+        f"| of {(~pays).sum():,} others | largest gain of a payer, of others |",
+        "|---|---|---|---|---|",
     ]
-    ways = ("none", "the second place as much again", "the second place 0", "half each")
-    for k, way in enumerate(ways):
+    for k, way in enumerate(SECOND_PLACES):
         does = gains[:, k] > GAIN
-        lines.append(
-            f"| {way} | {does[pays].sum()} | {does[~pays].sum()} | {gains[:, k].max():.3f} |"
-        )
+        counts = [f"{does[who].sum()}" for who in (pays, tight, ~pays)]
+        if way == "none":
+            counts[1] = "-"  # who pays is the same without budgets
+        largest = ", ".join(f"{max(0.0, gains[who, k].max()):.3f}" for who in (pays, ~pays))
+        lines.append(f"| {way} | {' | '.join(counts)} | {largest} |")
     return lines
 
 

@@ -3,9 +3,10 @@
     python scripts/upkeep/describe_for_wallets.py    # contracts/wallets/*.json
     erc7730 lint --v2 contracts/wallets              # against the standard's own models
 
-A test writes them again and compares. Run both after every change of the contract's surface; the
-second, `pip install erc7730`, wants Python 3.12 and is no dependency. Intents have at most 30 signs
-and labels 20, for small screens.
+A test writes them again and compares; another lints them where `erc7730` is on the path, or named
+by FAIRROUND_ERC7730. It wants Python 3.12 and is no dependency: `pip install erc7730` in an
+environment of its own, and run that test after every change of the contract's surface. Intents
+have at most 30 signs and labels 20, for small screens.
 """
 
 from __future__ import annotations

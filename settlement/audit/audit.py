@@ -88,7 +88,7 @@ def _check_game(folder: RoundFolder) -> None:
     check_game(folder, config.caps, config.sampling)
 
 
-def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
+def left_out(path: Path, *, measured_again: bool = False) -> tuple[str, ...]:
     """What an audit leaves out, and why; without training it takes scores as they stand."""
     folder = RoundFolder(path)
     told = []
@@ -97,12 +97,12 @@ def left_out(path: Path, *, retrained: bool = False) -> tuple[str, ...]:
     if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
-    if values.source == "external" and not retrained:
+    if values.source == "external" and not measured_again:
         told.append(
             "whether the scores that were told are true; --retrain K asks the round's function or "
-            "program again, and where people told them nobody can"
+            "program again, --again FILE compares a second measurement with what people told"
         )
-    elif values.source not in ("given", FLOWS) and not retrained:
+    elif values.source not in ("given", FLOWS) and not measured_again:
         told.append(
             "the data and what was measured on them, the scores of coalitions and of model "
             "rewards; --retrain K measures again"

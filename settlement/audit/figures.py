@@ -17,7 +17,7 @@ from settlement.config.reading import read_config
 from settlement.config.terms import TERMS_FILE, AgreedTerms, Basis
 from settlement.round.agreed import agreed_game
 from settlement.round.agreement import agreement_of, terms_of_round
-from settlement.round.measuring.tables import reward_targets
+from settlement.round.measuring.tables import has_reward, reward_targets
 from settlement.round.stages.allocate import allocation_document
 from settlement.round.stages.report import report_files
 from settlement.store.documents import (
@@ -94,13 +94,16 @@ def check_journal(folder: RoundFolder) -> None:
 
 
 def check_rewards(folder: RoundFolder) -> None:
-    """Everybody has the model file that is named, its card agrees, and its score met the target."""
+    """Everybody has the model file that is named, its card agrees, and its score met the target.
+
+    Only a buyer without data that bought nothing has none.
+    """
     stored = RewardDocument.read(folder)
     allocation = AllocationDocument.read(folder)
     values = ValueDocument.read(folder)
     trained = values.source == "trained"
     targets = reward_targets(values, allocation.model_values) if trained else []
-    expected = list(range(len(allocation.parties))) if trained else []
+    expected = [party for party, target in enumerate(targets) if has_reward(values, party, target)]
     if (found := [entry.party for entry in stored.entries]) != expected:
         raise AuditError(disagreement(stored, "parties", found, expected))
     if not trained:

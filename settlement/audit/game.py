@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.game import GivenFlows
+from ml.game import GivenFlows, describe_coalition
 from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
 from settlement.config.terms import AgreedTerms, Sampling
@@ -63,9 +63,25 @@ def check_values(folder: RoundFolder) -> None:
         device=stored.device,
         basis=stored.basis,
         score_range=stored.score_range,
+        untrained_score=stored.untrained_score,
     )
+    _check_buyers(stored)
     for name in stored.as_json():
         close(stored, name, getattr(again, name))
+
+
+def _check_buyers(stored: ValueDocument) -> None:
+    """Who brought no samples changes no score, exactly."""
+    if stored.coalitions is not None:
+        return  # of a sample, flows are those of a game without the buyers
+    coalitions = np.arange(len(stored.scores[0]))
+    for buyer in stored.buyers:
+        without = coalitions & ~(1 << buyer)
+        for scores in map(np.array, stored.scores):
+            for coalition in np.flatnonzero(scores != scores[without]).tolist():
+                told = f"score of {describe_coalition(coalition, stored.parties)}"
+                alone = f"{scores[without[coalition]]}: {stored.parties[buyer]} brought no data"
+                raise AuditError(disagreement(stored, told, scores[coalition], alone))
 
 
 def check_game(

@@ -8,7 +8,7 @@ from settlement.audit.findings import AuditError
 from settlement.config.reading import read_config
 from settlement.round.measuring.entitled import entitled
 from settlement.round.measuring.external import REPORTED_FILE, external_of
-from settlement.store.answers import told_of
+from settlement.store.answers import told_of, who_told
 from settlement.store.documents import AllocationDocument, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder, sha256_of
 from settlement.store.score_range import to_value
@@ -26,9 +26,13 @@ def check_reported(folder: RoundFolder) -> None:
     if found != (stored.basis or {}).get("reported_sha256"):
         raise AuditError(f"{stored.STAGE}/{REPORTED_FILE} has SHA-256 {found}; not that agreed on.")
     place = f"{stored.STAGE}/{REPORTED_FILE}"
+    rows = enumerate(read_json(path, VALUES_BYTES), 1)
+    answers = [told_of(f"{place}, answer {number}", **row) for number, row in rows]
+    named = (stored.basis or {}).get("measured_by")
+    if external.told_by_hand and named != who_told(answers):
+        raise AuditError(f"{place}: {who_told(answers)}; {named!r} was agreed on.")
     values: dict[tuple[int, int], float] = {}
-    for number, row in enumerate(read_json(path, VALUES_BYTES), 1):
-        told = told_of(f"{place}, answer {number}", **row)
+    for told in answers:
         coalition = sum(1 << stored.parties.index(name) for name in told.members)
         what = f"{place}: {', '.join(told.members)} with seed {told.seed}"
         values[coalition, told.seed] = to_value(told.score, external.score_range, what)

@@ -10,7 +10,6 @@ needs a chain, so a party can measure again before it deposits.
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +18,18 @@ import numpy as np
 
 from ml.errors import FairroundError, MlError
 from ml.game import describe_coalition
+from settlement.audit.drawing import (
+    TOLERANCE_SCORE,
+    RetrainingError,
+    always_again,
+    chances_in_words,
+    column_of,
+    draw_again,
+)
 from settlement.audit.findings import Finding
 from settlement.config.reading import read_config
-from settlement.errors import SettlementError
 from settlement.round.context import Progress
-from settlement.round.measuring.external import AnswersMissing, ExternalScores
+from settlement.round.measuring.external import ExternalScores, external_of
 from settlement.round.measuring.trained import DataChanged, agreed_data
 from settlement.store.answers import AnswerBook
 from settlement.store.documents import ModelRewardEntry, RewardDocument, ValueDocument
@@ -33,29 +39,7 @@ if TYPE_CHECKING:
     from ml.datasets.collaboration import Collaboration
     from ml.training.recipe import Recipe
 
-__all__ = ["RetrainingError", "detection_probability", "measure_again"]
-
-TOLERANCE_SCORE = 0.005
-"""Scores may differ so much: another stack layout or device rounds differently."""
-
-
-class RetrainingError(SettlementError):
-    """A round whose coalitions cannot be trained again, or too many of them asked for."""
-
-
-def detection_probability(n_entries: int, share: float, n_retrained: int) -> float:
-    """Probability that a sample without replacement holds at least one of the forged entries.
-
-    Examples
-    --------
-    >>> round(detection_probability(1023, 0.1, 29), 2)
-    0.95
-    """
-    n_forged = max(1, round(share * n_entries))
-    if n_forged + n_retrained > n_entries:
-        return 1.0
-    missed = math.comb(n_entries - n_forged, n_retrained) / math.comb(n_entries, n_retrained)
-    return 1.0 - missed
+__all__ = ["measure_again"]
 
 
 def measure_again(
@@ -63,6 +47,7 @@ def measure_again(
     n_coalitions: int,
     seed: int | None = None,
     progress: Progress = lambda stage, done, total: None,
+    tolerance: float = TOLERANCE_SCORE,
 ) -> tuple[Finding, ...]:
     """Compare a trained round with its data, with some trainings, and with its model rewards.
 
@@ -73,6 +58,8 @@ def measure_again(
         party alone.
     seed
         Of the draw; None draws anew each time, so that a forger cannot know what will be drawn.
+    tolerance
+        How far two scores may be apart, as values from 0 to 1.
 
     Raises
     ------
@@ -83,14 +70,9 @@ def measure_again(
     stored = ValueDocument.read(folder)
     if stored.source not in ("trained", "external"):
         raise RetrainingError(f"The values of {path} were given; there is nothing to train again.")
-    n_others = len(_columns(stored)) - len(_always(stored))
-    if not 0 <= n_coalitions <= n_others:
-        raise RetrainingError(
-            f"{n_coalitions} more coalitions to retrain; expected 0 to {n_others}, besides the "
-            f"grand coalition and every party alone."
-        )
+    drawn = draw_again(stored, n_coalitions, seed)
     if stored.source == "external":
-        return (_asked_again(folder, stored, n_coalitions, seed, progress),)
+        return (_asked_again(folder, stored, drawn, progress, tolerance),)
     try:
         collaboration, recipe = agreed_data(read_config(folder.config_path), stored)
     except (DataChanged, MlError, OSError) as error:
@@ -98,38 +80,27 @@ def measure_again(
     check = f"data: SHA-256 {collaboration.digest[:16]}..., as the scores were measured on"
     findings = [
         Finding(check, None),
-        _scores_again(stored, collaboration, recipe, n_coalitions, seed, progress),
+        _scores_again(stored, collaboration, recipe, drawn, progress, tolerance),
     ]
+    if stored.buyers:
+        findings.append(_untrained_again(stored, collaboration, recipe, tolerance))
     if folder.has("reward"):
         rewards = RewardDocument.read(folder)
         findings.append(_rewards_again(folder, rewards, collaboration, recipe))
     return tuple(findings)
 
 
-def _always(stored: ValueDocument) -> list[int]:
-    """The coalitions that every check trains again: each party alone, and all together."""
-    n_parties = len(stored.parties)
-    return [*(1 << party for party in range(n_parties)), (1 << n_parties) - 1]
-
-
-def _columns(stored: ValueDocument) -> dict[int, int]:
-    """Column of every trained coalition; an exact table has one of the empty coalition too."""
-    coalitions = stored.coalitions or range(len(stored.scores[0]))
-    return {coalition: column for column, coalition in enumerate(coalitions) if coalition}
-
-
 def _scores_again(
     stored: ValueDocument,
     collaboration: Collaboration,
     recipe: Recipe,
-    n_coalitions: int,
-    seed: int | None,
+    drawn: list[int],
     progress: Progress,
+    tolerance: float,
 ) -> Finding:
     """Train a random sample of coalitions and compare every seed's score with the table."""
     from ml.training.coalitions import train_coalitions
 
-    drawn = _drawn(stored, n_coalitions, seed)
     with tempfile.TemporaryDirectory() as cache:  # nothing may be recalled
         again = train_coalitions(
             collaboration,
@@ -138,55 +109,65 @@ def _scores_again(
             cache=Path(cache),
             progress=lambda done, total: progress("retrain", done, total),
         ).scores
-    return _compared(stored, drawn, again, n_coalitions)
+    return _compared(stored, drawn, again, tolerance)
+
+
+def _untrained_again(
+    stored: ValueDocument, collaboration: Collaboration, recipe: Recipe, tolerance: float
+) -> Finding:
+    """The score of the network as it starts: the least that a buyer without data gets."""
+    from ml.training.checks import untrained_score
+
+    found = untrained_score(collaboration, recipe)
+    check = f"score of the untrained network, {found:.4f}"
+    known = stored.untrained_score
+    if known is not None and abs(found - known) <= tolerance:
+        return Finding(check, None)
+    return Finding(check, f"train/{stored.FILE}: untrained_score is {known}, not {found:.4f}")
 
 
 def _asked_again(
-    folder: RoundFolder, stored: ValueDocument, n_coalitions: int, seed: int | None, told: Progress
+    folder: RoundFolder,
+    stored: ValueDocument,
+    drawn: list[int],
+    told: Progress,
+    tolerance: float,
 ) -> Finding:
     """Ask the round's function or program for a random sample again, with no answer recalled."""
-    drawn = _drawn(stored, n_coalitions, seed)
+    config = read_config(folder.config_path)
+    if external_of(config).told_by_hand:
+        raise RetrainingError(
+            f"The scores of {folder.path} were told by people; there is no function or program to "
+            f"ask again. `fairround ask DIR --again K` draws what somebody else measures, "
+            f"`fairround verify DIR --again FILE` compares that with what was told."
+        )
     with tempfile.TemporaryDirectory() as empty:
-        scores = ExternalScores(read_config(folder.config_path), AnswerBook(Path(empty)))
+        scores = ExternalScores(config, AnswerBook(Path(empty)))
         if not scores.asked().items() <= (stored.basis or {}).items():
             return Finding("code", "function or program is not what the scores were measured with.")
-        try:
-            again = scores.measure(drawn, lambda done, total: told("retrain", done, total))
-        except AnswersMissing:
-            raise RetrainingError(
-                "The scores were told by people; there is no function or program to ask again."
-            ) from None
-    return _compared(stored, drawn, again, n_coalitions)
-
-
-def _drawn(stored: ValueDocument, n_coalitions: int, seed: int | None) -> list[int]:
-    """What is measured again: always the same few, and others by chance."""
-    others = sorted(_columns(stored).keys() - set(_always(stored)))
-    picked = np.random.default_rng(seed).choice(len(others), n_coalitions, replace=False)
-    return sorted([*_always(stored), *(others[k] for k in picked.tolist())])
+        again = scores.measure(drawn, lambda done, total: told("retrain", done, total))
+    return _compared(stored, drawn, again, tolerance)
 
 
 def _compared(
-    stored: ValueDocument, drawn: list[int], again: np.ndarray, n_coalitions: int
+    stored: ValueDocument, drawn: list[int], again: np.ndarray, tolerance: float
 ) -> Finding:
     """Every seed's score, measured again, beside the table's."""
-    columns = _columns(stored)
-    others = columns.keys() - set(_always(stored))
+    columns = column_of(stored)
+    others = columns.keys() - set(always_again(stored))
+    n_drawn = len(others.intersection(drawn))
     measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
     differences = np.abs(again - measured).max(axis=0)
-    chances = ", ".join(
-        f"{share:.0%} forged: {detection_probability(len(others), share, n_coalitions):.3f}"
-        for share in (0.05, 0.1, 0.25)
-    )
     check = (
         f"{len(drawn)} of {len(columns)} coalitions trained again (all parties together, each "
-        f"alone, {n_coalitions} of the {len(others)} others), scores within "
-        f"{differences.max():.4f} (chance to find a forged one of the others if {chances})"
+        f"alone, {n_drawn} of the {len(others)} others), scores within "
+        f"{differences.max():.4f} (chance to find a forged one of the others if "
+        f"{chances_in_words(len(others), n_drawn)})"
     )
     forged = [
         f"{describe_coalition(drawn[k], stored.parties)} scores {again[:, k].mean():.4f}, "
         f"not {measured[:, k].mean():.4f}"
-        for k in np.flatnonzero(differences > TOLERANCE_SCORE)
+        for k in np.flatnonzero(differences > tolerance)
     ]
     return Finding(check, f"train/{stored.FILE}: {'; '.join(forged)}" if forged else None)
 

@@ -8,7 +8,6 @@ bytes in the journal and goes on with these and no others.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -16,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from settlement.chain.errors import (
     LabelConflict,
+    NonceTaken,
     ReadOnlyChain,
     Reverted,
     TransactionRefused,
 )
 from settlement.chain.journal import Journal, JournalEntry
-from settlement.chain.records import Log, Transaction, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt, intent_of
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["Chain", "intent_of"]
+__all__ = ["Chain"]
 
 
 class Chain(ABC):
@@ -178,6 +178,8 @@ class Chain(ABC):
             If the label named a different transaction before.
         TransactionRefused
             If the chain would not even execute it.
+        NonceTaken
+            If the endpoint says that the account used the nonce otherwise. The label is free again.
         """
         intent = intent_of(account.address, to, data, value_wei)
         receipt = self._carried_out(label, intent)
@@ -186,12 +188,20 @@ class Chain(ABC):
         if self.journal.read_only:
             raise ReadOnlyChain(f'"{label}" was never sent, and this chain is open for reading.')
         self._catch_up()
-        while receipt is None:
-            self.call(to, data, account.address, value_wei=value_wei, gas=gas)
-            raw, details = self._sign(account, to, data, value_wei, gas)
-            fields = {"label": label, "raw": raw.hex(), **intent, **details}
-            send = self._note_send(self.journal.append("send", fields))
-            receipt = self._deliver_noted(send)
+        self.call(to, data, account.address, value_wei=value_wei, gas=gas)
+        raw, details = self._sign(account, to, data, value_wei, gas)
+        fields = {"label": label, "raw": raw.hex(), **intent, **details}
+        send = self._note_send(self.journal.append("send", fields))
+        receipt = self._deliver_noted(send)
+        if receipt is None:
+            # Not signed anew unasked: an endpoint that lies would collect one deposit after the
+            # other.
+            raise NonceTaken(
+                f"The endpoint says that nonce {details['nonce']} of {account.address} was used "
+                f'for another transaction, so "{label}" cannot be carried out. If you have used '
+                f"it, repeat the command. If you have not, the endpoint lies: ask another one, "
+                f"or both transactions may be carried out."
+            )
         if not receipt.succeeded:
             raise Reverted(self._why(label, account.address, to, data, value_wei, gas))
         return receipt
@@ -275,16 +285,6 @@ class Chain(ABC):
         except Reverted as error:
             return error.reason
         return f'"{label}" failed when it was executed, though a call passes before and after it'
-
-
-def intent_of(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:
-    """What a transaction is meant to do; nonce, fees and gas may differ from try to try."""
-    return {
-        "sender": sender,
-        "to": to,
-        "data_sha256": hashlib.sha256(data).hexdigest(),
-        "value_wei": str(value_wei),  # beyond what every JSON reader keeps exact
-    }
 
 
 def _check_same(label: str, intent: dict[str, Any], earlier: JournalEntry) -> None:

@@ -7,24 +7,27 @@ send them as often as it likes: a nonce is used once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from settlement.chain.errors import (
     DeedsChanged,
+    JournalFault,
     JournalMismatch,
     RpcFailed,
     TransactionRefused,
     Unconfirmed,
 )
 from settlement.chain.journal import Journal, JournalEntry
-from settlement.chain.records import Log, TransactionReceipt
+from settlement.chain.records import Log, TransactionReceipt, intent_of
 from settlement.chain.rpc import RpcClient, waits_s
 
 __all__ = ["Delivery", "log_of", "quantity"]
@@ -44,22 +47,48 @@ class Delivery:
         Blocks, its own among them, after which a transaction counts as carried out.
     patience_s : float
         How long to wait for that before `Unconfirmed`.
+    is_own : callable
+        Whether the key of an address is this user's. What others owe the chain is brought to it,
+        and not waited for.
+
+    Raises
+    ------
+    JournalFault
+        If a send is not the one that its account has signed. The digests of a journal show that it
+        was not changed, not who wrote it: whoever handed it out could make an account wait for ever
+        behind a transaction that there cannot be.
     """
 
     def __init__(
-        self, journal: Journal, rpc: RpcClient, confirmations: int, patience_s: float
+        self,
+        journal: Journal,
+        rpc: RpcClient,
+        confirmations: int,
+        patience_s: float,
+        is_own: Callable[[str], bool],
     ) -> None:
         self._journal = journal
         self._rpc = rpc
         self._confirmations = confirmations
         self._patience_s = patience_s
+        self._is_own = is_own
         self._sends: dict[
             str, JournalEntry
         ] = {}  # by transaction hash, in order, dropped ones left out
         self._settled: dict[str, TransactionReceipt] = {}  # by transaction hash
         self._before: dict[str, TransactionReceipt] = {}  # what a reorganised one had done
         for entry in journal.entries[1:]:
-            self._take_up(entry)
+            try:
+                if entry.kind == "send" and not _is_signed(entry):
+                    raise ValueError("its account has signed no such thing")
+                self._take_up(entry)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise JournalFault(
+                    journal.path,
+                    entry.line,
+                    f"not what this version writes ({error!r:.200}). Somebody has made this "
+                    "journal up: take it away; what was sent from here stands on the chain.",
+                ) from None
 
     def _take_up(self, entry: JournalEntry) -> None:
         if entry.kind == "send":
@@ -102,8 +131,18 @@ class Delivery:
         """Notice reorganised blocks, and deliver whatever the journal owes to the chain."""
         self._notice_reorganised()
         # Looked at anew each time: a delivery may find out that others are owed again.
-        while owed := [key for key in self._sends if key not in self._settled]:
-            self.deliver(self._sends[owed[0]])
+        while owed := self._owed(own=True):
+            self.deliver(owed[0])
+        for send in self._owed(own=False):
+            with contextlib.suppress(TransactionRefused, Unconfirmed):
+                self._deliver(send, patience_s=0.0)
+
+    def _owed(self, *, own: bool) -> list[JournalEntry]:
+        return [
+            send
+            for key, send in self._sends.items()
+            if key not in self._settled and self._is_own(send["sender"]) is own
+        ]
 
     def _notice_reorganised(self) -> None:
         for receipt in self._reorganised():
@@ -144,6 +183,9 @@ class Delivery:
         TransactionRefused
             If the endpoint does not take them. The bytes stay owed.
         """
+        return self._deliver(send, self._patience_s)
+
+    def _deliver(self, send: JournalEntry, patience_s: float) -> TransactionReceipt | None:
         key = send["hash"]
         if key in self._settled:
             return self._settled[key]
@@ -164,13 +206,13 @@ class Delivery:
                 refusal = self._submit(send)  # a reorganised block does not give its bytes back
             if refusal is None:
                 accepted_s = now_s
-            elif now_s - accepted_s > min(REFUSAL_BELIEVED_S, self._patience_s / 2):
+            elif now_s - accepted_s > min(REFUSAL_BELIEVED_S, patience_s / 2):
                 raise TransactionRefused(
                     f'The endpoint refuses "{send["label"]}" ({refusal.reply}); its bytes are kept '
                     "in the journal and sent again by the next command."
                 )
             waited_s = now_s - started_s
-            if waited_s + pause_s > self._patience_s:
+            if waited_s + pause_s > patience_s:
                 raise Unconfirmed(self._still_waiting(send, waited_s))
             time.sleep(pause_s)
         return None
@@ -252,6 +294,32 @@ class Delivery:
                 raise JournalMismatch(
                     self._journal.path, line, f'receipt of "{receipt.label}"', receipt, here
                 )
+
+
+def _is_signed(send: JournalEntry) -> bool:
+    """Whether the bytes of a send are what it says, by whom it says."""
+    from eth_account import Account
+
+    try:
+        raw = HexBytes(send["raw"])
+        found = TypedTransaction.from_bytes(raw).as_dict()
+        signer = str(Account.recover_transaction(raw))
+    except Exception:  # whatever bytes of anybody make the libraries stumble over
+        return False
+    to = bytes(found["to"])
+    intent = intent_of(
+        signer,
+        str(to_checksum_address(to)) if to else None,
+        bytes(found["data"]),
+        int(found["value"]),
+    )
+    written = {key: send[key] for key in intent}
+    return (
+        written == intent
+        and send["hash"] == keccak(raw).hex()
+        and send["nonce"] == found["nonce"]
+        and isinstance(send["label"], str)
+    )
 
 
 def receipt_of(label: str, found: Mapping[str, Any]) -> TransactionReceipt:

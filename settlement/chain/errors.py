@@ -14,6 +14,7 @@ __all__ = [
     "JournalMismatch",
     "KeystoreError",
     "LabelConflict",
+    "NonceTaken",
     "ProviderUnreachable",
     "ReadOnlyChain",
     "Reverted",
@@ -75,6 +76,10 @@ class KeystoreError(SettlementError):
 
 class LabelConflict(SettlementError):
     """A label names one transaction for ever; it was used again for a different one."""
+
+
+class NonceTaken(SettlementError):
+    """An account used a nonce for another transaction than the one that was signed with it."""
 
 
 class ProviderUnreachable(SettlementError):

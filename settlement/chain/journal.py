@@ -222,7 +222,9 @@ def _write_durably(descriptor: int, content: bytes) -> None:
 def _open_locked(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    # Not through a link: what is torn at its end is cut off, and might be somebody's key.
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from settlement.chain.chain import Chain, intent_of
+from settlement.chain.chain import Chain
 from settlement.chain.delivery import Delivery, log_of, quantity
 from settlement.chain.errors import (
     ChainSpecError,
     ClockError,
     FeeCapExceeded,
+    JournalFault,
     JournalMismatch,
     Reverted,
     RpcFailed,
@@ -21,7 +22,7 @@ from settlement.chain.errors import (
 )
 from settlement.chain.journal import Journal, JournalEntry
 from settlement.chain.keys import AskPassword, KeyRing
-from settlement.chain.records import Log, Transaction, TransactionReceipt
+from settlement.chain.records import Log, Transaction, TransactionReceipt, intent_of
 from settlement.chain.reverts import NO_REASON, OUT_OF_GAS, revert_reason
 from settlement.chain.rpc import RpcClient, endpoint_address
 from settlement.chain.spec import ChainSpec
@@ -59,9 +60,11 @@ class JsonRpcChain(Chain):
         self._check_chain()
         endpoint = journal.entries[0] if journal.entries else self._begin()
         self._check_endpoint(endpoint)
-        self.started_at = int(endpoint["timestamp"])
-        self.started_block = int(endpoint["block"])
-        self._delivery = Delivery(journal, self._rpc, spec.confirmations, spec.patience_s)
+        self.started_at = endpoint["timestamp"]
+        self.started_block = endpoint["block"]
+        self._delivery = Delivery(
+            journal, self._rpc, spec.confirmations, spec.patience_s, self._keys.holds
+        )
         if journal.read_only:
             self._delivery.compare_all()
         self._catch_up()
@@ -91,12 +94,16 @@ class JsonRpcChain(Chain):
         """Test networks share chain ids; their first blocks differ."""
         if endpoint.kind != "endpoint":
             raise ChainSpecError("This folder's chain is in-process; keep it or start another.")
+        if not all(isinstance(endpoint.fields.get(key), int) for key in ("timestamp", "block")):
+            told = "no time and block at which it began. Somebody has made it up: take it away."
+            raise JournalFault(self.journal.path, endpoint.line, told)
         found = {"chain_id": self.chain_id, "genesis_hash": self._block("0x0")["hash"]}
         for key, value in found.items():
-            if endpoint[key] != value:
+            if endpoint.fields.get(key) != value:
                 raise WrongChain(
                     f"The endpoint's {key.replace('_', ' ')} is {value}; the journal began on one "
-                    f"with {endpoint[key]}. Nothing was sent; name the endpoint of that chain."
+                    f"with {endpoint.fields.get(key)!s:.80}. Nothing was sent; name the endpoint "
+                    "of that chain."
                 )
 
     # Sending

@@ -85,6 +85,7 @@ class KeyRing:
         self._keystore = keystore
         self._ask_password = ask_password
         self._accounts: dict[str, LocalAccount] = {}
+        self._own: set[str] | None = None
 
     def account(self, name: str) -> LocalAccount:
         """The account of a name, decrypted on first use.
@@ -110,6 +111,13 @@ class KeyRing:
                 f"{', '.join(self._addresses) or 'none'}."
             )
         return str(to_checksum_address(self._addresses[name]))
+
+    def holds(self, address: str) -> bool:
+        """Whether the user has the key of an address; no password is asked for."""
+        if self._own is None:
+            files = list_keys(self._keystore) if self._keystore else []
+            self._own = {file.address for file in files} | set(addresses_in_environment())
+        return address in self._own
 
     def _unlock(self, name: str, address: str) -> LocalAccount:
         files = list_keys(self._keystore) if self._keystore else []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 from settlement.money.terms import Receipt
 
-__all__ = ["Log", "Transaction", "TransactionReceipt"]
+__all__ = ["Log", "Transaction", "TransactionReceipt", "intent_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class TransactionReceipt(Receipt):
         return cls(
             label=entry["label"],
             transaction_hash=transaction_hash,
-            block_number=entry["block"],
-            gas_used=entry["gas_used"],
+            block_number=index(entry["block"]),
+            gas_used=index(entry["gas_used"]),
             succeeded=entry["status"] == 1,
             block_hash=bytes.fromhex(entry["block_hash"]),
             contract_address=entry["contract"],
@@ -90,3 +92,13 @@ class TransactionReceipt(Receipt):
                 for log in entry["logs"]
             ),
         )
+
+
+def intent_of(sender: str, to: str | None, data: bytes, value_wei: int) -> dict[str, Any]:
+    """What a transaction is meant to do; nonce, fees and gas may differ from try to try."""
+    return {
+        "sender": sender,
+        "to": to,
+        "data_sha256": hashlib.sha256(data).hexdigest(),
+        "value_wei": str(value_wei),  # beyond what every JSON reader keeps exact
+    }

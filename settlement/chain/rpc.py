@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,48 @@ __all__ = ["RpcClient", "endpoint_address", "waits_s"]
 FIRST_WAIT_S = 0.02
 LONGEST_WAIT_S = 2.0
 TOO_MANY_REQUESTS = 429
+
+_NUMBER = re.compile("0x[0-9a-fA-F]{1,64}")
+_COUNT = re.compile("0x[0-9a-fA-F]{1,16}")
+_BYTES = re.compile("0x(?:[0-9a-fA-F]{2})*")
+_HASH = re.compile("0x[0-9a-fA-F]{64}")
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
+_LOG = {
+    "address": _ADDRESS,
+    "topics": [_HASH],
+    "data": _BYTES,
+    "blockNumber": _COUNT,
+    "transactionHash": _HASH,
+    "logIndex": _COUNT,
+}
+_RECEIPT = {
+    "blockNumber": _COUNT,
+    "blockHash": _HASH,
+    "transactionHash": _HASH,
+    "gasUsed": _COUNT,
+    "status": _COUNT,
+    "contractAddress": (_ADDRESS, None),
+    "logs": [_LOG],
+}
+_BLOCK = {"number": _COUNT, "hash": _HASH, "timestamp": _COUNT, "gasLimit": _COUNT}
+_SHAPES: dict[str, Any] = {
+    "eth_chainId": re.compile("0x0*[1-9a-fA-F][0-9a-fA-F]{0,15}"),
+    "eth_blockNumber": _COUNT,
+    "eth_getTransactionCount": _COUNT,
+    "eth_getBalance": _NUMBER,
+    "eth_call": _BYTES,
+    "eth_getCode": _BYTES,
+    "eth_getLogs": [_LOG],
+    "eth_getBlockByNumber": (_BLOCK, None),
+    "eth_getTransactionReceipt": (_RECEIPT, None),
+    "eth_getTransactionByHash": (
+        {"from": _ADDRESS, "to": (_ADDRESS, None), "input": _BYTES, "value": _NUMBER},
+        None,
+    ),
+}
+"""What each question is answered with: a pattern, a list, keys of an object, or one of several."""
+_PENDING = ({"timestamp": _COUNT}, None)
+"""A block that is still to come has no hash."""
 
 
 def waits_s() -> Iterator[float]:
@@ -69,7 +112,7 @@ class RpcClient:
         Raises
         ------
         RpcFailed
-            If the endpoint answers with an error.
+            If the endpoint answers with an error, or with what is no answer to this question.
         ProviderUnreachable
             If it does not answer at all.
         """
@@ -91,12 +134,29 @@ class RpcClient:
                 time.sleep(pause_s)
         failure = reply.get("error")
         if failure is None:
-            return reply.get("result")
+            result = reply.get("result")
+            shape = _PENDING if parameters[:1] == ("pending",) else _SHAPES.get(method, ...)
+            if not _fits(result, shape):
+                raise RpcFailed(method, None, f"the endpoint answered {result!r:.200}")
+            return result
         if isinstance(failure, str):
             raise RpcFailed(method, None, failure)
         raise RpcFailed(
             method, failure.get("code"), str(failure.get("message", "")), failure.get("data")
         )
+
+
+def _fits(found: Any, shape: Any) -> bool:
+    """Whether an answer has the shape that Ethereum's protocol gives it; more keys are no fault."""
+    if isinstance(shape, re.Pattern):
+        return isinstance(found, str) and shape.fullmatch(found) is not None
+    if isinstance(shape, tuple):
+        return any(_fits(found, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(found, list) and all(_fits(item, shape[0]) for item in found)
+    if isinstance(shape, dict):
+        return isinstance(found, dict) and all(_fits(found.get(k), v) for k, v in shape.items())
+    return shape is ... or found is shape
 
 
 def _is_final(error: Exception) -> bool:

@@ -68,10 +68,11 @@ def _as_text(found: Overview) -> str:
     width = max(len(holding.name) for holding in holdings)
     what = "class: samples" if found.classes else "target"
     lines = [f"{'':<{width}}  {'samples':>8}  {'shared':>7}  {what}"]
-    lines += [
-        f"{holding.name:<{width}}  {holding.samples:>8,}  {holding.shared:>7,}  {_targets(holding)}"
-        for holding in holdings
-    ]
+    for holding in holdings:
+        buys = holding in found.parties and not holding.samples
+        targets = "a buyer, who brings no data" if buys else _targets(holding)
+        counts = f"{holding.samples:>8,}  {holding.shared:>7,}"
+        lines.append(f"{holding.name:<{width}}  {counts}  {targets}")
     lines.append(f"{found.distinct_samples:,} different training samples")
     if found.columns:
         lines.append(f"{len(found.columns)} columns: {', '.join(found.columns)}")
@@ -102,15 +103,28 @@ def _targets(holding: Holding) -> str:
     show_default=True,
     help="At most so many questions.",
 )
+@click.option(
+    "--again",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="All is told: draw what is to be measured a second time, K coalitions among it.",
+)
 @as_json
-def ask(folder: Path, count: int, json_: bool) -> None:
+def ask(folder: Path, count: int, again: int | None, json_: bool) -> None:
     """List the coalitions whose scores the round in DIR needs next: members, seed, job.
 
     The round needs a table [external] that names neither function nor program. Answers are given
-    with `fairround tell`; nothing that was told is asked again.
+    with `fairround tell`; nothing that was told is asked again. With --again, whoever doubts the
+    scores draws what somebody else measures a second time: all parties together, each alone, and K
+    others by chance. `fairround verify --again` compares the answers.
 
     Example: fairround ask ROUND --next 20 --json
     """
+    if again is not None:
+        from settlement.audit.told_again import questions_again, questions_again_text
+
+        print_result(questions_again(folder, again), questions_again_text, json_)
+        return
     from settlement.round.measuring.asking import questions, questions_text
 
     print_result(questions(folder, count), questions_text, json_)

@@ -116,13 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("interrupted; run the same command again to go on", err=True)
         sys.exit(130)
     except Waiting as error:
-        click.echo(f"waiting: {error}", err=True)
+        _tell("waiting", error)
         sys.exit(3)
     except FairroundError as error:
-        for line in str(error).splitlines():
-            # Files of others are quoted: nothing in them may steer the reader's terminal.
-            shown = "".join(sign if sign.isprintable() else "?" for sign in line)
-            click.echo(f"error: {shown}", err=True)
+        _tell("error", error)
         sys.exit(1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -137,6 +134,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     else:
         sys.exit(code)  # a verb that only reports trouble, such as `verify`, gives its own
+
+
+def _tell(what: str, error: Exception) -> None:
+    """Print an error; files of others are quoted in it, and none may steer the terminal."""
+    for line in str(error).splitlines():
+        shown = "".join(sign if sign.isprintable() else "?" for sign in line)
+        click.echo(f"{what}: {shown}", err=True)
 
 
 def _prepare_streams() -> None:

@@ -254,7 +254,8 @@ def withdraw(
             )
     elif folder is None and name is None and escrow is not None and round_id is not None:
         contract = leaving.checked_address(escrow)
-        with leaving.desk_without_folder(access, contract, round_id, account) as bare:
+        own = None if account is None else leaving.checked_address(account)
+        with leaving.desk_without_folder(access, contract, round_id, own) as bare:
             agree(bare.withdraw(to), yes, json_)
     else:
         raise click.UsageError("Give DIR and --party, or --escrow and --round without a folder.")

@@ -101,16 +101,39 @@ def status(folder: Path, watch: bool, access: ChainAccess, form: str) -> None:
     metavar="K",
     help="Also train again: all together, each party alone, and K others.",
 )
+@click.option(
+    "--again",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also compare scores that people told with a second measurement.",
+)
+@click.option(
+    "--within",
+    "tolerance",
+    type=click.FloatRange(min=0, max=1),
+    metavar="SHARE",
+    default=0.005,
+    show_default=True,
+    help="How far scores measured again may be off, as a share of their range.",
+)
 @allow_command
 @own_settings
 @as_form
-def verify(folder: Path, retrain: int | None, access: ChainAccess, form: str) -> None:
+def verify(
+    folder: Path,
+    retrain: int | None,
+    again: Path | None,
+    tolerance: float,
+    access: ChainAccess,
+    form: str,
+) -> None:
     """Recompute the round in DIR, as far as it is, from its value table and the chain's logs alone.
 
     Names every file or figure that does not agree, and then exits 1; says what it leaves out. With
     --retrain, before or after any deposit, it also hashes the data again, trains the grand
     coalition, every party alone and K others again, says how likely so many would find forged
-    entries, and scores every model reward again.
+    entries, and scores every model reward again. Where people told the scores, --again takes
+    the answers to what `fairround ask --again` drew, in a file as for `fairround tell`.
 
     Example: fairround verify ROUND --retrain 10
     """
@@ -121,9 +144,13 @@ def verify(folder: Path, retrain: int | None, access: ChainAccess, form: str) ->
         from settlement.audit.retraining import measure_again
 
         with progress_bars() as progress:
-            findings += measure_again(folder, retrain, progress=progress)
+            findings += measure_again(folder, retrain, progress=progress, tolerance=tolerance)
+    if again is not None and all(finding.trouble is None for finding in findings):
+        from settlement.audit.told_again import compare_told
+
+        findings += (compare_told(folder, again, tolerance),)
     agrees = all(finding.trouble is None for finding in findings)
-    skipped = left_out(folder, retrained=retrain is not None) if agrees else ()
+    skipped = left_out(folder, measured_again=(retrain, again) != (None, None)) if agrees else ()
     rows = [{"check": f.check, "trouble": f.trouble} for f in findings]
     lines = [
         f"ok    {f.check}" if f.trouble is None else f"WRONG {f.check}: {f.trouble}"

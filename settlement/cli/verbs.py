@@ -208,10 +208,10 @@ def settle(
         carry_out_stage("settle", folder, access, json_)
         return
     from settlement.party.desk import address_of
+    from settlement.party.leaving import checked_address
     from settlement.party.settling import settle as settle_action
 
-    sender = account if name is None else address_of(folder, name)
-    assert sender is not None
+    sender = checked_address(account or "") if name is None else address_of(folder, name)
     agree(settle_action(folder, access, sender), yes, json_)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from ml.datasets.spec import PARTY_KEYS, data_faults
+from ml.datasets.spec import PARTY_KEYS, buyers_of, data_faults
 from ml.errors import Fault, ValueTableError
 from ml.game.words import COVER_KINDS, MAX_PARTIES
-from settlement.config.schema import ConfigFile
+from settlement.config.schema import ConfigFile, as_read
 from settlement.money.bridge import BridgeError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.naming import with_names
@@ -67,6 +67,7 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
         faults.append(Fault("data", message))
     else:
         faults += data_faults(file.data, file.party, base)
+        faults += _check_buyers(file) if estimate else []
     if not estimate:
         faults += [
             Fault(f"values.{key}", 'not expected: nothing is sampled; method = "estimate" samples')
@@ -79,11 +80,28 @@ def faults_together(file: ConfigFile, base: Path) -> list[Fault]:
     return faults
 
 
+def _check_buyers(file: ConfigFile) -> list[Fault]:
+    """An estimate samples coalitions of those who bring data; what buyers pay follows."""
+    n_holders = len(file.party) - len(buyers_of(file.party))
+    if n_holders == len(file.party):
+        return []
+    faults = []
+    if n_holders < 2:
+        message = f'{n_holders} parties bring data; expected 2 or more, or method = "exact"'
+        faults.append(Fault("values.method", message))
+    message = "not expected beside buyers without data: their payments are no part of the sample"
+    if file.values.choose == "payments":
+        faults.append(Fault("values.choose", message))
+    if file.values.stop is not None:
+        faults.append(Fault("values.stop", message))
+    return faults
+
+
 def _check_names(file: ConfigFile) -> list[Fault]:
     first: dict[str, int] = {}
     faults = []
     for index, party in enumerate(file.party):
-        if (earlier := first.setdefault(party.name, index)) < index:
+        if (earlier := first.setdefault(as_read(party.name), index)) < index:
             message = f"{party.name!r} is the name of party {earlier} too"
             faults.append(Fault(f"party[{index}].name", message))
     return faults

@@ -61,3 +61,8 @@ class ExternalConfig(Table):
         if self.evaluate is not None and self.command is not None:
             raise ValueError("evaluate and command are both there; expected one of them, or none")
         return self
+
+    @property
+    def told_by_hand(self) -> bool:
+        """Whether neither function nor program is named: people and machines elsewhere tell."""
+        return self.evaluate is None and self.command is None

@@ -50,6 +50,9 @@ def check_round(path: Path) -> list[str]:
         f"data: {len(collaboration.train):,} training, {len(collaboration.validation):,} "
         f"validation and {len(collaboration.holdout):,} holdout samples"
     )
+    if config.data.buyers:
+        named = ", ".join(config.parties[party].name for party in config.data.buyers)
+        found.append(f"buyers, who bring no data: {named}")
     check_training(collaboration, config.recipe)
     score = config.recipe.score or ("accuracy" if collaboration.n_classes else "r2")
     found.append(f"training: network {config.recipe.network} and score {score} fit the data")
@@ -83,7 +86,8 @@ def look_at_data(path: Path) -> Overview:
 
 
 def _n_models(config: RoundConfig, seeds: Sequence[int]) -> int:
-    most: int = 2 ** len(config.parties) - 1
+    n_buyers = 0 if config.data is None else len(config.data.buyers)
+    most: int = 2 ** (len(config.parties) - n_buyers) - 1
     return len(seeds) * (min(config.values.evaluations, most) if config.estimates else most)
 
 

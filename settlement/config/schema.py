@@ -7,6 +7,7 @@ Only what all parties agree on stands there. What is one user's own (endpoint, f
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -39,11 +40,17 @@ __all__ = [
     "PartyConfig",
     "RoundTable",
     "ValuesConfig",
+    "as_read",
     "parse_budget",
     "units_of",
 ]
 
 UNLIMITED = "unlimited"
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Signs that Python calls printable, and that leave nothing, or a blank, on the screen."""
 UNITS = re.compile(r"(\d[\d_,]*) units")
 
 
@@ -75,12 +82,18 @@ def _stop(stop: object) -> int:
 
 def _name(name: str) -> str:
     """Names are read before signing: none may reorder the text around it, or be invisible."""
-    if not name.isprintable() or name != name.strip() or any(c in name for c in "/\\="):
+    unseen = UNSEEN.search(name) is not None
+    if unseen or not name.isprintable() or name != name.strip() or any(c in name for c in "/\\="):
         raise ValueError(
             'expected a name without "/", "\\", "=", spaces at its ends and characters that do not '
             "print"
         )
     return name
+
+
+def as_read(name: str) -> str:
+    """What spellings of a name have in common that people do not tell apart."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _address(address: str) -> str:
@@ -249,7 +262,7 @@ class PartyConfig(PartyData):
         '"300000 units", or "unlimited"',
     )
     funds: bool = Field(True, description="false: never deposits, so its budget is 0")
-    cap: Amount | None = Field(None, description="wants no model above this value")
+    cap: Amount | None = Field(None, description="wants no model above this value; 0: sells only")
     rate: Amount | None = Field(
         None, description="base units that a unit of value is worth to the party itself"
     )

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ml.game.words import Choice, Estimator
 from ml.schema import Table
-from settlement.config.schema import Name
+from settlement.config.schema import Name, as_read
 from settlement.errors import SettlementError
 from settlement.money.terms import MAX_AMOUNT_UNITS, MAX_ROUND_PARTIES
 from settlement.store.folder import LAYOUT, RoundFolder, dump_json
@@ -123,7 +123,7 @@ class AgreedTerms(Table):
         if len(self.caps) != len(self.parties):
             raise ValueError(f"{len(self.caps)} caps for {len(self.parties)} parties")
         for what, found in (("name", self.party_names), ("address", self.addresses)):
-            if len({text.lower() for text in found}) != len(found):
+            if len(set(map(as_read, found))) != len(found):
                 raise ValueError(f"two parties have one {what}")
         if self.funding_deadline >= self.settlement_deadline:
             raise ValueError("the settlement deadline is not after the funding deadline")

@@ -40,8 +40,6 @@ __all__ = ["EscrowClient"]
 
 APPROVE = bytes.fromhex("095ea7b3")  # approve(address,uint256)
 REGISTER_BATCH = 200
-SIGNATURE_BATCH = 200
-PAY_OUT_BATCH = 100
 
 
 class EscrowClient(EscrowReader):
@@ -314,7 +312,7 @@ class EscrowClient(EscrowReader):
         receipts: list[TransactionReceipt] = []
         n_signed = 0
         while n_signed < n_parties:
-            batch = signatures[n_signed : n_signed + SIGNATURE_BATCH]
+            batch = signatures[n_signed : n_signed + gas_limits.SIGNATURE_BATCH]
             data = self.interface.encode("endorse", *common, len(batch), pack_signatures(batch))
             gas = gas_limits.signatures(len(batch), _n_wallets(batch))
             try:
@@ -391,8 +389,8 @@ class EscrowClient(EscrowReader):
         chosen = range(terms.n_parties) if parties is None else parties
         owed = [party for party in chosen if self.claim(round_id, party)]
         receipts = []
-        for k in range(0, len(owed), PAY_OUT_BATCH):
-            batch = owed[k : k + PAY_OUT_BATCH]
+        for k in range(0, len(owed), gas_limits.PAY_OUT_BATCH):
+            batch = owed[k : k + gas_limits.PAY_OUT_BATCH]
             data = self.interface.encode("pay_out", round_id, batch)
             # Paid parties owe nothing next time, so a label never names two batches.
             label = f"pay-out/{round_id}/{self.figures(round_id).total_units}/{batch[0]}"

@@ -16,6 +16,7 @@ __all__ = [
     "registering",
     "settlement",
     "signatures",
+    "whole_settlement",
 ]
 
 TRANSACTION = 2**24
@@ -30,6 +31,10 @@ WALLET = 450_000  # what a contract wallet may use to check a signature
 TRANSFER = 2_500
 SLOT = 22_500  # one slot holds four parties; this is its cost if it was empty
 PUSH_ETHER, PUSH_TOKEN = 90_000, 320_000
+
+WHOLE = 1024  # parties and transfers that are settled in one transaction
+CHUNK = 256  # transfers of a plan in chunks that come in one
+SIGNATURE_BATCH, PAY_OUT_BATCH = 200, 100  # parties of one transaction
 
 
 def opening(n_parties: int) -> int:
@@ -64,3 +69,20 @@ def proof(n_parties: int) -> int:
 def pay_out(n_parties: int, *, ether: bool) -> int:
     """Gas limit for paying parties out, if each receiver burns all the gas that it is given."""
     return 100_000 + (PUSH_ETHER if ether else PUSH_TOKEN) * n_parties
+
+
+def whole_settlement(n_parties: int, n_transfers: int, *, by_proof: bool, ether: bool) -> int:
+    """Most gas of all transactions that settle a round and pay everybody out.
+
+    By signatures each of them may be a wallet's.
+    """
+    if by_proof:
+        limits = [proof(n_parties)]
+    elif max(n_parties, n_transfers) <= WHOLE:
+        limits = [settlement(n_parties, n_transfers) + signatures(n_parties, n_parties)]
+    else:
+        limits = [signatures(SIGNATURE_BATCH, SIGNATURE_BATCH)] * -(-n_parties // SIGNATURE_BATCH)
+        limits += [TRANSACTION] * max(1, -(-n_transfers // CHUNK))
+    for first in range(0, n_parties, PAY_OUT_BATCH):
+        limits.append(pay_out(min(PAY_OUT_BATCH, n_parties - first), ether=ether))
+    return sum(min(limit, TRANSACTION) for limit in limits)

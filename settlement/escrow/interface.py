@@ -95,10 +95,22 @@ class Interface:
         return values[0] if len(values) == 1 else values
 
     def decode_log(self, log: Log) -> tuple[str, dict[str, Any]] | None:
-        """Name and fields of an event; None for a log of some other interface."""
+        """Name and fields of an event; None for a log of some other interface.
+
+        Raises
+        ------
+        InterfaceError
+            If its data are not those of the event.
+        """
         if not log.topics or log.topics[0] not in self._events:
             return None
         name, entry = self._events[log.topics[0]]
+        try:
+            return name, self._fields_of(entry, log)
+        except Exception as error:  # the library's own errors have no common root
+            raise InterfaceError(f"A log of {name} with odd data: {error!r:.200}.") from error
+
+    def _fields_of(self, entry: _Entry, log: Log) -> dict[str, Any]:
         plain = [p for p in entry.inputs if not p.get("indexed")]
         indexed = [p for p in entry.inputs if p.get("indexed")]
         values = dict(
@@ -110,7 +122,7 @@ class Interface:
         )
         for parameter, topic in zip(indexed, log.topics[1:], strict=True):
             (values[parameter["name"]],) = decode([_type_of(parameter)], topic)
-        return name, {p["name"]: _checksummed(_type_of(p), values[p["name"]]) for p in entry.inputs}
+        return {p["name"]: _checksummed(_type_of(p), values[p["name"]]) for p in entry.inputs}
 
     def _function(self, name: str) -> _Entry:
         try:

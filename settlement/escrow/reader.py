@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from settlement.chain.chain import Chain
 from settlement.chain.records import Log
-from settlement.errors import SettlementError
+from settlement.errors import BrokenInvariant, SettlementError
 from settlement.escrow.artifacts import artifact
 from settlement.escrow.events import (
     ETHER,
@@ -103,7 +104,10 @@ class EscrowReader:
 
     def state(self, round_id: int) -> RoundState:
         """State of a round; whether it has expired is a matter of the clock, see `RoundState`."""
-        return RoundState(self._read("state", round_id))
+        number = self._read("state", round_id)
+        if number not in list(RoundState):
+            raise EscrowError(f"The endpoint tells of a state {number}, which no round has.")
+        return RoundState(number)
 
     def figures(self, round_id: int) -> EscrowFigures:
         """Who has closed, what lies there, how often signatures were revoked."""
@@ -126,19 +130,43 @@ class EscrowReader:
         late = self.chain.timestamp() > terms.funding_deadline
         return late or self.figures(round_id).n_closed == terms.n_parties
 
-    def consent(self, plan: SettlementPlan) -> Consent:
-        """All that signatures of a plan are bound to, asked of the chain."""
+    def consent(self, plan: SettlementPlan, deposits_units: Sequence[int]) -> Consent:
+        """All that signatures of a plan are bound to, asked of the chain.
+
+        The contract only takes signatures that name the hash of its deposits. They must be those
+        that the plan follows from: an endpoint that tells of others would else get a signature that
+        is good for another division than the true one.
+
+        Parameters
+        ----------
+        deposits_units
+            What the plan follows from, in party order.
+
+        Raises
+        ------
+        EscrowError
+            If these, those of the logs and those that the contract keeps are not the same.
+        """
         round_id = plan.round.round_id
-        terms = self.terms(round_id)
+        terms, ledger = self.terms(round_id), self.ledger(round_id)
+        kept = self._read("deposits_hash", round_id)
+        if (kept, ledger.deposits_units) != (ledger.deposits_hash, tuple(deposits_units)):
+            raise EscrowError(
+                f"The endpoint tells of different deposits of round {round_id}: the logs of "
+                f"{ledger.deposits_units!s:.400}, whose hash is 0x{ledger.deposits_hash.hex()}; "
+                f"the contract's is 0x{kept.hex()}; the plan is made of "
+                f"{tuple(deposits_units)!s:.400}. Nothing was signed: ask an endpoint that you "
+                f"can rely on."
+            )
         return Consent(
             plan=plan,
             game_hash=terms.game_hash,
-            deposits_hash=self._read("deposits_hash", round_id),
+            deposits_hash=kept,
             deadline=terms.settlement_deadline,
             revocations=self.figures(round_id).revocations,
             asset=terms.asset,
             unit_scale=terms.unit_scale,
-            parties=self.ledger(round_id).parties,
+            parties=ledger.parties,
         )
 
     def events(self, round_id: int | None = None) -> list[EscrowEvent]:
@@ -181,8 +209,19 @@ class EscrowReader:
         return int.from_bytes(self.chain.call(asset, data)[:32], "big")
 
     def ledger(self, round_id: int) -> RoundLedger:
-        """A round as its logs alone tell it."""
-        return ledger_of(self.events(round_id))
+        """A round as its logs alone tell it.
+
+        Raises
+        ------
+        EscrowError
+            If the endpoint tells of logs that no escrow writes.
+        """
+        try:
+            return ledger_of(self.events(round_id))
+        except (BrokenInvariant, IndexError) as error:
+            raise EscrowError(
+                f"What the endpoint tells of round {round_id} cannot have happened: {error}"
+            ) from None
 
     def _read(self, name: str, *arguments: Any) -> Any:
         answer = self.chain.call(self.address, self.interface.encode(name, *arguments))

@@ -15,6 +15,7 @@ from settlement.audit.findings import AuditError
 from settlement.audit.game import check_agreed_game
 from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
+from settlement.round.agreement import agreement_of
 from settlement.store.folder import RoundFolder
 
 __all__ = ["PUBLIC_STAGES", "check_consent", "keep_copy", "kept_copies"]
@@ -69,5 +70,10 @@ def keep_copy(folder: RoundFolder, agreement: str) -> Path:
             f"The copy that lets you settle and leave by yourself cannot be kept in {kept}: "
             f"{error.strerror}. Nothing was deposited."
         ) from None
-    RoundFolder(kept).stage("open")  # what was copied is what was checked
+    copy = RoundFolder(kept)
+    if agreement_of(AgreedTerms.read(copy)).hex() != agreement:
+        raise AuditError(
+            f"{folder.path} was changed while it was copied to {kept}. Nothing was deposited; take "
+            f"both away and collect the round again."
+        )
     return kept

@@ -17,7 +17,7 @@ from settlement.party.packages import received_reward
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow
 from settlement.round.words import Asset, asset_of, chain_in_words, ether_in_words
-from settlement.store.documents import OpenedRound, RewardDocument
+from settlement.store.documents import OpenedRound, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class UnknownParty(SettlementError):
 
 
 class NoReward(SettlementError):
-    """The round has no model for this party: its values were given."""
+    """The round has no model for this party: its values were given, or it bought none."""
 
 
 @dataclass(frozen=True)
@@ -159,4 +159,7 @@ def reward_file(path: Path, name: str) -> Path:
     for entry in rewards:
         if entry.party == party:
             return folder.stage("reward") / entry.file
-    raise NoReward(f"Party {name!r} of {path} has no model: the values of the round were given.")
+    why = "the values of the round were given"
+    if party in ValueDocument.read(folder).buyers:
+        why = "it brought no data and bought nothing"
+    raise NoReward(f"Party {name!r} of {path} has no model: {why}.")

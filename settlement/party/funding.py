@@ -12,7 +12,7 @@ from settlement.party.desk import Action, PartyDesk
 from settlement.party.quote import quote_in_words
 from settlement.round.agreed import agreed_game
 from settlement.round.funding import Budget, budget_in_units
-from settlement.round.tokens import lock
+from settlement.round.tokens import check_token, lock
 from settlement.round.words import moment_in_words
 
 __all__ = ["FundingEnded", "close", "deposit"]
@@ -44,9 +44,11 @@ def deposit(desk: PartyDesk, budget: Budget, payout: str | None, *, last: bool) 
     AuditError
         If what the deposit would agree to does not hold together.
     FundingEnded
+    NoToken
     """
     check_consent(desk.folder, desk.terms)
     _check_funding(desk)
+    check_token(desk.chain, desk.terms.asset)
     game = agreed_game(desk.folder)
     units = budget_in_units(budget, game, desk.party, desk.terms.exchange_rate)
     if not units:

@@ -53,7 +53,10 @@ def pack(folder: RoundFolder, target: Path, receiver: str | None) -> list[str]:
     ------
     PackageRefused
         If there is no such party, or a file is there already.
+    TamperedFile
+        If a file of the round is a link: the package would hold a file of whoever packs it.
     """
+    folder.refuse_links()
     chosen = list(_chosen(folder, receiver))
     if not chosen:
         raise PackageRefused(f"{folder.path} holds nothing for {receiver or 'anybody'} yet.")
@@ -68,10 +71,7 @@ def pack(folder: RoundFolder, target: Path, receiver: str | None) -> list[str]:
 
 def _chosen(folder: RoundFolder, receiver: str | None) -> Iterator[tuple[str, bytes]]:
     if receiver == OPERATOR_PACKAGE:
-        root = folder.path / SIGNATURES
-        for path in sorted(root.glob("*.json")):
-            if path.is_symlink() or root.is_symlink():  # somebody else's link to a file of yours
-                raise PackageRefused(f"{path} is reached by a link; a package holds files alone.")
+        for path in sorted((folder.path / SIGNATURES).glob("*.json")):
             yield f"{SIGNATURES}/{path.name}", path.read_bytes()
         return
     party = None if receiver is None else _party(folder, receiver)
@@ -138,7 +138,10 @@ def collect(folder: RoundFolder, package: Path) -> list[str]:
     PackageRefused
         If the package is damaged or holds a name that no package holds, one of its stages does not
         agree with its seal, or a file here is another than the package's.
+    TamperedFile
+        If a file here is a link, through which the package's would land elsewhere.
     """
+    folder.refuse_links()
     folder.path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".collect.") as scratch:
         names = _extract(package, Path(scratch))

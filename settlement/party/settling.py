@@ -14,7 +14,7 @@ from settlement.config.terms import AgreedTerms
 from settlement.errors import SettlementError
 from settlement.escrow import gas_limits
 from settlement.escrow.client import EscrowClient
-from settlement.escrow.events import RoundState
+from settlement.escrow.events import ETHER, RoundState
 from settlement.escrow.signing import sign_typed_data, typed_data_in_words
 from settlement.escrow.typed_data import Consent
 from settlement.money.terms import SettlementPlan, net_positions_of
@@ -68,6 +68,8 @@ def sign(desk: PartyDesk, given: str | None = None) -> Action:
     ------
     AuditError
         If the folder's game is not the agreed one.
+    EscrowError
+        If the endpoint tells of deposits that are not the contract's.
     FundingOpen, RoundAbandoned, NothingToSign
     SignatureError
         If the given signature is not the party's.
@@ -135,7 +137,8 @@ def _consent(desk: PartyDesk) -> Consent:
     if desk.terms.settlement != "signatures":
         raise NothingToSign("This round is settled by proof: nobody signs. Run `fairround settle`.")
     check_consent(desk.folder, desk.terms)
-    return desk.escrow.consent(_plan_now(desk).plan)
+    planned = _plan_now(desk)
+    return desk.escrow.consent(planned.plan, planned.deposits_units)
 
 
 def revoke(desk: PartyDesk) -> Action:
@@ -180,7 +183,13 @@ def settle(path: Path, access: ChainAccess, account: str) -> Action:
         if folder.has("settle"):
             _check_settled(escrow, opened.round_id, SettlementDocument.read(folder))
         asset = asset_of(chain, terms.asset, terms.unit_scale)
-    most_wei = gas_limits.proof(len(deposits)) * access.max_fee_wei
+    gas = gas_limits.whole_settlement(
+        len(deposits),
+        len(plan.transfers),
+        by_proof=terms.settlement == "proof",
+        ether=terms.asset == ETHER,
+    )
+    most_wei = gas * access.max_fee_wei
     where = f"by the escrow {terms.escrow}, in round {opened.round_id}"
     lines = [
         f'On {chain_in_words(terms.chain_id)}, {where} ("{terms.round}"), with {account}:',

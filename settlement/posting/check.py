@@ -13,7 +13,7 @@ from settlement.errors import BrokenInvariant
 from settlement.posting.factors import proving_factors
 from settlement.posting.format import FACTOR_ONE, SLACK, VALUE_SCALE, Game
 
-__all__ = ["Proof", "fault_of", "net_amounts", "prove"]
+__all__ = ["Proof", "fault_of", "net_amounts", "prove", "same_money"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,29 @@ def net_amounts(game: Game, factors: Sequence[int], exchange_rate: int) -> list[
     for party in ranked[: -sum(nets)]:
         nets[party] += 1
     return nets
+
+
+def same_money(proof: Proof, nets: Sequence[int], exchange_rate: int) -> bool:
+    """Whether the contract may have taken these net positions instead of a proof's own.
+
+    Others may settle with other factors that pass. What a party pays exactly is the same up to
+    2 n T, see contracts/README.md, so after rounding it is the same to the unit, but where two
+    remainders are that close to each other: then the missing unit may go to either party. ``nets``
+    are exact positions rounded, the largest remainders up, if no two of them were moved apart by
+    more than one unit.
+    """
+    game, n_parties = proof.game, proof.game.n_parties
+    unit = game.scale * VALUE_SCALE * FACTOR_ONE
+    if sum(nets) or len(nets) != n_parties:
+        return False
+    moved = [
+        net * unit - exchange_rate * (revenue - cost * factor)
+        for net, revenue, cost, factor in zip(
+            nets, _revenues(game, proof.factors), game.costs, proof.factors, strict=True
+        )
+    ]
+    apart = 4 * exchange_rate * n_parties**2 * game.grand
+    return max(moved) - min(moved) <= unit + apart
 
 
 def fault_of(

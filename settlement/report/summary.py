@@ -42,6 +42,9 @@ MOST_ROWS = 64
 
 ROWS_OF_MANY = 20
 
+NO_ERROR = 1e-12
+"""An error up to this is none, in value units."""
+
 NOISE = " ?"
 """Stands after a payoff that is smaller than its own error."""
 
@@ -134,6 +137,7 @@ def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[s
         "measured_by": (stored.values.basis or {}).get("measured_by"),
         "brackets": stored.rewards.brackets,
         "grand_model_of": _grand_model_of(stored.values),
+        "buyers": [terms.party_names[party] for party in stored.values.buyers],
         "certificate_gap": allocation.certificate_gap,
     }
 
@@ -141,9 +145,11 @@ def summarise(stored: StoredRound, rates: Sequence[float | None] = ()) -> dict[s
 def _grand_model_of(values: ValueDocument) -> list[str] | None:
     """Whose data the best model was trained on, if not on everybody's."""
     best = values.best_coalitions
-    if values.source == "given" or not best or best[-1] == len(best) - 1:
+    if values.source == "given" or not best:
         return None
-    return [name for party, name in enumerate(values.parties) if best[-1] >> party & 1]
+    holders = [party for party in range(len(values.parties)) if party not in values.buyers]
+    used = [party for party in holders if best[-1] >> party & 1]
+    return None if used == holders else [values.parties[party] for party in used]
 
 
 def summary_tables(summary: dict[str, Any]) -> tuple[PrintedTable, PrintedTable]:
@@ -180,8 +186,20 @@ def summary_text(summary: dict[str, Any]) -> str:
     else:
         lines += ["", "no transfers: nobody pays"]
     lines += ["", *_chain_lines(summary), _table_line(summary)]
-    lines += [*_interval_lines(summary), *_score_lines(summary), ""]
+    lines += [*_buyer_lines(summary), *_interval_lines(summary), *_score_lines(summary), ""]
     return "\n".join(lines)
+
+
+def _buyer_lines(summary: dict[str, Any]) -> list[str]:
+    """Who brought no data, and which of them bought no model."""
+    if not summary["buyers"]:
+        return []
+    models = {party["name"]: party["validation_score"] for party in summary["parties"]}
+    nothing = [name for name in summary["buyers"] if models[name] is None]
+    lines = [f"buyers, who brought no data: {', '.join(summary['buyers'])}"]
+    if nothing:
+        lines.append(f"no model, because nothing was bought: {', '.join(nothing)}")
+    return lines
 
 
 def _score_lines(summary: dict[str, Any]) -> list[str]:
@@ -251,7 +269,7 @@ def _totals(summary: dict[str, Any]) -> list[str]:
 
 def _row(party: dict[str, Any], trained: bool, quantile: float) -> list[str]:
     error = party["payoff_error"]
-    noise = NOISE if error and abs(party["payoff"]) < quantile * error else ""
+    noise = NOISE if _is_noise(party, quantile) else ""
     row = [
         party["name"],
         f"{party['own_value']:.4f}",
@@ -264,6 +282,12 @@ def _row(party: dict[str, Any], trained: bool, quantile: float) -> list[str]:
     if trained:
         row += [_score(party["validation_score"]), _score(party["holdout_score"])]
     return row
+
+
+def _is_noise(party: dict[str, Any], quantile: float) -> bool:
+    """Whether a payoff may as well be zero; one that is known to the last digit is no noise."""
+    error = party["payoff_error"] or 0.0
+    return error > NO_ERROR and abs(party["payoff"]) < quantile * error
 
 
 def _score(score: float | None) -> str:
@@ -291,14 +315,12 @@ def _interval_lines(summary: dict[str, Any]) -> list[str]:
     errors = [party["payoff_error"] for party in summary["parties"]]
     n_seeds, quantile = summary["n_seeds"], summary["interval_quantile"]
     if errors[0] is None:
-        return ["one seed: no error known"] if summary["trained"] and n_seeds == 1 else []
+        if not summary["trained"] or n_seeds > 1:
+            return []
+        return ["one seed: no error known; with another seed a small payoff may change its sign"]
     seeds = f"{n_seeds} seeds" if n_seeds > 1 else "one seed, of the sample alone"
     lines = [f"+-: 95 % intervals, {quantile:.2f} standard errors ({seeds})"]
-    noisy = [
-        party["name"]
-        for party, error in zip(summary["parties"], errors, strict=True)
-        if error and abs(party["payoff"]) < quantile * error
-    ]
+    noisy = [party["name"] for party in summary["parties"] if _is_noise(party, quantile)]
     if noisy:
         lines.append(f"{NOISE.strip()}: the payoff may as well be zero ({', '.join(noisy)})")
     return lines
@@ -311,8 +333,8 @@ def _table_line(summary: dict[str, Any]) -> str:
         return "flows were given"
     if summary["estimated"]:
         line = (
-            f"flows estimated from {summary['n_trained_coalitions']:,} of {2**n_parties - 1:,} "
-            f"coalitions{seeds}"
+            f"flows estimated from {summary['n_trained_coalitions']:,} of "
+            f"{2 ** (n_parties - len(summary['buyers'])) - 1:,} coalitions{seeds}"
         )
         if summary["n_raised"]:
             line += (

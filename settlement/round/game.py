@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.game import (
     FlowEstimate,
@@ -21,6 +22,7 @@ from ml.game import (
     bitmasks,
     describe_coalition,
     estimate_flows,
+    estimate_with_dummies,
 )
 from settlement.config.terms import Sampling
 from settlement.errors import SettlementError
@@ -160,19 +162,29 @@ def flows_of_round(
 
 
 def estimate_of(
-    sampling: Sampling, n_parties: int, evaluate: Callable[[CoalitionMatrix], np.ndarray]
+    sampling: Sampling,
+    n_parties: int,
+    evaluate: Callable[[CoalitionMatrix], np.ndarray],
+    buyers: Sequence[int] = (),
 ) -> FlowEstimate:
-    """The round's estimate of its flows; the same coalitions whoever asks."""
-    return estimate_flows(
-        evaluate,
-        n_parties,
-        sampling.evaluations,
-        sampling.seed,
-        sampling.estimator,
-        choose=sampling.choose,
-        budgets=sampling.budgets,
-        target_payment_error=sampling.largest_payment_error,
-    )
+    """The round's estimate of its flows; the same coalitions whoever asks.
+
+    ``buyers`` brought no data: the sample is of the others, and all that a buyer pays follows.
+    """
+
+    def of_holders(ask: Callable[[CoalitionMatrix], npt.ArrayLike], n_holders: int) -> FlowEstimate:
+        return estimate_flows(
+            ask,
+            n_holders,
+            sampling.evaluations,
+            sampling.seed,
+            sampling.estimator,
+            choose=sampling.choose,
+            budgets=sampling.budgets,
+            target_payment_error=sampling.largest_payment_error,
+        )
+
+    return estimate_with_dummies(of_holders, evaluate, n_parties, buyers)
 
 
 def stored_estimate(values: ValueDocument, sampling: Sampling) -> FlowEstimate:
@@ -190,7 +202,7 @@ def stored_estimate(values: ValueDocument, sampling: Sampling) -> FlowEstimate:
             raise OtherSample(_other_sample(values, missing[0], "is not in it"))
         return np.array([known[coalition] for coalition in asked]).T  # seeds first
 
-    estimate = estimate_of(sampling, len(values.parties), recall)
+    estimate = estimate_of(sampling, len(values.parties), recall, values.buyers)
     if more := sorted(known.keys() - set(estimate.coalitions)):
         raise OtherSample(_other_sample(values, more[0], "is in it"))
     return estimate

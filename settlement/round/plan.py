@@ -8,6 +8,7 @@ anybody: other pairings with the same net positions are the same money.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from settlement.config.terms import AgreedTerms
@@ -16,7 +17,7 @@ from settlement.escrow.client import EscrowClient
 from settlement.money.bridge import net_positions
 from settlement.money.netting import net_transfers
 from settlement.money.terms import NetPosition, SettlementPlan
-from settlement.posting.check import Proof, prove
+from settlement.posting.check import Proof, prove, same_money
 from settlement.posting.format import FACTOR_ONE, VALUE_SCALE
 from settlement.round.agreed import AgreedGame
 from settlement.store.documents import AllocationDocument
@@ -31,9 +32,17 @@ COST_TOLERANCE = 1e-7
 class RoundPlan:
     """What a round settles, and the proof that it follows from game and deposits, if it has one."""
 
+    deposits_units: tuple[int, ...]
     plan: SettlementPlan
     net_amounts: tuple[int, ...]
+    exchange_rate: int
     proof: Proof | None
+
+    def comes_to(self, nets: Sequence[int]) -> bool:
+        """Whether net positions on the chain are these; at a tie of a proof, either division is."""
+        if self.proof is None:
+            return tuple(nets) == self.net_amounts
+        return same_money(self.proof, nets, self.exchange_rate)
 
 
 def plan_of(
@@ -59,7 +68,8 @@ def plan_of(
     else:
         positions = list(net_positions(allocation.payoffs, deposits, terms.exchange_rate))
     plan = SettlementPlan(escrow.reference(round_id), net_transfers(positions))
-    return RoundPlan(plan, tuple(net.amount_units for net in positions), proof)
+    nets = tuple(net.amount_units for net in positions)
+    return RoundPlan(tuple(deposits), plan, nets, terms.exchange_rate, proof)
 
 
 def _check_factors(proof: Proof, allocation: AllocationDocument) -> None:

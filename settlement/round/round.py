@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from ml.reading import VALUES_BYTES, UnreadableFile, read_toml
+from ml.reading import VALUES_BYTES, UnreadableFile, read_text, read_toml
 from settlement.chain.journal import JOURNAL_NAME, read_journal
 from settlement.config.settings import read_settings
 from settlement.errors import SettlementError
@@ -158,7 +158,13 @@ class Round:
 
     def summary(self) -> str:
         """The report as readable text."""
-        return (self.folder.stage("report") / REPORT_TEXT).read_text("utf-8")
+        return _summary_of(self.folder)
+
+
+def _summary_of(store: RoundFolder) -> str:
+    """The report's text; of a folder that may be anybody's, so nothing in it steers a terminal."""
+    text = read_text(store.stage("report") / REPORT_TEXT, VALUES_BYTES)
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def page_of(folder: Path) -> Path:
@@ -183,6 +189,6 @@ def round_status(folder: Path) -> dict[str, Any]:
         name = "(unreadable round.toml)"
     summary = None
     if store.has("report"):
-        summary = (store.stage("report") / REPORT_TEXT).read_text("utf-8")
+        summary = _summary_of(store)
     stages = {stage: store.has(stage) for stage in STAGES}
     return {"folder": str(folder), "name": name, "stages": stages, "summary": summary}

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from settlement.config.reading import read_config
 from settlement.config.terms import AgreedTerms
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import RoundState
@@ -14,6 +15,7 @@ from settlement.report.summary import MOST_ROWS, ROWS_OF_MANY
 from settlement.report.tables import text_table
 from settlement.round.access import ChainAccess
 from settlement.round.funding import checked_escrow
+from settlement.round.measuring.asking import questions
 from settlement.round.signatures import signature_path
 from settlement.round.words import asset_of, chain_in_words, moment_in_words
 from settlement.store.documents import OpenedRound
@@ -46,8 +48,7 @@ def live_status(path: Path, access: ChainAccess) -> dict[str, Any]:
     done = [stage for stage in STAGES if folder.has(stage)]
     status: dict[str, Any] = {"folder": str(path), "done": done}
     if "open" not in done:
-        verb = "open" if "train" in done else "train"
-        return status | {"phase": "new", "next": {"operator": f"fairround {verb} {_quoted(path)}"}}
+        return status | _before_opening(folder, path)
     terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
     with access.open(folder, terms, read_only=True) as chain:
         escrow = checked_escrow(chain, terms, opened)
@@ -81,6 +82,22 @@ def live_status(path: Path, access: ChainAccess) -> dict[str, Any]:
     }
 
 
+def _before_opening(folder: RoundFolder, path: Path) -> dict[str, Any]:
+    """What comes before there is a chain: training, or scores of somebody else; then opening."""
+    if not folder.has("train"):
+        external = read_config(folder.config_path).external
+        if external is not None and external.told_by_hand:
+            n_open = questions(path, 1)["open"]
+            if n_open:
+                steps = {
+                    "whoever measures": f"fairround ask {_quoted(path)}",
+                    "whoever has scores": f"fairround tell {_quoted(path)} FILE",
+                }
+                return {"phase": "measuring", "open_questions": n_open, "next": steps}
+    verb = "open" if folder.has("train") else "train"
+    return {"phase": "new", "next": {"operator": f"fairround {verb} {_quoted(path)}"}}
+
+
 def _next_steps(
     path: Path, phase: str, done: list[str], terms: AgreedTerms, parties: list[dict[str, Any]]
 ) -> dict[str, str]:
@@ -112,6 +129,7 @@ def _quoted(path: Path) -> str:
 
 PHASES = {
     "new": "not opened yet",
+    "measuring": "not opened yet: scores are still to be told",
     "funding": "deposits are being taken",
     "ready": "ready to be settled",
     "settling": "being settled: a part of the plan is still to be brought",
@@ -135,6 +153,8 @@ def _totals(parties: list[dict[str, Any]]) -> list[str]:
 def status_text(status: dict[str, Any]) -> str:
     """The same as a page of text."""
     lines = [f"{status.get('round', status['folder'])}: {PHASES[status['phase']]}"]
+    if "open_questions" in status:
+        lines.append(f"open questions: {status['open_questions']:,}")
     if "parties" in status:
         lines += [
             f"on {status['chain']}, escrow {status['escrow']}, round {status['round_id']}, settled "

@@ -9,6 +9,7 @@ from eth_utils.abi import function_signature_to_4byte_selector as selector
 
 from settlement.chain.chain import Chain
 from settlement.chain.errors import Reverted
+from settlement.errors import SettlementError
 from settlement.escrow.client import EscrowClient
 from settlement.escrow.events import ETHER
 from settlement.escrow.signing import sign_typed_data
@@ -17,11 +18,41 @@ from settlement.round.words import QUESTION_GAS
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
-__all__ = ["lock", "permit_to_sign"]
+__all__ = ["NoToken", "check_token", "lock", "permit_to_sign"]
+
+COLLECTIBLE = bytes.fromhex("80ac58cd")  # ERC-721, in the numbering of ERC-165
 
 TOKEN_REFUSED = "escrow: token refused deposit"
 FIRST_VERSION = "1"
 """Of the domain of a token that names none, as most do."""
+
+
+class NoToken(SettlementError):
+    """The asset of a round is no ERC-20 token."""
+
+
+def check_token(chain: Chain, asset: str) -> None:
+    """Refuse collectibles (ERC-721) as the asset of a round; ether and anything else passes.
+
+    They take in a deposit by the same call as a token, whose amount is then the number of one, and
+    know no call by which the escrow could ever give it back.
+
+    Raises
+    ------
+    NoToken
+    """
+    if asset == ETHER:
+        return
+    data = selector("supportsInterface(bytes4)") + encode(["bytes4"], [COLLECTIBLE])
+    try:
+        answer = chain.call(asset, data, gas=QUESTION_GAS)
+    except Reverted:
+        return
+    if int.from_bytes(answer[:32], "big") == 1:
+        raise NoToken(
+            f"The asset {asset} is a collection of single pieces (ERC-721); the escrow could take "
+            f"one in and never give it back. Expected an ERC-20 token. Deposit nothing."
+        )
 
 
 def lock(

@@ -27,6 +27,7 @@ __all__ = [
     "Told",
     "TwoAnswers",
     "told_of",
+    "who_told",
 ]
 
 ANSWERS_FILE = "answers.jsonl"
@@ -80,6 +81,11 @@ def told_of(place: str, **fields: Any) -> Told:
         first = error.errors()[0]
         part = ".".join(map(str, first["loc"]))
         raise OtherAnswers(f"{place}: {part}: {first['msg']}.") from None
+
+
+def who_told(answers: Iterable[Told]) -> str:
+    """Everybody whose answers these are, in words."""
+    return f"told by {', '.join(sorted({told.by for told in answers}))}"
 
 
 class AnswerBook:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
+from ml.datasets.spec import NO_SAMPLES
 from ml.reading import VALUES_BYTES, read_json
 from settlement.chain.errors import JournalFault
 from settlement.chain.journal import JOURNAL_NAME, JournalEntry, read_journal
@@ -115,6 +117,7 @@ class ValueDocument(Document):
     best_coalitions: list[int] | None  # whose model stands for each coalition
     basis: dict[str, Any] | None  # None where the values were given
     score_range: list[float] | None = None  # what 0 and 1 stand for, where scores are no accuracies
+    untrained_score: float | None = None  # of the network as it starts, where there are buyers
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as it stands in the file: coalitions in hexadecimal."""
@@ -122,6 +125,30 @@ class ValueDocument(Document):
         if self.coalitions is not None:
             plain["coalitions"] = [hex(coalition) for coalition in self.coalitions]
         return plain
+
+    @property
+    def buyers(self) -> tuple[int, ...]:
+        """The parties that brought no data to a round that trains."""
+        digests = (self.basis or {}).get("party_data_sha256", [])
+        return tuple(party for party, digest in enumerate(digests) if digest == NO_SAMPLES)
+
+    @property
+    def reward_floors(self) -> list[float]:
+        """The score that each party's model has at least, if it gets one.
+
+        A cover may take v(i) below what party i's own model scores; the party keeps that model. A
+        buyer without data has none, and gets no less than an untrained network. Estimates are not
+        covered: own values are own scores.
+        """
+        buyers, floors = self.buyers, []
+        for party in range(len(self.parties)):
+            if party in buyers:
+                floors.append(self.untrained_score or 0.0)
+            elif self.is_table:
+                floors.append(fmean(row[1 << party] for row in self.scores))
+            else:
+                floors.append(0.0)
+        return floors
 
     @property
     def is_table(self) -> bool:
@@ -228,7 +255,7 @@ class ModelRewardEntry:
 
 @dataclass(frozen=True)
 class RewardDocument(Document):
-    """Model rewards; no entries where the values were given and nothing was trained."""
+    """Model rewards; none where values were given, nor for buyers that bought nothing."""
 
     STAGE = "reward"
     FILE = "rewards.json"
@@ -240,7 +267,7 @@ class RewardDocument(Document):
 
     @property
     def entries(self) -> tuple[ModelRewardEntry, ...]:
-        """One entry a party, in order."""
+        """The models, in the order of the parties that receive them."""
         return tuple(ModelRewardEntry(**entry) for entry in self.rewards)
 
 

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from typing import Any, Final
 from ml.files import flush_to_disk
 from ml.reading import VALUES_BYTES, UnreadableFile, read_json
 from settlement.errors import SettlementError
+from settlement.store.answers import ANSWERS_FILE
 
 __all__ = [
     "LAYOUT",
@@ -45,6 +47,14 @@ LAYOUT: Final = 3
 CONFIG = "round.toml"
 PARTIES = "parties.csv"
 SEAL = "seal.json"
+LOCK = ".lock"
+
+WRITTEN = (
+    *(CONFIG, PARTIES, LOCK, ANSWERS_FILE, "chain", "signatures", "received"),
+    *STAGES,
+    *(f".{stage}.partial" for stage in STAGES),
+)
+"""What commands write to, or hand on, in a round's folder; data of the parties may be elsewhere."""
 
 
 class NoRound(SettlementError):
@@ -60,7 +70,7 @@ class StageMissing(SettlementError):
 
 
 class TamperedFile(SettlementError):
-    """A file of the round is not what was sealed: changed, lost or added since."""
+    """A file of the round is not what was sealed: changed, lost, added, or a link to another."""
 
 
 class RoundBusy(SettlementError):
@@ -110,7 +120,10 @@ class RoundFolder:
         Raises
         ------
         NoRound, OtherLayout
+        TamperedFile
+            If a file that commands write to is a link.
         """
+        self.refuse_links()
         if not self.config_path.is_file():
             raise NoRound(
                 f"{self.path} has no {CONFIG}; write one with "
@@ -120,6 +133,26 @@ class RoundFolder:
             with contextlib.suppress(TamperedFile):  # said where the stage is read
                 if self.has(stage):
                     self._read_seal(stage)
+
+    def refuse_links(self) -> None:
+        """Make sure that whatever is written here is written here.
+
+        A folder may be anybody's. Were its lock or its journal a link, a command that only reads
+        would empty a file of whoever runs it, such as a key; another link would hand one on.
+
+        Raises
+        ------
+        TamperedFile
+        """
+        for name in WRITTEN:
+            path = self.path / name
+            below = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+            for found in (path, *below):
+                if found.is_symlink():
+                    raise TamperedFile(
+                        f"{found} is a link; a round's folder holds files of its own. Put there "
+                        f"what it leads to, if you know it to be the round's, or take it away."
+                    )
 
     @property
     def chain_path(self) -> Path:
@@ -217,13 +250,16 @@ class RoundFolder:
             If another process holds the lock. The operating system frees it when its
             holder ends, however it ends.
         """
-        with (self.path / ".lock").open("w") as stream:
+        descriptor = os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 message = f"{self.path} is in use by another process; wait for it to end."
                 raise RoundBusy(message) from None
             yield
+        finally:
+            os.close(descriptor)
 
     def _read_seal(self, stage: str) -> dict[str, Any]:
         name = f"{stage}/{SEAL}"

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+
+import pytest
 
 from settlement.escrow.artifacts import artifact, compiled_text
 from settlement.escrow.deployment import escrow_address
@@ -23,6 +27,8 @@ CONTRACTS = files("contracts")
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("assets", "consent", "fairness", "ledger", "refusals", "rounds", "signatures")
 SIZE_LIMIT = 24_576
+LINTER = os.environ.get("FAIRROUND_ERC7730") or shutil.which("erc7730")
+"""The standard's own linter (ERC-7730), which wants a Python and an environment of its own."""
 
 
 def source(name):
@@ -104,6 +110,22 @@ def described(name):
 def test_what_wallets_show_is_what_the_script_writes():
     script = ROOT / "scripts" / "upkeep" / "describe_for_wallets.py"
     subprocess.run([sys.executable, str(script), "--check"], check=True)
+
+
+@pytest.mark.skipif(LINTER is None, reason="no erc7730; see scripts/upkeep/describe_for_wallets.py")
+def test_what_wallets_show_is_of_the_standards_form(tmp_path):
+    """Its own models read both files; of each a copy with an unknown format of a field fails."""
+
+    def lint(folder):
+        command = [str(LINTER), "lint", "--v2", str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    done = lint(CONTRACTS / "wallets")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in (CONTRACTS / "wallets").glob("*.json"):
+        text = path.read_text()
+        (tmp_path / path.name).write_text(text.replace('"format": "raw"', '"format": "rough"', 1))
+        assert lint(tmp_path / path.name).returncode == 1
 
 
 def test_wallets_show_every_argument_of_a_call_under_its_name():

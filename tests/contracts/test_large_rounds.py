@@ -52,7 +52,7 @@ def whole_round(n_parties, nets):
     positions = [NetPosition(k, net) for k, net in enumerate(nets)]
     plan = SettlementPlan(client.reference(round_id), net_transfers(positions))
     chain.advance_to(now + 10**6 + 1)
-    consent = client.consent(plan)
+    consent = client.consent(plan, [max(0, -net) for net in nets])
     signatures = [sign_plan(consent, k, party) for k, party in enumerate(parties)]
     client.settle(consent, operator, signatures)
     assert max(chain.receipt(label).gas_used for label in chain.labels()) < MOST_GAS

@@ -9,7 +9,7 @@ from settlement.escrow.events import RoundState, Settled
 from settlement.money.terms import Transfer
 from settlement.posting.check import net_amounts
 from settlement.posting.format import FACTOR_ONE, NO_CAP, Game, game_of_values
-from tests.contracts.arena import THREE_PARTIES, packed_nets, raw
+from tests.contracts.arena import THREE_PARTIES, Arena, packed_nets, raw
 
 
 def test_settle_by_proof_updates_claims_and_state(arena):
@@ -178,6 +178,21 @@ def test_settle_by_proof_gives_rounded_units_to_the_largest_remainders(arena, re
     arena.settle_by_proof(round_id, proof)
 
 
+def test_settle_by_proof_tells_remainders_apart_that_differ_by_little(refused):
+    """Two creditors owed half a unit each; the second by 3,072 parts of some 2**124 more."""
+    half, most = 3 * 10**15, 2**62 - 64  # flows of four parties are counted in sixths
+    flows = ((0, most, most + 1, 5), (0, 0, 0, 0), (0, 0, 0, 0), (0, half, half, 0))
+    grand = sum(flows[0])
+    game = Game(flows, tuple((grand - sum(row)) // 6 for row in flows), (1, *[NO_CAP] * 3))
+    arena = Arena(4)
+    round_id, proof = arena.provable(game, (1, 0, 0, 1), rate=1)
+    assert proof.factors == (3072, FACTOR_ONE, FACTOR_ONE, FACTOR_ONE)
+    assert proof.net_amounts == (0, 0, 1, -1)
+    with refused("wrong rounding"):
+        arena.settle_by_proof(round_id, proof, transfers=packed_nets((0, 1, 0, -1)))
+    arena.settle_by_proof(round_id, proof)
+
+
 def test_settle_by_proof_respects_caps(arena, refused):
     """A party that wants no better model than it has pays nothing."""
     game = game_of_values(THREE_PARTIES, [0.2, None, None])
@@ -216,7 +231,6 @@ def test_a_lower_fixed_point_of_a_closed_group_moves_the_same_money(arena):
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 8, 9, 12, 64])
 def test_settle_by_proof_serves_all_sizes(n):
-    from tests.contracts.arena import Arena
     from tests.settlement.posting.games import random_game
 
     arena = Arena(n)

@@ -25,7 +25,9 @@ def main(action: str, journal: str, address: str, round_id: str, *rest: str) -> 
     with ChainAccess(read_settings).anywhere(Path(journal), address) as chain:
         escrow = EscrowClient.at_home(chain)
         transfers = (Transfer(0, 1, 1),) * N_TRANSFERS
-        consent = escrow.consent(SettlementPlan(escrow.reference(int(round_id)), transfers))
+        reference = escrow.reference(int(round_id))
+        deposits_units = escrow.ledger(int(round_id)).deposits_units
+        consent = escrow.consent(SettlementPlan(reference, transfers), deposits_units)
         account = chain.account(SENDER)
         if action == "sign":
             print(sign_plan(consent, int(rest[0]), account).hex())

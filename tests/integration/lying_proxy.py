@@ -1,8 +1,9 @@
 """A JSON-RPC endpoint that lies, as a process of its own in front of a real node.
 
-    python lying_proxy.py NODE FOLDER [--swap ADDRESS ADDRESS] [--last SELECTOR]
+    python lying_proxy.py NODE FOLDER [--swap ADDRESS ADDRESS] [--last SELECTOR] [--log OLD NEW]
 
-``--swap`` answers every question about one address with what is true of the other. ``--last`` lets
+``--swap`` answers every question about one address with what is true of the other. ``--log`` tells
+another text in every answer about logs, and in no other. ``--last`` lets
 one transaction that calls this function through and tells nobody; from then on nothing gets an
 answer. It writes its own address into FOLDER/address, and each method that it is asked for, and the
 word ``last``, as a line into FOLDER/asked.
@@ -27,10 +28,11 @@ import requests
 class LyingProxy(ThreadingHTTPServer):
     """What it says instead of the truth."""
 
-    def __init__(self, node: str, folder: Path, swap: list[str], last: str) -> None:
+    def __init__(self, node: str, folder: Path, swap: list[str], last: str, log: list[str]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.node = node
         self.folder = folder
+        self.log = log
         self.swap = [address.lower().removeprefix("0x") for address in swap]
         self.last = last.removeprefix("0x")
         self.silent = False
@@ -69,7 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
         if is_last:
             proxy.note("last")
             return
-        content = proxy.swapped(reply.text).encode()
+        text = proxy.swapped(reply.text)
+        if proxy.log and method == "eth_getLogs":
+            text = text.replace(*proxy.log)
+        content = text.encode()
         self.send_response(reply.status_code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -98,11 +103,17 @@ class RunningProxy:
 
 @contextmanager
 def lying_proxy(
-    node: str, folder: Path, *, swap: tuple[str, ...] = (), last: str = ""
+    node: str,
+    folder: Path,
+    *,
+    swap: tuple[str, ...] = (),
+    last: str = "",
+    log: tuple[str, ...] = (),
 ) -> Iterator[RunningProxy]:
     """A running proxy that ends with the block."""
     folder.mkdir()
-    options = [*(("--swap", *swap) if swap else ()), *(("--last", last) if last else ())]
+    lies = {"--swap": swap, "--last": (last,) if last else (), "--log": log}
+    options = [word for flag, words in lies.items() if words for word in (flag, *words)]
     process = subprocess.Popen([sys.executable, __file__, node, str(folder), *options])
     try:
         while not (folder / "address").exists():
@@ -120,8 +131,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--swap", nargs=2, default=[])
     parser.add_argument("--last", default="")
+    parser.add_argument("--log", nargs=2, default=[])
     options = parser.parse_args()
-    with LyingProxy(options.node, options.folder, options.swap, options.last) as proxy:
+    lies = (options.swap, options.last, options.log)
+    with LyingProxy(options.node, options.folder, *lies) as proxy:
         new = options.folder / "new"
         new.write_text(f"http://127.0.0.1:{proxy.server_address[1]}")
         new.rename(options.folder / "address")  # whole, or not there

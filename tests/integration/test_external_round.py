@@ -115,12 +115,51 @@ def test_people_tell_scores_with_checkpoints_and_the_process_dies_in_between(fai
     assert "50% from checkpoint 1 (17) to checkpoint 2 (19)" in text
     again = fairround("verify", folder, "--retrain", 0, code=1)
     assert "there is no function or program to ask again" in again
+    assert "fairround verify DIR --again FILE" in again
+    measured_a_second_time(fairround, folder)
     terms = json.loads((folder / "open" / "terms.json").read_text())
-    assert terms["basis"]["measured_by"] == "told by hand"
+    assert terms["basis"]["measured_by"] == "told by cluster"
     # Whoever changes what was told, and seals it again, is found by the hash in the terms.
     reported = folder / "train" / "reported.json"
     reported.write_text(reported.read_text().replace('"score": 12.0', '"score": 19.0'))
     assert "WRONG files of train" in fairround("verify", folder, code=1)
+
+
+def measured_a_second_time(fairround, folder):
+    """Whoever doubts what "cluster" told draws, has it measured elsewhere, and compares."""
+    drawn = json.loads(fairround("ask", folder, "--again", 1, "--json"))["jobs"]
+    assert len(drawn) == 5
+    assert {"".join(job["members"]) for job in drawn} >= {"a", "b", "c", "abc"}
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    file = folder.parent / "again.json"
+
+    def compared(*flags, **changed):
+        scores = {name: 10 + 10 * value for name, value in VALUES.items()} | changed
+        answers = [job | {"score": scores["".join(job["members"])]} for job in drawn]
+        file.write_text(json.dumps(answers))
+        return fairround("verify", folder, "--again", file, *flags, code=1 if changed else 0)
+
+    found = compared()
+    assert "5 of 7 coalitions told again" in found
+    assert "1 of the 3 others), scores within 0.0000" in found
+    assert "not checked: whether" not in found
+    found = compared(a=12.06)
+    assert "WRONG" in found
+    assert "a with seed 0 scores 12.06, not 12 as cluster told" in found
+    file.write_text(json.dumps([{"members": ["a"], "score": 12.04}]))
+    assert "1 of 7 coalitions told again" in fairround("verify", folder, "--again", file)
+    found = fairround("verify", folder, "--again", file, "--within", 0.001, code=1)
+    assert "scores 12.04, not 12" in found
+    for answers, trouble in (
+        ([], "holds no answers"),
+        ([{"members": ["a"], "seed": 3, "score": 12}], "seed 3 is none"),
+        ([{"members": ["a"], "score": 22}], "scores 22"),
+    ):
+        file.write_text(json.dumps(answers))
+        assert trouble in fairround("verify", folder, "--again", file, code=1)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert "--again FILE" in fairround("tell", folder, file, code=1)
+    assert "expected 0 to 3" in fairround("ask", folder, "--again", 4, code=1)
 
 
 @pytest.mark.parametrize(

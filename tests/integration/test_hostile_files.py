@@ -14,7 +14,7 @@ from settlement.config.reading import read_config
 from settlement.config.settings import read_settings
 from settlement.errors import SettlementError
 from settlement.store.flows_file import read_flows
-from settlement.store.folder import STAGES, RoundFolder, sha256_of
+from settlement.store.folder import STAGES, RoundFolder, _digest, sha256_of
 from tests.hostile import changed, refused, scrambled
 
 TOML = ('""', '"x"', "[]", "{}", "-1", "0", "1e400", "nan", "true", "[[1]]", str(2**64), "[{}]")
@@ -116,7 +116,6 @@ def test_changed_seals_and_documents_are_refused_by_name(finished, tmp_path):
     from settlement.audit.audit import audit_round
     from settlement.round.access import ChainAccess
     from settlement.round.round import round_status
-    from settlement.store.folder import _digest
 
     chance = random.Random(3)
     found = [path for stage in STAGES for path in finished.glob(f"{stage}/*.json")]
@@ -164,3 +163,73 @@ def test_deep_json_in_a_seal_hides_no_other_round(finished, fairround, tmp_path)
     output = fairround("list", tmp_path / "all")
     assert re.search(r"all/good\s+report", output)
     assert "Traceback" not in fairround("verify", tmp_path / "all" / "bad", code=1)
+
+
+@pytest.mark.parametrize("name", [".lock", "chain/journal.jsonl", "chain", "signatures"])
+def test_attack_a_link_in_a_folder_leads_to_no_file_of_whoever_reads_it(
+    finished, fairround, tmp_path, name
+):
+    """`quote` emptied the file behind a linked lock, and a key without a last newline."""
+    copy, keys = tmp_path / "copy", tmp_path / "keys"
+    shutil.copytree(finished, copy)
+    keys.mkdir()
+    key = keys / "journal.jsonl"
+    key.write_text('{"crypto": "my only key"}')
+    linked = copy / name
+    if linked.is_dir():
+        shutil.rmtree(linked)
+    linked.unlink(missing_ok=True)
+    linked.symlink_to(key if linked.suffix or name == ".lock" else keys)
+    refused = fairround("quote", copy, "--party", "a", code=1)
+    assert f"{name} is a link" in refused.replace("\n", " ")
+    assert key.read_text() == '{"crypto": "my only key"}'
+    assert list(keys.iterdir()) == [key]
+
+
+@pytest.mark.parametrize("name", [".lock", "chain/journal.jsonl"])
+def test_attack_a_link_that_comes_after_the_look_at_the_folder_is_not_followed(
+    finished, tmp_path, name
+):
+    from settlement.chain.journal import Journal
+
+    copy, key = tmp_path / "copy", tmp_path / "key"
+    shutil.copytree(finished, copy)
+    key.write_text("my only key")
+    (copy / name).unlink()
+    (copy / name).symlink_to(key)
+    opens = {".lock": RoundFolder(copy).lock().__enter__}
+    opens["chain/journal.jsonl"] = lambda: Journal(copy / "chain")
+    with pytest.raises(OSError, match="symbolic links"):
+        opens[name]()
+    assert key.read_text() == "my only key"
+
+
+def test_attack_a_report_that_somebody_made_up_does_not_steer_the_terminal(
+    finished, fairround, tmp_path
+):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / "report" / "report.txt").write_text("paid \x1b[2J\x1b]0;all\x07 well\nline\n")
+    seal = copy / "report" / "seal.json"
+    body = json.loads(seal.read_text())
+    del body["seal"]
+    body["files"]["report.txt"] = sha256_of(copy / "report" / "report.txt")
+    seal.write_text(json.dumps(body | {"seal": _digest(body)}))
+    shown = fairround("show", copy)
+    assert shown.endswith("paid [2J]0;all well\nline\n")
+
+
+def test_attack_a_folder_that_changes_while_it_is_copied_gets_no_deposit(
+    finished, tmp_path, monkeypatch
+):
+    """A party that kept the files of another round could neither settle nor leave by itself."""
+    from settlement.audit.findings import AuditError
+    from settlement.party.consent import keep_copy
+    from settlement.store.documents import OpenedRound
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = RoundFolder(finished)
+    kept = keep_copy(folder, OpenedRound.read(folder).agreement)
+    assert (kept / "train" / "game.json").is_file()
+    with pytest.raises(AuditError, match=r"was changed while it was copied"):
+        keep_copy(folder, "12" * 32)

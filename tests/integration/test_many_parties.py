@@ -10,6 +10,7 @@ from settlement.audit.findings import AuditError
 from settlement.audit.game import check_agreed_game
 from settlement.config.terms import AgreedTerms
 from settlement.store.folder import RoundFolder
+from tests.hostile import resealed
 
 LONGEST_RUN_S = 7_200
 """Ten thousand deposits and pay-outs are executed one by one, and again when they are read."""
@@ -112,20 +113,6 @@ def opened(tmp_path_factory):
         return shutil.copytree(made[n_parties], tmp_path / "copy")
 
     return copy
-
-
-def resealed(folder, stage, change):
-    """Change a file of a stage as whoever holds the folder can: with a seal that fits."""
-    store = RoundFolder(folder)
-    kept = folder / "kept"
-    (folder / stage).rename(kept)
-    with store.write_stage(stage, inputs=[]) as partial:
-        for path in kept.iterdir():
-            if path.name != "seal.json":
-                shutil.copy(path, partial)
-        change(partial)
-    shutil.rmtree(kept)
-    return store
 
 
 @pytest.mark.parametrize("n_parties", [12, 70])

@@ -1,6 +1,5 @@
 """Rounds among people on a real node: own process, home, key, endpoint and files each."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -479,29 +478,41 @@ def test_attack_a_settlement_that_the_chain_does_not_know_keeps_nobody_from_sett
 def test_attack_a_journal_that_somebody_made_up_withdraws_nothing_in_words_alone(village):
     """A folder's journal may tell of transactions that nobody sent; the chain is asked."""
     from settlement.chain.journal import Journal
-    from settlement.chain.records import TransactionReceipt
+    from settlement.chain.records import TransactionReceipt, intent_of
 
     village.open()
     a, ask = village["a"], village.node.ask
-    block = ask("eth_getBlockByNumber", "0x1", False)
-    data = Interface(artifact().abi).encode("withdraw", village.round_id(), 0, a.address)
-    sent = {"sender": a.address, "to": escrow_address(), "value_wei": "0", "raw": "", "nonce": -1}
-    sent |= {"data_sha256": hashlib.sha256(data).hexdigest(), "hash": "12" * 32}
-    label = f"withdraw/{village.round_id()}/0"
-    receipt = TransactionReceipt(
-        label, b"\x12" * 32, 1, 21_000, True, block_hash=bytes.fromhex(block["hash"][2:])
-    )
-    with Journal(a.round / "chain") as journal:
-        genesis = ask("eth_getBlockByNumber", "0x0", False)["hash"]
-        journal.append(
-            "endpoint", {"chain_id": 31337, "genesis_hash": genesis, "block": 0, "timestamp": 0}
-        )
-        journal.append("send", sent | {"label": label})
-        journal.append("receipt", receipt.as_json())
     assert deposit(a, "0.2") == 200_000
+    shutil.rmtree(a.round / "chain")
+    data = Interface(artifact().abi).encode("withdraw", village.round_id(), 0, a.address)
+    label = f"withdraw/{village.round_id()}/0"
+    wanted = {"type": 2, "chainId": 31337, "nonce": 1_000, "to": escrow_address(), "data": data}
+    wanted |= {"value": 0, "gas": 350_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9}
+
+    def make_up(signer):
+        signed = Account.sign_transaction(wanted, KEYS[signer])
+        block = ask("eth_getBlockByNumber", "0x1", False)["hash"]
+        with Journal(a.round / "chain") as journal:
+            genesis = ask("eth_getBlockByNumber", "0x0", False)["hash"]
+            began = {"chain_id": 31337, "genesis_hash": genesis, "block": 0, "timestamp": 0}
+            journal.append("endpoint", began)
+            sent = intent_of(a.address, escrow_address(), data, 0)
+            sent |= {"raw": bytes(signed.raw_transaction).hex(), "hash": signed.hash.hex()}
+            journal.append("send", sent | {"label": label, "nonce": 1_000})
+            receipt = TransactionReceipt(
+                *(label, bytes(signed.hash), 1, 21_000, True),
+                block_hash=bytes.fromhex(block[2:]),
+            )
+            journal.append("receipt", receipt.as_json())
+
     village.later(DAY_S + 7200)
-    refused = a("withdraw", a.round, "--party", "a", "--yes", code=1)
-    assert f'the journal says that "{label}" was sent' in refused.replace("\n", " ")
+    withdraw = ("withdraw", a.round, "--party", "a", "--yes")
+    make_up("operator")
+    refused = a(*withdraw, code=1).replace("\n", " ")
+    assert "its account has signed no such thing" in refused
+    shutil.rmtree(a.round / "chain")
+    make_up("a")  # as if it had got hold of what a signed and never sent
+    assert f'the journal says that "{label}" was sent' in a(*withdraw, code=1).replace("\n", " ")
     place = ("--escrow", escrow_address(), "--round", village.round_id(), "--yes")
     assert a.json("withdraw", *place)["withdrawn_units"] == 200_000
 
@@ -529,6 +540,13 @@ def test_attack_money_does_not_go_to_a_broken_address(village, recipient):
     broken = a("withdraw", a.round, "--party", "a", "--to", recipient, "--yes", code=1)
     assert broken.startswith("error: ")
     assert len(broken.splitlines()) == 1
+    for command in (
+        ("withdraw", "--escrow", escrow_address(), "--round", village.round_id()),
+        ("settle", a.round),
+    ):
+        other = a(*command, "--account", recipient, "--yes", code=1)
+        assert other.startswith(f"error: {broken.split()[1]}"), other
+        assert len(other.splitlines()) == 1
 
 
 def test_a_person_without_the_key_can_do_nothing_for_a_party(village):
@@ -556,6 +574,29 @@ def token_of(village, funded):
         sent(village, village.operator, token, interface.encode("set_habit", number))
 
     return token, balance, habits
+
+
+def test_attack_a_collectible_as_the_asset_is_not_locked_for_ever(village):
+    """A deposit of one unit would be the piece with the number 1; nothing gives it back."""
+    a = village["a"]
+    made = artifact("mocks/Collectible")
+    token = to_checksum_address(sent(village, a, None, made.bytecode)["contractAddress"])
+    village.configure(asset=token, unit_scale=1)
+    operator = village.operator
+    operator("train", operator.round)
+    refused = operator("open", operator.round, code=1)
+    assert "a collection of single pieces (ERC-721)" in refused.replace("\n", " ")
+    careless = (
+        "import sys, settlement.round.stages.open as stage; from settlement.cli.main import main; "
+        "stage.check_token = lambda chain, asset: None; main(sys.argv[1:])"
+    )
+    operator.python("-c", careless, "open", operator.round)
+    village.hand_round()
+    one = ("deposit", a.round, "--party", "a", "--budget", "1 units", "--yes")
+    assert "Deposit nothing" in a(*one, code=1).replace("\n", " ")
+    data = "0x" + Interface(made.abi).encode("ownerOf", 1).hex()
+    owner = village.node.ask("eth_call", {"to": token, "data": data}, "latest")
+    assert owner[-40:] == a.address[2:].lower()
 
 
 def n_transactions(village, person):

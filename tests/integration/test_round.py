@@ -9,13 +9,25 @@ import time
 
 import numpy as np
 import pytest
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 
 from settlement.audit import retraining
 from settlement.audit.audit import audit_round
+from settlement.chain.journal import read_journal
 from settlement.config.settings import read_settings
+from settlement.config.terms import AgreedTerms
+from settlement.escrow import gas_limits
+from settlement.escrow.client import EscrowClient
+from settlement.money.netting import net_transfers
+from settlement.money.terms import NetPosition, SettlementPlan
+from settlement.posting.check import net_amounts
 from settlement.round.access import ChainAccess
+from settlement.round.agreed import agreed_game
+from settlement.round.plan import plan_of
 from settlement.round.stages.report import report_files
+from settlement.store.documents import AllocationDocument, OpenedRound
 from settlement.store.folder import RoundFolder, dump_json
 
 STAGES = ["train", "open", "allocate", "settle", "reward", "report"]
@@ -160,6 +172,48 @@ def test_a_creditor_without_a_deposit_is_paid_out_too(fairround, three_parties):
     fairround("verify", three_parties)
 
 
+def test_attack_a_bystander_that_settles_a_tie_the_other_way_spoils_nothing(
+    fairround, three_parties
+):
+    """Factors that pass, and are not ours, give b the unit that ours give c; both are right."""
+    config = three_parties / "round.toml"
+    config.write_text(config.read_text().replace("budget = 0.2", 'budget = "25000 units"', 1))
+    for stage in ("train", "open", "allocate"):
+        fairround(stage, three_parties)
+    folder = RoundFolder(three_parties)
+    terms, opened = AgreedTerms.read(folder), OpenedRound.read(folder)
+    allocation = AllocationDocument.read(folder)
+    with ChainAccess(read_settings).open(folder, terms) as chain:
+        escrow = EscrowClient(chain, terms.escrow)
+        ours = plan_of(escrow, terms, opened.round_id, agreed_game(folder), allocation)
+        factors = (17 * 2**72 // 32, *ours.proof.factors[1:])
+        nets = net_amounts(ours.proof.game, factors, terms.exchange_rate)
+        assert [net - own for net, own in zip(nets, ours.net_amounts, strict=True)] == [0, 1, -1]
+        positions = [NetPosition(party, amount) for party, amount in enumerate(nets)]
+        plan = SettlementPlan(ours.plan.round, net_transfers(positions))
+        arguments = (plan.encode(), list(factors), ours.proof.game.encode())
+        data = escrow.interface.encode("settle_by_proof", opened.round_id, *arguments)
+        chain.send("bystander", chain.account("party/1"), escrow.address, data, gas=500_000)
+    fairround("run", three_parties)
+    settled = json.loads((three_parties / "settle" / "settlement.json").read_text())
+    assert settled["net_positions_units"] == nets
+    assert "ok    report" in fairround("verify", three_parties)
+
+
+def test_what_settling_costs_at_most_counts_the_pay_out_too(fairround, three_parties):
+    """`settle` tells it before it asks: no transaction that it sends is left out."""
+    fairround("run", three_parties)
+    limits = {
+        entry["label"].split("/")[0]: TypedTransaction.from_bytes(HexBytes(entry["raw"])).as_dict()
+        for entry in read_journal(three_parties / "chain" / "journal.jsonl").entries
+        if entry.kind == "send" and entry["label"].startswith(("settle", "pay-out"))
+    }
+    assert limits.keys() == {"settle", "pay-out"}
+    told = gas_limits.whole_settlement(3, 2, by_proof=True, ether=True)
+    spent_at_most = sum(sent["gas"] for sent in limits.values())
+    assert gas_limits.proof(3) < spent_at_most <= told  # a has nothing to be paid
+
+
 def test_a_wrong_configuration_stops_before_anything_is_deployed(fairround, three_parties):
     config = three_parties / "round.toml"
     config.write_text(config.read_text().replace("budget = 0.2", "budget = -0.2\nwish = 3"))
@@ -278,6 +332,10 @@ def test_a_seller_without_interest_is_paid_and_keeps_its_own_model(fairround, di
     assert seller["model_value"] == pytest.approx(seller["own_value"])
     assert seller["net_position_units"] > 0
     fairround("verify", digits)
+    told = ("sweep", digits, "--over", "budget", "--party", "low", "--to", 0.2, "--steps", 2)
+    swept = json.loads(fairround(*told, "--json"))
+    assert [row[2] for row in swept["adjustment_factors"]] == [0, 0]
+    fairround("plot", digits)
 
 
 def test_a_round_of_nine_parties_trains_a_sample_of_coalitions(fairround, digits):

@@ -66,7 +66,10 @@ def folder_source(
 def read_part(folder: Path, target: str, id_column: str) -> FileRows:
     """All samples of one folder: table files, or images in a folder for each class."""
     if not folder.is_dir():
-        raise DataError(f"{folder} does not exist; expected a folder of samples.")
+        raise DataError(
+            f"{folder} does not exist; expected a folder of samples (a party that only buys says "
+            "buyer = true)."
+        )
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_FILES)
     if not files:
         return read_images(folder, id_column)

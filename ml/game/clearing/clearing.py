@@ -101,17 +101,18 @@ def factor_caps(
     grand_value : float
         v(N).
     wanted_values : float64, shape (n,)
-        Largest model value that each party wants; ``np.inf`` or anything from v(N) on: no cap.
+        Largest model value that each party wants; ``np.inf`` or anything from v(N) on: no cap. A
+        party that wants less than its own model, such as a seller with 0, buys nothing.
 
     Returns
     -------
     float64, shape (n,)
-        (wanted - v(i)) / (v(N) - v(i)), at most 1.
+        (wanted - v(i)) / (v(N) - v(i)), from 0 to 1.
 
     Raises
     ------
     CapError
-        If a party wants less than the model that it already has, or a cap is not a number.
+        If a cap is negative or not a number.
 
     Notes
     -----
@@ -130,13 +131,13 @@ def factor_caps(
         )
     if wanted.shape != own.shape:
         raise CapError(f"Caps have shape {wanted.shape}; expected {own.shape}, one a party.")
-    for party in np.flatnonzero(~(wanted >= own)):
+    for party in np.flatnonzero(~(wanted >= 0)):
         raise CapError(
-            f"Party {party} caps its model at {wanted[party]:g} but its own model is worth "
-            f"{own[party]:g}; expected a cap of at least that. Raise the cap or drop it.",
+            f"Party {party} caps its model at {wanted[party]:g}; expected a value of at least 0, "
+            f"or none.",
             party=int(party),
         )
-    caps = np.ones(len(own))
+    caps, wanted = np.ones(len(own)), np.maximum(wanted, own)
     capped = wanted < grand_value
     caps[capped] = (wanted[capped] - own[capped]) / (grand_value - own[capped])
     return caps

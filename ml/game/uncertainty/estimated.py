@@ -95,7 +95,7 @@ def allocate_estimate(
         drawn_grand = float(np.mean(moved.sum(axis=1) + drawn_own))
         gains = np.maximum(drawn_grand - drawn_own, 0.0)
         raised_rows = non_negative_rows(moved, gains)
-        limits = factor_caps(drawn_own, drawn_grand, np.maximum(allocation.caps, drawn_own))
+        limits = factor_caps(drawn_own, drawn_grand, allocation.caps)
         problem = checked_problem(raised_rows, allocation.budgets, limits, slack)
         factors = solve(problem, "clearing").factors
         for name, figure in zip(

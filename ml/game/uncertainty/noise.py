@@ -142,7 +142,7 @@ def _linearised(
 def _problem(allocation: Allocation, flows: FloatArray) -> Problem:
     own = allocation.own_values
     grand = float(own[0] + allocation.flows[0].sum())
-    limits = factor_caps(own, grand, np.maximum(allocation.caps, own))
+    limits = factor_caps(own, grand, allocation.caps)
     return Problem(flows, flows.sum(axis=1), allocation.budgets, limits)
 
 
@@ -189,7 +189,7 @@ def _factors_of(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     own, grand = table.own_values, table.grand_value
     flows = conditional_shapley(table.values)
-    limits = factor_caps(own, grand, np.maximum(allocation.caps, own))
+    limits = factor_caps(own, grand, allocation.caps)
     rounding = 1e-13 * float(table.values.max())
     factors = adjustment_factors(flows, allocation.budgets, limits, tolerance=rounding).factors
     return factors, payoffs(factors[:, None] * flows), own + factors * (grand - own)

@@ -1,8 +1,9 @@
 """Model rewards: for each party a model whose validation score is the one that it has paid for.
 
 A party's reward starts from its own model and is trained on the grand coalition's data until its
-validation score meets the target; see `target_training`. A target that this training does not reach
-is met on the straight line from the best model so far to the grand model.
+validation score meets the target; see `target_training`. A buyer, who has no data, starts from the
+network as it is before any training; one that bought nothing gets no model. A target that this
+training does not reach is met on the straight line from the best model so far to the grand model.
 
 With several seeds a target is a mean over seeds, and the models of single seeds score above and
 below it. A reward then starts from the best own model below its target, and the line ends in a
@@ -77,12 +78,13 @@ def train_rewards(
     """Train and save a model for each party whose validation score is its target.
 
     A party whose target is its own score gets its own model; one whose target is the grand score
-    gets the grand model.
+    gets the grand model; a buyer without data whose target is 0 gets none, and is left out.
 
     Parameters
     ----------
     targets : float, shape (n,)
-        Validation scores, each from the party's own to the grand coalition's (means over seeds).
+        Validation scores, each from the party's own to the grand coalition's (means over seeds); of
+        a buyer 0, or from `untrained_score`.
     out : Path
         Folder for the files ``<party>-<name>.safetensors`` and their cards, ``.json``.
     cache : Path
@@ -109,13 +111,14 @@ def train_rewards(
     context = RewardContext(collaboration, recipe)
     chosen, tasks = _assign(context, collaboration, wanted, grand, cache)
     report = progress or (lambda done, total: None)
-    report(len(chosen), n_parties)
+    n_rewards = len(chosen) + len(tasks)
+    report(len(chosen), n_rewards)
     with reproducible(context.device, int(collaboration.digest[:15], 16)):
         for task, candidate in train_to_targets(
             context, tasks, collaboration.coalition_indices(grand)
         ):
             chosen[task.party] = candidate
-            report(len(chosen), n_parties)
+            report(len(chosen), n_rewards)
     return _save(context, collaboration, wanted, chosen, out)
 
 
@@ -126,7 +129,7 @@ def _assign(
     grand: int,
     cache: Path,
 ) -> tuple[dict[int, Candidate], list[TargetTask]]:
-    """Rewards that are models of the cache already, and training tasks for the other parties."""
+    """Rewards that need no training, and training tasks for others; neither for nothing bought."""
     singles = [1 << party for party in range(collaboration.n_parties)]
     # Trains again whatever has been pruned from the cache.
     train_coalitions(collaboration, context.recipe, [*singles, grand], cache=cache)
@@ -144,17 +147,25 @@ def _assign(
     ready: dict[int, Candidate] = {}
     tasks: list[TargetTask] = []
     for party, target in enumerate(map(float, targets)):
-        own_models = models(1 << party)
-        own = float(np.mean([model.score for model in own_models]))
+        own_models, origin, itself = models(1 << party), "its own model", "the party's own model"
+        if own_models:
+            own = float(np.mean([model.score for model in own_models]))
+        elif target > 0:
+            own_models, origin = _untrained(context), "an untrained network"
+            itself = origin
+            own = min(model.score for model in own_models)
+        else:
+            continue
         # A model that had to be trained again may round to another score, by a sample or so.
-        if not own - one_sample <= target <= top + one_sample:
+        # Training may have spoilt what an untrained network had: a buyer then gets that one.
+        if not own - one_sample <= target <= max(top, own) + one_sample:
             name = collaboration.party_names[party]
             raise RewardError(
                 f'Party {party} ("{name}") has target {target:.6f}; expected from its own score '
                 f"{own:.6f} to the grand score {top:.6f}."
             )
         there = [(model, "the grand model itself") for model in grand_models]
-        there += [(model, "the party's own model itself") for model in own_models]
+        there += [(model, f"{itself} itself") for model in own_models]
         nearest, made = min(there, key=lambda pair: abs(pair[0].score - target))
         below = [model for model in own_models if model.score < target]
         above = [model for model in grand_models if model.score >= target]
@@ -163,8 +174,15 @@ def _assign(
         else:
             start = max(below, key=lambda model: model.score)
             goal = min(above, key=lambda model: model.score)
-            tasks.append(TargetTask(party, target, start, goal))
+            tasks.append(TargetTask(party, target, origin, start, goal))
     return ready, tasks
+
+
+def _untrained(context: RewardContext) -> list[Scored]:
+    """The network as it is before any training, for each seed."""
+    started = [context.network.initial(seed) for seed in context.recipe.seeds]
+    there = [{name: t.to(context.device) for name, t in one.items()} for one in started]
+    return [Scored(weights, context.evaluator.score(weights)) for weights in there]
 
 
 def _kept_models(
@@ -198,7 +216,8 @@ def _save(
             context.network, context.score_of, collaboration.holdout, context.device
         ).score
     scores = {party: context.evaluator.score(c.model.weights) for party, c in chosen.items()}
-    for party, target in enumerate(map(float, targets)):  # all of them before any file is written
+    wanted = {party: float(targets[party]) for party in sorted(chosen)}
+    for party, target in wanted.items():  # all of them before any file is written
         if abs(scores[party] - target) > context.one_sample + 1e-9:
             name = collaboration.party_names[party]
             raise RewardError(
@@ -208,7 +227,7 @@ def _save(
                 "steps. Take those samples out, add others, or score otherwise."
             )
     rewards = []
-    for party, target in enumerate(map(float, targets)):
+    for party, target in wanted.items():
         candidate, score = chosen[party], scores[party]
         weights, name = candidate.model.weights, collaboration.party_names[party]
         slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "party"

@@ -36,10 +36,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class TargetTask:
-    """One party's target, the model that training starts from, and one at or above the target."""
+    """One party's target, the model that training starts from, and one at or above the target.
+
+    ``origin`` says in words whose model the first one is.
+    """
 
     party: int
     target: float
+    origin: str
     start: Scored
     above: Scored
 
@@ -130,7 +134,7 @@ def _replay(
         weights = stack.model(0)
         now = Scored(weights, score(weights))
         if now.score >= task.target:
-            made = f"its own model, trained for {stack.step_count} steps on the grand data"
+            made = f"{task.origin}, trained for {stack.step_count} steps on the grand data"
             model = bisect_weights(below, now, task.target, tolerance, score)
             return Candidate(model, made)
         if stack.step_count >= until:

@@ -40,8 +40,10 @@ class Assignment:
 def assignments_of(
     collaboration: Collaboration, recipe: Recipe, coalition: int
 ) -> tuple[Assignment, ...]:
-    """A coalition's models, one for each seed of the recipe."""
+    """A coalition's models, one for each seed of the recipe; none of buyers without data."""
     rows = collaboration.coalition_indices(coalition)
+    if not len(rows):
+        return ()
     content = array_digest(rows)
     code = code_digest(recipe.network) + code_digest(recipe.score)
     found = []

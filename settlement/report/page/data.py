@@ -68,6 +68,7 @@ def page_data(
     settlement, n_parties = stored.settlement, len(terms.parties)
     table = values.is_table and n_parties <= MAX_DRAWN_TABLE
     measured, errors = _measured(values) if table else (None, None)
+    floors = values.reward_floors if stored.rewards.entries else []
     return {
         "format": PAGE_FORMAT,
         "name": terms.round,
@@ -101,6 +102,7 @@ def page_data(
                 "party": entry.party,
                 "validationScore": entry.validation_score,
                 "holdoutScore": entry.holdout_score,
+                "floor": floors[entry.party],
             }
             for entry in stored.rewards.entries
         ],
@@ -156,10 +158,12 @@ def _how_trained(values: ValueDocument, n_parties: int) -> str | None:
         return None
     seeds = len(values.seeds)
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    all_ = 2 ** (n_parties - len(values.buyers)) - 1
+    of = " of those who brought data" if values.buyers else ""
     if values.coalitions is None:
-        return f"models of all {2**n_parties - 1:,} coalitions were trained{mean}"
-    trained, all_ = len(values.coalitions), 2**n_parties - 1
-    return f"flows are estimated from {trained:,} of {all_:,} coalitions{mean}"
+        return f"models of all {all_:,} coalitions{of} were trained{mean}"
+    trained = len(values.coalitions)
+    return f"flows are estimated from {trained:,} of {all_:,} coalitions{of}{mean}"
 
 
 def _posting(proof: Proof) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,19 @@ __all__ = [
     "NotTold",
     "UnknownJob",
     "WrongAnswer",
+    "answers_in",
     "questions",
     "questions_text",
+    "require_told_by_hand",
     "tell",
     "told_text",
 ]
 
 KEYS = frozenset({"job", "members", "seed", "score", "model_sha256", "checkpoints"})
+
+
+LONGEST_NAME = 64
+"""Of whoever tells: the terms repeat it."""
 
 
 class NotTold(SettlementError):
@@ -75,16 +82,45 @@ def tell(path: Path, file: Path, by: str) -> dict[str, Any]:
     """
     folder = RoundFolder(path)
     folder.require_config()
-    rows = _rows(file)
+    if not 0 < len(by) <= LONGEST_NAME or not by.isprintable():
+        raise WrongAnswer(
+            f"Who tells is {by!r:.80}; expected 1 to {LONGEST_NAME} characters that print."
+        )
     with folder.lock():
-        _, config, scores = _open(path)
+        _, _, scores = _open(path)
         if folder.has("train"):
-            raise NotTold(f"{path} has all its values already; nothing can be told any more.")
-        told = [
-            _told(row, f"{file}, answer {k}", config, scores, by) for k, row in enumerate(rows, 1)
-        ]
+            raise NotTold(
+                f"{path} has all its values already; nothing can be told any more. `fairround "
+                f"verify {path} --again FILE` compares a second measurement with them."
+            )
+        told = answers_in(file, scores, by)
         new = scores.book.tell(told)
     return {"told": len(told), "new": new, "open": questions(path, 1)["open"]}
+
+
+def answers_in(file: Path, scores: ExternalScores, by: str) -> list[Told]:
+    """All answers of a CSV or JSON file, each to a question of the round.
+
+    Raises
+    ------
+    UnknownJob, WrongAnswer, ScoreOutOfRange
+        Naming the first row at fault.
+    """
+    rows = enumerate(_rows(file), 1)
+    return [_told(row, f"{file}, answer {number}", scores, by) for number, row in rows]
+
+
+def require_told_by_hand(config: RoundConfig) -> None:
+    """Refuse a round whose scores a function or a program measures.
+
+    Raises
+    ------
+    NotTold
+    """
+    external = external_of(config)
+    if not external.told_by_hand:
+        asked = external.evaluate or shlex.join(external.command or ())
+        raise NotTold(f"{config.folder} asks {asked}; run `fairround run`.")
 
 
 def told_text(found: Mapping[str, Any]) -> str:
@@ -98,9 +134,7 @@ def _open(path: Path) -> tuple[RoundFolder, RoundConfig, ExternalScores]:
     folder = RoundFolder(path)
     folder.require_config()
     config = read_config(folder.config_path)
-    external = external_of(config)
-    if external.command or external.evaluate:
-        raise NotTold(f"{path} asks {external.evaluate or external.command}; run `fairround run`.")
+    require_told_by_hand(config)
     return folder, config, ExternalScores(config, AnswerBook(path))
 
 
@@ -124,10 +158,8 @@ def _rows(file: Path) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _told(
-    row: Mapping[str, Any], place: str, config: RoundConfig, scores: ExternalScores, by: str
-) -> Told:
-    job = _job(row, place, config, scores)
+def _told(row: Mapping[str, Any], place: str, scores: ExternalScores, by: str) -> Told:
+    job = _job(row, place, scores)
     told = told_of(
         place,
         job=job.id,
@@ -143,11 +175,11 @@ def _told(
     return told
 
 
-def _job(row: Mapping[str, Any], place: str, config: RoundConfig, scores: ExternalScores) -> Job:
+def _job(row: Mapping[str, Any], place: str, scores: ExternalScores) -> Job:
     """The question that an answer names by its number, or by members and seed."""
     if "members" in row:
         members = row["members"]
-        names = config.party_names
+        names = scores.party_names
         if (
             not isinstance(members, list)
             or not members

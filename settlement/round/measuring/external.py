@@ -25,7 +25,7 @@ from settlement.config.settings import read_settings
 from settlement.errors import BrokenInvariant, SettlementError, Waiting
 from settlement.round.measuring.measured import Measured, Provenance
 from settlement.round.measuring.measured import Told as Progress
-from settlement.store.answers import AnswerBook, Checkpoint, OtherAnswers, Told
+from settlement.store.answers import AnswerBook, Checkpoint, OtherAnswers, Told, who_told
 from settlement.store.folder import dump_json, sha256_of
 from settlement.store.score_range import to_value
 
@@ -70,7 +70,7 @@ class ExternalScores:
 
     @property
     def measured_by(self) -> str:
-        """Who measures, in words that the terms repeat."""
+        """Who is asked, in words; the terms repeat them, or say who told by hand."""
         if self._external.command is not None:
             return f"command: {shlex.join(self._external.command)}"
         if self._external.evaluate is not None:
@@ -84,6 +84,11 @@ class ExternalScores:
         names = self._config.party_names
         members = tuple(name for k, name in enumerate(names) if coalition >> k & 1)
         return Job(number, coalition, members, seed)
+
+    @property
+    def party_names(self) -> tuple[str, ...]:
+        """Of the round, in its order."""
+        return self._config.party_names
 
     def find(self, number: str) -> Job | None:
         """The question of that number, if this round asks it."""
@@ -129,15 +134,16 @@ class ExternalScores:
 
     def provenance(self, measured: Measured) -> Provenance:
         """Who measured with which code; every answer, with the hash of the file of answers."""
-        reported = dump_json(
-            [
-                told.model_dump(mode="json")
-                for coalition in measured.asked()
-                for seed in self.seeds
-                if (told := self.book.get(self.job(coalition, seed).id))
-            ]
-        )
+        answers = [
+            told
+            for coalition in measured.asked()
+            for seed in self.seeds
+            if (told := self.book.get(self.job(coalition, seed).id))
+        ]
+        reported = dump_json([told.model_dump(mode="json") for told in answers])
         basis = self.asked() | {"reported_sha256": hashlib.sha256(reported).hexdigest()}
+        if self._external.told_by_hand:
+            basis["measured_by"] = who_told(answers)
         return Provenance(None, basis, self._external.score_range, {REPORTED_FILE: reported})
 
     def asked(self) -> dict[str, Any]:

@@ -41,12 +41,16 @@ class Measurer(Protocol):
 
 @dataclass(frozen=True)
 class Provenance:
-    """What scores rest on: device, hashes, the range they were in, and files that show it."""
+    """What scores rest on: device, hashes, the range they were in, and files that show it.
+
+    ``untrained_score`` is what the network scores as it starts, where a party brought no data.
+    """
 
     device: str | None = None
     basis: dict[str, Any] | None = None
     score_range: tuple[float, ...] | None = None
     files: dict[str, bytes] = field(default_factory=dict)  # kept beside the values
+    untrained_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,5 +85,6 @@ def measure_round(config: RoundConfig, measurer: Measurer, progress: Progress) -
         return batches[-1]
 
     progress("train", 0, asked)
-    estimate = estimate_of(sampling, n_parties, evaluate)
+    buyers = () if config.data is None else config.data.buyers
+    estimate = estimate_of(sampling, n_parties, evaluate, buyers)
     return Measured(np.concatenate(batches, axis=1), list(estimate.coalitions))

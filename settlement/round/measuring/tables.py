@@ -10,10 +10,13 @@ import numpy as np
 from ml.game import ValueTable, best_coalitions, made_monotone
 from settlement.store.documents import ValueDocument
 
-__all__ = ["cover_values", "reward_targets", "value_document"]
+__all__ = ["cover_values", "has_reward", "reward_targets", "value_document"]
 
 LIFTING = ("above", "mean", "isotonic")
 """Covers under which a coalition may be worth more than its own model scores."""
+
+NO_VALUE = 1e-12
+"""A model value up to this is 0, in value units."""
 
 
 def value_document(
@@ -27,6 +30,7 @@ def value_document(
     device: str | None = None,
     basis: dict[str, Any] | None = None,
     score_range: Sequence[float] | None = None,
+    untrained_score: float | None = None,
 ) -> ValueDocument:
     """The value table that scores (seeds, coalitions) lead to."""
     values, violations, best = scores.mean(axis=0), None, None
@@ -46,6 +50,7 @@ def value_document(
         best_coalitions=best,
         basis=basis,
         score_range=None if score_range is None else list(score_range),
+        untrained_score=untrained_score,
     )
 
 
@@ -87,11 +92,16 @@ def cover_values(
 
 
 def reward_targets(values: ValueDocument, model_values: Sequence[float]) -> list[float]:
-    """Scores that model rewards are trained to: model values, but never below one's own score.
+    """Scores that model rewards are trained to: model values, but never below a party's floor.
 
-    A cover may take v(i) below what party i's own model scores; the party keeps that model.
+    A buyer that bought nothing gets nothing, target 0.
     """
-    if values.coalitions is not None:
-        return list(model_values)
-    own = np.mean(values.scores, axis=0)[[1 << i for i in range(len(values.parties))]]
-    return [float(target) for target in np.maximum(model_values, own)]
+    return [
+        max(worth, floor) if has_reward(values, party, worth) else 0.0
+        for party, (worth, floor) in enumerate(zip(model_values, values.reward_floors, strict=True))
+    ]
+
+
+def has_reward(values: ValueDocument, party: int, model_value: float) -> bool:
+    """Whether a party receives a model: all but buyers without data that bought nothing."""
+    return model_value > NO_VALUE or party not in values.buyers

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.datasets.spec import NO_SAMPLES
 from settlement.cache import cache_limit_bytes
 from settlement.config.reading import RoundConfig
 from settlement.config.settings import read_settings
@@ -63,7 +64,13 @@ class TrainedModels:
 
     def provenance(self, measured: Measured) -> Provenance:
         """The device that trained; data, recipe and code as hashes."""
-        return Provenance(self._device, basis_of(self._collaboration, self._recipe))
+        from ml.training.checks import untrained_score
+
+        data, recipe = self._collaboration, self._recipe
+        basis = basis_of(data, recipe)
+        buys = NO_SAMPLES in basis["party_data_sha256"]
+        start = untrained_score(data, recipe) if buys else None
+        return Provenance(self._device, basis, untrained_score=start)
 
 
 def load_data(config: RoundConfig) -> tuple[Collaboration, Recipe]:

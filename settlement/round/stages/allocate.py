@@ -69,8 +69,6 @@ def allocation_document(
     own = game.own_values
     budgets = np.array(budgets_of_deposits(deposits_units, terms.exchange_rate))
     caps = np.array([np.inf if cap is None else cap for cap in terms.caps])
-    # A party that wants less than it has wants nothing more.
-    caps = np.maximum(caps, own)
     allocation = allocate_flows(
         game.flows,
         own,

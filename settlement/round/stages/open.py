@@ -14,12 +14,13 @@ from settlement.chain.errors import UnknownAccount
 from settlement.config.reading import OPERATOR, party_account
 from settlement.config.terms import TERMS_FILE, AgreedTerms
 from settlement.escrow.client import EscrowClient
+from settlement.escrow.events import ETHER
 from settlement.escrow.sources import deployment_facts, standard_json
 from settlement.round.agreed import AgreedGame, agreed_game
 from settlement.round.agreement import agreement_of, contract_terms, terms_of_round
 from settlement.round.context import RoundContext
 from settlement.round.funding import budget_in_units
-from settlement.round.tokens import lock
+from settlement.round.tokens import check_token, lock
 from settlement.store.documents import GameDocument, OpenedRound, ValueDocument
 from settlement.store.folder import dump_json, sha256_of
 
@@ -38,6 +39,7 @@ def carry_out(context: RoundContext) -> None:
         context.access.begin(context.folder, context.config) as chain,
     ):
         context.progress("open", 0, n_steps)
+        check_token(chain, context.config.chain.asset or ETHER)
         escrow = EscrowClient.deploy(chain, chain.account(OPERATOR))
         context.progress("open", 1, n_steps)
         terms = _terms(context, chain, escrow, game)

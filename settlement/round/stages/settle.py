@@ -62,7 +62,7 @@ def _settle_on_chain(
     context.progress("settle", 1, 2)
     ledger = escrow.ledger(round_id)
     nets = [net.amount_units for net in net_positions_of(ledger.transfers, len(deposits))]
-    if terms.settlement == "proof" and nets != list(planned.net_amounts):
+    if terms.settlement == "proof" and not planned.comes_to(nets):
         raise BrokenInvariant(
             f"The contract took the net positions {nets}; {list(planned.net_amounts)} follow "
             f"from the game and the deposits."
@@ -77,7 +77,7 @@ def _send(context: RoundContext, chain: Chain, escrow: EscrowClient, planned: Ro
     if terms.settlement == "proof" and planned.proof is not None:
         escrow.settle_by_proof(planned.plan, sender, planned.proof)
         return
-    consent = escrow.consent(planned.plan)
+    consent = escrow.consent(planned.plan, planned.deposits_units)
     found = collect_signatures(context.folder, chain, escrow, consent, terms.party_names)
     signatures = [signature for signature in found if signature is not None]
     if len(signatures) < len(found):

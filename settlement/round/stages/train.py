@@ -71,5 +71,6 @@ def _measured(config: RoundConfig, context: RoundContext) -> tuple[ValueDocument
         device=provenance.device,
         basis=provenance.basis,
         score_range=provenance.score_range,
+        untrained_score=provenance.untrained_score,
     )
     return document, provenance.files

@@ -42,11 +42,7 @@ def clear(
     own = figures.own_values
     most = None
     if any(cap is not None for cap in caps):
-        # Nobody gives its own model back: a cap below it is one at it.
-        wanted = [
-            np.inf if cap is None else max(cap, value)
-            for cap, value in zip(caps, own.tolist(), strict=True)
-        ]
+        wanted = [np.inf if cap is None else cap for cap in caps]
         most = factor_caps(own, figures.grand_value, wanted)
     factors = adjustment_factors(flows, budgets, most, tolerance=rounding).factors
     return Cleared(

@@ -33,7 +33,6 @@ def test_all_faults_are_reported_at_once_with_their_places():
         "data.holdout_share",
         "data.colour",
         "party[0].labels",
-        "party[2].labels",
         "party[4].labels[0]",
         "party[1].labels",
         "party[3].labels",

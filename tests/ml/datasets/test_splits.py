@@ -82,7 +82,7 @@ def test_label_noise_changes_the_labels_of_one_party_alone():
     [
         ([{"share": 0.6}, {"share": 0.6}], "party: shares sum to 1.2"),
         ([{"share": 0.6}, {}], "party: some parties have a share"),
-        ([{"share": 0.0}, {"share": 0.1}], r"party\[0\]\.share"),
+        ([{"share": -0.1}, {"share": 0.1}], r"party\[0\]\.share"),
         ([{"labels": [0]}, {"labels": [1], "share": 0.5}], r"party\[1\]\.share"),
         ([{"labels": [0]}, {"labels": [1], "label_noise": 2}], r"party\[1\]\.label_noise"),
         ([{"labels": [0]}, {"labels": [1], "size": -1}], r"party\[1\]\.size"),

@@ -95,6 +95,45 @@ def test_garbage_is_named(plugin_of, line, told):
         ask(plugin_of(LOOP + f"    print({line!r}, flush=True)\n"), jobs(1)[0])
 
 
+TWICE = "    print(json.dumps({'score': 0.9}), flush=True)\n"
+
+
+def test_a_second_answer_is_not_taken_for_that_to_the_next_question(plugin_of):
+    """Every score after it would be another coalition's."""
+    with pytest.raises(PluginSaysGarbage, match=r"wrote b'.\"score\": 0.9.'; expected one line"):
+        ask(
+            plugin_of(LOOP + '    print(\'{"score": 0.1}\\n{"score": 0.9}\', flush=True)\n'),
+            jobs(1)[0],
+        )
+
+
+def test_a_second_answer_that_comes_late_is_not_taken_for_that_to_the_next_question(plugin_of):
+    plugin = plugin_of(LOOP + GOOD + "    time.sleep(1)\n" + TWICE)
+    first, second = jobs(2)
+    assert ask(plugin, first).score == 0.1
+    time.sleep(3)
+    with pytest.raises(PluginSaysGarbage, match=r"had already answered, and wrote"):
+        ask(plugin, second)
+
+
+def test_a_program_that_has_ended_is_not_waited_for_though_its_child_keeps_the_pipe(plugin_of):
+    body = "import subprocess\nsubprocess.Popen(['sleep', '60'])\nsys.exit(3)\n"
+    started = time.monotonic()
+    with pytest.raises(PluginCrashed, match="exit code 3"):
+        ask(plugin_of(body, timeout_s=50.0), jobs(1)[0])
+    assert time.monotonic() - started < 40
+
+
+def test_last_words_of_a_program_that_ends_are_its_answer(plugin_of):
+    answers_once = "line = sys.stdin.readline()\nquestion = json.loads(line)\nif True:\n" + GOOD
+    assert ask(plugin_of(answers_once), jobs(1)[0]).score == 0.1
+
+
+def test_a_program_that_closes_its_output_is_said_to_have_done_so(plugin_of):
+    with pytest.raises(PluginCrashed, match="ended: it closed its output"):
+        ask(plugin_of("os.close(1)\ntime.sleep(60)\n"), jobs(1)[0])
+
+
 def test_a_question_is_asked_again_as_often_as_allowed(plugin_of, tmp_path):
     fails_twice = "open('starts', 'a').write('.')\n" + LOOP
     fails_twice += "    if len(open('starts').read()) < 3: sys.exit(7)\n" + GOOD

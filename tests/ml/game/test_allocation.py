@@ -82,10 +82,18 @@ def test_bad_budgets_are_refused(three_parties, budgets, message):
         allocate(three_parties, budgets)
 
 
-@pytest.mark.parametrize("cap", [0.1, np.nan, -INF])
-def test_a_cap_below_the_own_value_is_refused(three_parties, cap):
-    with pytest.raises(CapError, match=r"Party 0 caps its model at .* worth 0\.2"):
+@pytest.mark.parametrize("cap", [-0.1, np.nan, -INF])
+def test_a_cap_that_is_no_value_is_refused(three_parties, cap):
+    with pytest.raises(CapError, match=r"Party 0 caps its model at .* at least 0"):
         allocate(three_parties, caps=[cap, INF, INF])
+
+
+def test_a_cap_below_the_own_value_is_one_at_the_own_value(three_parties):
+    seller, own = (allocate(three_parties, caps=[cap, INF, INF]) for cap in (0.0, 0.2))
+    assert seller.adjustment_factors[0] == 0
+    assert seller.model_values[0] == 0.2
+    assert seller.payoffs.tolist() == own.payoffs.tolist()
+    assert seller.payoffs[0] == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,20 @@ def test_every_figure_is_what_single_allocations_give(seed):
 
 
 def test_a_second_place_gains_what_single_allocations_give():
-    for party, (pays, gains) in enumerate(incentives.taking_part_twice(THREE)):
-        assert pays == (party == 0)  # payoffs -.4, .2, .2
+    for party, (pays, tight, gains) in enumerate(incentives.taking_part_twice(THREE)):
+        assert pays == tight == (party == 0)  # payoffs -.4, .2, .2; with budgets of .1 alike
         twice = replicate_party(THREE, party)
         before = allocate(THREE, np.full(3, 0.1))
         after = allocate(twice, np.array([0.1, 0.1, 0.1, 0.0]))
         gain = after.payoffs[[party, 3]].sum() + after.model_values[[party, 3]].max()
         gain -= before.payoffs[party] + before.model_values[party]
         assert gains[2] == pytest.approx(gain, abs=1e-12)
+        rich = allocate(twice, np.array([0.1, 0.1, 0.1, np.inf]))
+        alone = allocate(THREE, np.where(np.arange(3) == party, np.inf, 0.1))
+        worth = rich.payoffs[[party, 3]].sum() + rich.model_values[[party, 3]].max()
+        for k, single in ((4, before), (5, alone)):
+            gain = worth - single.payoffs[party] - single.model_values[party]
+            assert gains[k] == pytest.approx(gain, abs=1e-12)
 
 
 def test_a_cap_at_the_own_value_makes_a_seller_that_is_paid_and_never_pays():

@@ -49,9 +49,10 @@ def test_shadow_prices_are_the_slopes_of_the_sweep(fairround, three):
 
 
 def test_a_sweep_over_a_cap_stops_the_model_at_the_cap(fairround, three):
-    arguments = ("--over", "cap", "--party", "b", "--from", 0.5, "--to", 1, "--steps", 3)
+    arguments = ("--over", "cap", "--party", "b", "--from", 0, "--to", 1, "--steps", 5)
     result = swept(fairround, three, *arguments)
-    assert [row[1] for row in result["model_values"]] == pytest.approx([0.5, 0.75, 1.0])
+    # A seller's cap of 0 is one at its own value, .5.
+    assert [row[1] for row in result["model_values"]] == pytest.approx([0.5, 0.5, 0.5, 0.75, 1.0])
 
 
 def test_a_dearer_unit_of_value_makes_budgets_in_base_units_buy_less(fairround, three):
@@ -88,7 +89,7 @@ def test_a_round_is_swept_from_its_posted_game_and_its_deposits(fairround, three
         (("--over", "budget", "--party", "a", "--to", "nan"), "two finite numbers"),
         (("--over", "budget", "--party", "a", "--to", 1, "--steps", 0), "--steps 0"),
         (("--over", "luck", "--to", 1), "budget, cap, rate"),
-        (("--over", "cap", "--party", "b", "--to", 1), 'Party 1 is "b"'),
+        (("--over", "cap", "--party", "b", "--from", -1, "--to", 1), "in order, from 0 on"),
     ],
 )
 def test_a_sweep_says_what_is_wrong(fairround, three, arguments, told):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 import pytest
 from eth_account import Account
@@ -14,8 +15,10 @@ from settlement.chain.errors import (
     ClockError,
     DeedsChanged,
     FeeCapExceeded,
+    JournalFault,
     JournalMismatch,
     LabelConflict,
+    NonceTaken,
     ProviderUnreachable,
     Reverted,
     TransactionRefused,
@@ -23,8 +26,11 @@ from settlement.chain.errors import (
     WrongChain,
 )
 from settlement.chain.journal import JOURNAL_NAME, Journal, read_journal
+from settlement.chain.records import intent_of
 from settlement.chain.spec import SIMULATED_CHAIN_ID
+from settlement.errors import SettlementError
 from tests.settlement.chain.anvil import (
+    ADDRESSES,
     CHAIN_ID,
     KEYS,
     anvil_spec,
@@ -73,7 +79,7 @@ def test_node_and_process_agree_on_gas_logs_and_results(chain):
 def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
     anvil_program, tmp_path, monkeypatch, compiled_contracts
 ):
-    """The same keys, chain id and time on both, so that every byte of every call is the same."""
+    """By signatures and by proof, with the same keys, chain id and time: the same bytes."""
     monkeypatch.setenv("FAIRROUND_CACHE", str(compiled_contracts))
     spec = ChainSpec(
         accounts=escrow_story.ACCOUNTS, genesis_timestamp=1_700_000_000, codes=escrow_story.CODES
@@ -97,7 +103,9 @@ def test_node_and_process_agree_on_every_unit_of_gas_of_an_escrow_round(
             for chain in (here, there):
                 escrow = escrow_story.tell_the_story(chain)
                 escrow_story.assert_story_happened_once(chain, escrow, chain.journal)
+                escrow_story.tell_the_story_by_proof(chain)
             assert here.labels() == there.labels()
+            assert "settle/2" in here.labels()
             for label in here.labels():
                 ours, theirs = here.receipt(label), there.receipt(label)
                 assert ours.gas_used == theirs.gas_used, label
@@ -283,6 +291,121 @@ def test_nonce_used_by_somebody_else_frees_the_label(anvil, tmp_path):
         assert settlements(chain, purse) == 1
     with open_chain(tmp_path / "one", anvil_spec(anvil.address)) as chain:
         assert chain.receipt("settle").succeeded
+
+
+def test_attack_an_endpoint_that_calls_every_nonce_spent_gets_one_signature_a_command(
+    anvil, tmp_path
+):
+    """It kept the bytes back, said so, and got the same deposit signed with the next nonce."""
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        purse, party, honest = deploy(chain), chain.account("party/0"), chain._rpc.ask
+        kept = []
+
+        def lying(method, *parameters):
+            if method == "eth_sendRawTransaction":
+                kept.append(parameters[0])
+                assert len(set(kept)) < 3
+                return None
+            if method == "eth_getTransactionReceipt":
+                return None
+            answer = honest(method, *parameters)
+            counts = method == "eth_getTransactionCount"
+            return hex(int(answer, 16) + len(set(kept))) if counts else answer
+
+        chain._rpc.ask = lying
+        with pytest.raises(NonceTaken, match="or both transactions may be carried out"):
+            chain.send("deposit/0", party, purse, encode("deposit"), value_wei=70, gas=GAS)
+        assert len(set(kept)) == 1
+
+
+def made_up(folder, anvil, **send):
+    """A journal that somebody wrote: it began on this chain, and holds one send."""
+    with Journal(folder) as journal:
+        genesis = anvil.block_hash(0)
+        journal.append(
+            "endpoint",
+            {"chain_id": CHAIN_ID, "genesis_hash": genesis, "block": 0, "timestamp": 1},
+        )
+        journal.append("send", send)
+
+
+def a_send(signer, nonce):
+    """What an account has signed, as a journal tells it."""
+    account = Account.from_key(KEYS[signer])
+    signed = account.sign_transaction(
+        {
+            "type": 2,
+            "chainId": CHAIN_ID,
+            "nonce": nonce,
+            "to": account.address,
+            "data": b"",
+            "value": 0,
+            "gas": 21_000,
+            "maxFeePerGas": 10**11,
+            "maxPriorityFeePerGas": 10**9,
+        }
+    )
+    intent = intent_of(account.address, account.address, b"", 0)
+    common = {"label": "gift", "hash": signed.hash.hex(), "nonce": nonce}
+    return intent | common | {"raw": bytes(signed.raw_transaction).hex()}
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"sender": ADDRESSES["party/0"]},
+        {"nonce": 5},
+        {"hash": "12" * 32},
+        {"to": ADDRESSES["party/1"]},
+        {"value_wei": "1"},
+        {"data_sha256": "00" * 32},
+        {"raw": ""},
+        {"raw": "zz"},
+        {"raw": "02" * 40},
+        {"label": 5},
+        {"label": None},
+    ],
+)
+def test_attack_a_journal_with_what_nobody_has_signed_is_named(anvil, tmp_path, forged):
+    """A high nonce made every later command of the account wait for it."""
+    made_up(tmp_path, anvil, **a_send("operator", 1_000) | forged)
+    with pytest.raises(JournalFault, match="line 2: not what this version writes"):
+        open_chain(tmp_path, anvil_spec(anvil.address))
+
+
+def test_attack_a_journal_with_what_somebody_else_owes_keeps_nobody_waiting(
+    anvil, tmp_path, monkeypatch
+):
+    """The operator has signed a transaction that cannot come for long, and hands it out."""
+    made_up(tmp_path, anvil, **a_send("operator", 1_000))
+    monkeypatch.delenv(key_variable("operator"))
+    started_s = time.monotonic()
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        party = chain.account("party/0")
+        assert chain.send("mine", party, party.address, b"", gas=30_000).succeeded
+        assert [entry.kind for entry in chain.journal.entries][1:] == ["send", "send", "receipt"]
+    assert time.monotonic() - started_s < 100
+    monkeypatch.setenv(key_variable("operator"), KEYS["operator"])
+    with pytest.raises(Unconfirmed, match='"gift"'):  # its owner does wait for it
+        open_chain(tmp_path, anvil_spec(anvil.address, patience_s=0.3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("receipt", {}),
+        ("receipt", {"hash": "12" * 32, "block": "5"}),
+        ("dropped", {"hash": "12" * 32}),
+        ("reorganised", {"hash": "12" * 32}),
+        ("clock", {}),
+    ],
+)
+def test_a_journal_of_another_form_is_named(anvil, tmp_path, kind, fields):
+    made_up(tmp_path, anvil, **a_send("operator", 1_000))
+    with Journal(tmp_path) as journal:
+        journal.append(kind, fields)
+    with pytest.raises(SettlementError, match="line 3: "):
+        open_chain(tmp_path, anvil_spec(anvil.address))
 
 
 def test_send_without_confirmations_stays_owed_and_goes_on(anvil, tmp_path):

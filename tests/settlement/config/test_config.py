@@ -90,6 +90,8 @@ def test_all_faults_are_listed_at_once_with_their_lines(read):
         ("budget = 0.2", "budget = 1e30", "party[0].budget", "more than"),
         ("budget = 0.2", "budget = true", "party[0].budget", "found True"),
         ('name = "c"', 'name = "a"', "party[2].name", "name of party 0 too"),
+        ('name = "c"', 'name = "\uff21"', "party[2].name", "name of party 0 too"),
+        ('name = "c"', 'name = "c\\u3164"', "party[2].name", "characters that do not print"),
         ('name = "c"', 'name = "../c"', "party[2].name", "expected a name without"),
         ('name = "c"', 'name = "c\\u202e"', "party[2].name", "characters that do not print"),
         ('name = "c"', 'name = " "', "party[2].name", "spaces at its ends"),

@@ -43,7 +43,7 @@ def test_every_key_and_every_setting_stands_in_the_page_with_a_meaning():
 
 def test_bounds_that_are_checked_are_bounds_in_the_page():
     page = described.keys_page()
-    assert "| `party.share` | number above 0 to 1 |" in page
+    assert "| `party.share` | number from 0 to 1 |" in page
     assert "| `round.exchange_rate` | whole number from 1 to 2^63 - 1 | `1000000` |" in page
 
 

@@ -118,7 +118,11 @@ def test_one_meaning_has_one_spelling(spelling):
         (("layout",), 1),
         (("round",), "a\x1b[2Jb"),
         (("parties", 0, "name"), "b\u202e"),
+        (("parties", 0, "name"), "\u3164"),
+        (("parties", 0, "name"), "a\ufe0f"),
+        (("parties", 0, "name"), "a\u2800b"),
         (("parties", 1, "name"), "a"),
+        (("parties", 1, "name"), "\uff21"),  # a wide A
         (("parties", 1, "address"), "0x" + "00" * 19 + "02"),
         (("caps",), [None]),
         (("settlement",), "trust me"),

@@ -68,7 +68,7 @@ def fund(client, round_id, parties, units):
 
 def signed(client, parties, round_id, *transfers):
     plan = SettlementPlan(client.reference(round_id), tuple(Transfer(*t) for t in transfers))
-    consent = client.consent(plan)
+    consent = client.consent(plan, client.ledger(round_id).deposits_units)
     return consent, [sign_plan(consent, party, account) for party, account in enumerate(parties)]
 
 
@@ -122,7 +122,7 @@ def test_plans_are_checked_before_anything_is_sent(escrow, parties, transfers, m
     round_id = opened(escrow, parties)
     fund(escrow, round_id, parties, (10, 10, 0))
     plan = SettlementPlan(escrow.reference(round_id), tuple(Transfer(*t) for t in transfers))
-    consent = replace(escrow.consent(SettlementPlan(plan.round, ())), plan=plan)
+    consent = replace(escrow.consent(SettlementPlan(plan.round, ()), (10, 10, 0)), plan=plan)
     root = escrow.chain.state_root()
     with pytest.raises(PlanError, match=message):
         escrow.settle(consent, parties[0], [bytes(65)] * 3)
@@ -289,3 +289,23 @@ def test_artifacts_are_kept_and_a_damaged_one_is_made_again(tmp_path, monkeypatc
 def test_an_unknown_contract_is_named():
     with pytest.raises(ArtifactError, match="NoSuch"):
         artifact("NoSuch")
+
+
+def test_attack_logs_of_other_deposits_get_no_consent_whenever_they_are_told(escrow, parties):
+    """The plan may be made of what was told first; what is told later must be the same."""
+    round_id = opened(escrow, parties)
+    fund(escrow, round_id, parties, (10, 20, 0))
+    plan = SettlementPlan(escrow.reference(round_id), (Transfer(0, 1, 1),))
+    assert escrow.consent(plan, (10, 20, 0)).deposits_hash == escrow.ledger(round_id).deposits_hash
+    with pytest.raises(EscrowError, match=r"the plan is made of \(10, 2, 0\)"):
+        escrow.consent(plan, (10, 2, 0))
+    told = escrow.chain.history
+
+    def lying(*arguments):
+        old, new = (units.to_bytes(32, "big") for units in (20, 2))
+        return [replace(log, data=log.data.replace(old, new)) for log in told(*arguments)]
+
+    escrow.chain.history = lying
+    for made_of in ((10, 2, 0), (10, 20, 0)):
+        with pytest.raises(EscrowError, match=r"the logs of \(10, 2, 0\)"):
+            escrow.consent(plan, made_of)

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from settlement.party.packages import PackageRefused, collect, pack, received_reward
-from settlement.store.folder import RoundFolder, dump_json, sha256_of
+from settlement.store.folder import RoundFolder, TamperedFile, dump_json, sha256_of
 from tests.settlement.config.test_terms import TERMS
 
 
@@ -209,13 +209,34 @@ def test_attack_a_link_among_the_signatures_takes_no_file_of_its_owners_along(se
     (keys / "me.json").write_text("key")
     signatures = settled.path / "signatures"
     (signatures / "1.json").symlink_to(keys / "me.json")
-    with pytest.raises(PackageRefused, match="reached by a link"):
+    with pytest.raises(TamperedFile, match=r"signatures/1\.json is a link"):
         pack(settled, tmp_path / "one.zip", "operator")
     shutil.rmtree(signatures)
     signatures.symlink_to(keys)
-    with pytest.raises(PackageRefused, match="reached by a link"):
+    with pytest.raises(TamperedFile, match="signatures is a link"):
         pack(settled, tmp_path / "all.zip", "operator")
     assert not list(tmp_path.glob("*.zip"))
+
+
+def test_attack_a_linked_list_of_parties_takes_no_file_along(settled, tmp_path):
+    """No seal names it in a round whose parties stand in the configuration."""
+    (tmp_path / "key.json").write_text("key")
+    (settled.path / "parties.csv").symlink_to(tmp_path / "key.json")
+    with pytest.raises(TamperedFile, match=r"parties\.csv is a link"):
+        pack(settled, tmp_path / "public.zip", None)
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_attack_a_package_lands_in_no_folder_that_a_link_leads_to(settled, tmp_path):
+    pack(settled, tmp_path / "a.zip", "a")
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    party = RoundFolder(tmp_path / "party")
+    party.path.mkdir()
+    (party.path / "received").symlink_to(keys)
+    with pytest.raises(TamperedFile, match="received is a link"):
+        collect(party, tmp_path / "a.zip")
+    assert list(keys.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from settlement.posting.check import fault_of, net_amounts, prove
+from settlement.posting.check import fault_of, net_amounts, prove, same_money
 from settlement.posting.factors import proving_factors
 from settlement.posting.format import (
     FACTOR_ONE,
@@ -99,6 +99,7 @@ def test_no_other_factors_that_pass_move_other_money(seed):
             nets = net_amounts(game, others, rate)
             if fault_of(game, others, nets, deposits, rate) is None:
                 n_others += others != factors
+                assert same_money(prove(game, deposits, rate), nets, rate)
                 for i in range(n):
                     money = [
                         sum(game.flows[k][i] * x[k] for k in range(n)) - game.costs[i] * x[i]
@@ -147,7 +148,30 @@ def test_a_thousand_lies_are_refused():
         if nets == list(proof.net_amounts) or unit_apart(game, proof, nets, rate):
             continue  # the same money, or a tie that may fall to either side
         assert fault_of(game, factors, nets, deposits, rate) is not None
+        assert not same_money(proof, nets, rate)
         n_refused += 1
+
+
+def test_at_a_tie_either_division_is_the_same_money_and_no_third_one_is():
+    """a buys 17/32 of what costs it 800,000: b and c get half a unit each beyond whole ones."""
+    game, rate, deposits = game_of_values(THREE_PARTIES), 10**6, [25_000, 10**6, 10**6]
+    proof = prove(game, deposits, rate)
+    assert proof.net_amounts == (-25_000, 35_937, -10_937)
+    others = (17 * FACTOR_ONE // 32, *proof.factors[1:])
+    assert others != proof.factors
+    nets = net_amounts(game, others, rate)
+    assert nets == [-25_000, 35_938, -10_938]
+    assert fault_of(game, others, nets, deposits, rate) is None
+    assert same_money(proof, nets, rate)
+    assert same_money(proof, proof.net_amounts, rate)
+    for third in (
+        (-25_000, 35_939, -10_939),
+        (-25_001, 35_938, -10_937),
+        (-24_999, 35_937, -10_938),
+        (-25_000, 35_938, -10_937),
+        (-25_000, 35_938),
+    ):
+        assert not same_money(proof, third, rate)
 
 
 def unit_apart(game, proof, nets, rate):

@@ -5,7 +5,7 @@
 
 import { capsOf, clear } from "./clearing.mjs";
 import { flowsOf, payoffsOf, rowSums } from "./game.mjs";
-import { netPositions, netsOfPosting, netsOfTransfers, planId } from "./money.mjs";
+import { netPositions, netsOfPosting, netsOfTransfers, planId, sameMoney } from "./money.mjs";
 import { changedEntries } from "./round.mjs";
 
 /** How far a recomputed float may be from a stored one, in value units. */
@@ -122,6 +122,7 @@ function firstUnequal(round, what, shown, expected) {
 }
 
 function netTrouble(round) {
+  if (round.posting && sameMoney(round.nets, round.posting, round.rate)) return null;
   const expected = round.posting
     ? netsOfPosting(round.posting, round.rate)
     : netPositions(round.payoffs, round.deposits, round.rate);
@@ -143,7 +144,8 @@ function withdrawalTrouble(round) {
 
 function rewardTrouble(round) {
   for (const reward of round.rewards) {
-    const target = round.modelValues[reward.party];
+    // Nobody gets less than its own model, or than an untrained one.
+    const target = Math.max(round.modelValues[reward.party], reward.floor);
     if (Math.abs(reward.validationScore - target) > 1 / round.nValidation + TOLERANCE) {
       const name = round.parties[reward.party];
       return `score of the model of ${name} is ${figure(reward.validationScore)}; its value is ${figure(target)}`;

@@ -62,14 +62,26 @@ export function netPositions(payoffs, deposits, rate) {
 
 /** Net positions that follow from posted whole numbers: flows, factors, and their common unit. */
 export function netsOfPosting({ flows, factors, unit }, rate) {
-  const n = factors.length;
-  const exact = factors.map((_, i) => {
-    let amount = 0n;
-    for (let k = 0; k < n; k += 1) amount += flows[k][i] * factors[k] - flows[i][k] * factors[i];
-    return rate * amount;
-  });
   const floor = (amount) => (amount - (((amount % unit) + unit) % unit)) / unit;
-  return largestRemainders(exact, floor, unit);
+  return largestRemainders(exactPositions(flows, factors, rate), floor, unit);
+}
+
+/**
+ * Whether the contract may have taken these net positions instead. Others may have settled with
+ * other factors: exact positions then differ by less than a thousandth of a unit, and where two
+ * remainders are that close either party may get the unit.
+ */
+export function sameMoney(nets, { flows, factors, unit }, rate) {
+  const exact = exactPositions(flows, factors, rate);
+  const moved = nets.map((net, i) => net * unit - exact[i]);
+  const [low, high] = [ranked(moved).at(-1), ranked(moved)[0]];
+  return total(nets) === 0n && moved[high] - moved[low] <= unit + unit / 1024n;
+}
+
+function exactPositions(flows, factors, rate) {
+  return factors.map((factor, i) =>
+    rate * factors.reduce((sum, other, k) => sum + flows[k][i] * other - flows[i][k] * factor, 0n),
+  );
 }
 
 /**

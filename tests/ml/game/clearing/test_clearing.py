@@ -196,9 +196,11 @@ def test_wanted_values_become_caps_remark_4_3():
     np.testing.assert_allclose(caps, [0.5, 0.0, 1.0])
 
 
-def test_a_wanted_value_below_the_own_model_is_refused():
-    with pytest.raises(CapError, match=r"Party 1 caps its model at 0\.4 .* worth 0\.5"):
-        factor_caps([0.2, 0.5], 1.0, [INF, 0.4])
+def test_who_wants_less_than_its_own_model_buys_nothing():
+    assert factor_caps([0.2, 0.5, 1.0], 1.0, [INF, 0.0, 0.4]).tolist() == [1, 0, 1]
+    for bad in (-0.1, np.nan):
+        with pytest.raises(CapError, match=r"Party 1 caps its model at .* at least 0, or none"):
+            factor_caps([0.2, 0.5], 1.0, [INF, bad])
 
 
 @pytest.mark.parametrize(

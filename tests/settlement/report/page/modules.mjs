@@ -33,6 +33,10 @@ const functions = {
     const read = { flows: posting.flows.map(whole), factors: whole(posting.factors) };
     return texts(money.netsOfPosting({ ...read, unit: BigInt(posting.unit) }, BigInt(rate)));
   },
+  same({ posting, rate, nets }) {
+    const read = { flows: posting.flows.map(whole), factors: whole(posting.factors) };
+    return money.sameMoney(whole(nets), { ...read, unit: BigInt(posting.unit) }, BigInt(rate));
+  },
   plan({ reference, transfers }) {
     const read = ([debtor, creditor, amount]) => ({ debtor, creditor, amount: BigInt(amount) });
     return money.planId(reference, transfers.map(read));

@@ -160,6 +160,17 @@ def test_net_positions_of_a_posting_are_the_contracts(javascript):
     assert [[int(net) for net in nets] for nets in found] == [nets for _, nets in cases]
 
 
+def test_at_a_tie_the_page_takes_either_division_and_no_third_one(javascript):
+    proof = prove(
+        game_of_values([0, 0.2, 0.5, 0.6, 0.4, 0.7, 0.8, 1]), [25_000, 10**6, 10**6], 10**6
+    )
+    asked = {"posting": data._posting(proof), "rate": "1000000"}
+    divisions = [(-25_000, 35_937, -10_937), (-25_000, 35_938, -10_938), (-25_000, 35_939, -10_939)]
+    divisions += [(-25_001, 35_938, -10_937), (-25_000, 35_938, -10_937)]
+    found = javascript("same", [asked | {"nets": [str(n) for n in nets]} for nets in divisions])
+    assert found == [True, True, False, False, False]
+
+
 @pytest.mark.parametrize("n_transfers", [0, 1, 5, 1024, 1025, 2000])
 def test_the_hash_of_a_plan_is_the_settlements_to_the_byte(javascript, n_transfers):
     generator = np.random.default_rng(n_transfers)
@@ -320,3 +331,19 @@ def test_payoffs_of_the_three_parties_are_the_guides():
     assert embedded["factors"] == pytest.approx([0.75, 1, 1])
     assert embedded["payoffs"] == pytest.approx([-0.2, 0.1125, 0.0875])
     assert payoffs(np.array(embedded["flows"])) == pytest.approx([-0.4, 0.2, 0.2])
+
+
+def test_a_model_meets_what_was_paid_for_or_the_floor_of_its_party(javascript):
+    """Who has a better model already, or gets an untrained one for less, is no fault."""
+    content = data_of(three_parties())  # a has bought a model of 0.8
+    cases = [(0.8, 0.2), (0.9, 0.9), (0.9, 0.2), (0.8, 0.9)]
+    texts = []
+    for score, floor in cases:
+        reward = {"party": 0, "validationScore": score, "holdoutScore": None, "floor": floor}
+        texts.append({"text": embedded_text(content | {"rewards": [reward], "nValidation": 100})})
+    troubles = [
+        next(check["trouble"] for check in checks if "model rewards" in check["what"])
+        for checks in javascript("check", texts)
+    ]
+    assert [trouble is None for trouble in troubles] == [True, True, False, False]
+    assert troubles[2] == "score of the model of a is 0.9; its value is 0.8"

@@ -4,9 +4,13 @@ import json
 
 import pytest
 
+from settlement.audit.findings import AuditError
+from settlement.audit.reported import check_reported
 from settlement.config.reading import ConfigError, read_config
+from settlement.config.settings import read_settings
 from settlement.config.templates import write_template
 from settlement.errors import SettlementError
+from settlement.round.access import ChainAccess
 from settlement.round.measuring.asking import (
     NotTold,
     UnknownJob,
@@ -16,8 +20,12 @@ from settlement.round.measuring.asking import (
 )
 from settlement.round.measuring.external import AnswersMissing, CommandNotAllowed, ExternalScores
 from settlement.round.measuring.measured import measure_round
+from settlement.round.round import Round
+from settlement.round.status import live_status, status_text
 from settlement.store.answers import AnswerBook, OtherAnswers, TwoAnswers
+from settlement.store.folder import RoundFolder, sha256_of
 from settlement.store.score_range import ScoreOutOfRange
+from tests.hostile import resealed
 
 SHA = "a" * 64
 
@@ -187,6 +195,66 @@ def test_a_round_that_trains_here_is_not_asked(tmp_path):
     write_template(tmp_path, "three-parties")
     with pytest.raises(SettlementError, match=r"no table \[external\]"):
         questions(tmp_path, 1)
+
+
+def test_status_names_those_who_measure_until_all_is_told(folder):
+    """Not `train`, which can only say again that it waits."""
+    access = ChainAccess(read_settings)
+    for n_open in range(7, 0, -1):
+        found = live_status(folder, access)
+        assert found["phase"] == "measuring"
+        assert found["open_questions"] == n_open
+        assert found["next"] == {
+            "whoever measures": f"fairround ask {folder}",
+            "whoever has scores": f"fairround tell {folder} FILE",
+        }
+        assert f"open questions: {n_open}" in status_text(found)
+        (job,) = questions(folder, 1)["jobs"]
+        say(folder, job | {"score": score_of(job)})
+    found = live_status(folder, access)
+    assert found["next"] == {"operator": f"fairround train {folder}"}
+    assert "open_questions" not in found
+
+
+def test_status_of_a_round_whose_program_measures_waits_for_nobody_and_starts_nothing(folder):
+    (folder / "measure.sh").write_text("touch sprung\n")
+    edit(folder, "seeds = [0] ", 'command = ["sh", "measure.sh"] ')
+    found = live_status(folder, ChainAccess(read_settings))
+    assert found["next"] == {"operator": f"fairround train {folder}"}
+    assert not (folder / "sprung").exists()
+
+
+def test_the_terms_name_everybody_who_told(folder):
+    for by, job in zip("bcabcab", questions(folder, 7)["jobs"], strict=True):
+        say(folder, job | {"score": score_of(job)}, by=f"cluster {by}")
+    Round(folder).carry_out("train")
+    Round(folder).carry_out("open")
+    named = json.loads((folder / "open" / "terms.json").read_text())["basis"]["measured_by"]
+    assert named == "told by cluster a, cluster b, cluster c"
+    check_reported(RoundFolder(folder))
+
+
+def test_attack_whoever_told_is_not_exchanged_for_another(folder):
+    """With a hash that fits the other file: who seals the stage can write that too."""
+    say(folder, *(job | {"score": score_of(job)} for job in questions(folder, 7)["jobs"]))
+    Round(folder).carry_out("train")
+
+    def somebody_else(partial):
+        reported, values = partial / "reported.json", partial / "values.json"
+        before = sha256_of(reported)
+        reported.write_text(reported.read_text().replace('"by": "me"', '"by": "you"', 1))
+        values.write_text(values.read_text().replace(before, sha256_of(reported)))
+
+    store = resealed(folder, "train", somebody_else)
+    with pytest.raises(AuditError, match=r"told by me, you; 'told by me' was agreed on"):
+        check_reported(store)
+
+
+@pytest.mark.parametrize("by", ["", "a\nb", "x" * 65])
+def test_whoever_tells_has_a_name_that_can_be_read(folder, by):
+    with pytest.raises(WrongAnswer, match="Who tells is"):
+        say(folder, {"members": ["a"], "score": 0.5}, by=by)
+    assert not (folder / "answers.jsonl").exists()
 
 
 def test_a_round_waits_until_all_is_told(folder):
