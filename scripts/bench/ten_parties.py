@@ -5,7 +5,7 @@
     python scripts/bench/ten_parties.py [--table FILE] [--seeds 5] [--choices payments flows sizes]
 
 The first line trains every coalition and writes FOLDER/mnist_10_parties.json, a file of values as
-`fairround calculate` reads it; that took 45 minutes of half a busy core. It can be killed: what has
+`fairround calculate` reads it; that took 40 minutes of one core of two that others kept busy. It can be killed: what has
 been trained lies in FOLDER and is not trained again. The second line trains nothing. It takes some
 of the values and estimates the payments as a round does that trains a sample (the scores as they
 are, negative flows raised), and prints how far they are from those of a round that trains all
@@ -167,13 +167,11 @@ def evaluate(game: Sampled, options: argparse.Namespace) -> None:
             print(f"| {choose} | {evaluations} | {cells(rows)} |", flush=True)
         counts = [enough(kept, options.near) or "none of these" for kept in worst]
         print(f"| {choose} | all within {options.near:g} from | {counts[0]} || {counts[1]} ||")
-        # Who trains a sample does not know the truth: two standard errors take its place.
-        most, error = max(options.evaluations), options.near / 2
-        rows = [game.look(most, choose, seed, error) for seed in range(options.seeds)]
+        # Who trains a sample does not know the truth, and stops by the estimate's own error.
+        most = max(options.evaluations)
+        rows = [game.look(most, choose, seed, options.near) for seed in range(options.seeds)]
         seen = "/".join(str(row[0]) for row in rows)
-        print(
-            f"| {choose} | stopped at an error of {error:g}: {seen} | {cells(rows)} |", flush=True
-        )
+        print(f"| {choose} | until its own error is {options.near:g}: {seen} | {cells(rows)} |")
 
 
 def cells(rows: list[tuple[int, float, float]]) -> str:
