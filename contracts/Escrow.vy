@@ -103,7 +103,7 @@ event PayoutFailed:
 
 
 round_count: public(uint256)
-# Who registers further parties (160 bits), and how many there are (above); empty once all are in.
+# Who registers further parties (160 bits), and how many there are (above).
 opening: HashMap[uint256, uint256]
 
 
@@ -188,7 +188,6 @@ def _register(
         if rounds.round_of[agreement] != 0:
             refusals._refuse("escrow: round was opened before")
         rounds.round_of[agreement] = round_id
-        self.opening[round_id] = 0
         rounds._enter(round_id, clock, rounds.FUNDING)
     else:
         self.opening[round_id] = convert(msg.sender, uint256) | (party << 160)
