@@ -5,12 +5,12 @@
     python scripts/bench/ten_parties.py [--table FILE] [--seeds 5] [--choices payments flows sizes]
 
 The first line trains every coalition and writes FOLDER/mnist_10_parties.json, a file of values as
-`fairround calculate` reads it; that took 40 minutes of one core of two that others kept busy. It can be killed: what has
-been trained lies in FOLDER and is not trained again. The second line trains nothing. It takes some
-of the values and estimates the payments as a round does that trains a sample (the scores as they
-are, negative flows raised), and prints how far they are from those of a round that trains all
-coalitions (the nearest monotone table). ``sizes`` draws coalitions at random, sizes by turn;
-``flows`` and ``payments`` choose them one batch after the other by what is known so far.
+`fairround calculate` reads it; that took 40 minutes of one core of two that others kept busy. It
+can be killed: what has been trained lies in FOLDER and is not trained again. The second line trains
+nothing. It takes some of the values and estimates the payments as a round does that trains a sample
+(the scores as they are, negative flows raised), and prints how far they are from those of a round
+that trains all coalitions (the nearest monotone table). ``sizes`` draws coalitions at random, sizes
+by turn; ``flows`` and ``payments`` choose them one batch after the other by what is known so far.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def test_the_kept_table_is_of_these_ten_parties():
     kept = json.loads(bench.TABLE.read_text())
     assert kept["parties"] == list(bench.LABELS)
     assert len(kept["values"]) == 1024
-    # Scores on 5,000 images; nearly all coalitions hold different ones.
+    # Scores on 5,000 images.
     steps = np.array(kept["values"]) * 5000
     np.testing.assert_allclose(steps, steps.round(), atol=1e-6)
     # A party alone recognises at most its own digits, a tenth of the images each.
