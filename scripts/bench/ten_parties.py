@@ -41,7 +41,6 @@ from ml.game import (
 
 TABLE = Path(__file__).resolve().parents[2] / "tests" / "data" / "mnist_ten_parties.json"
 
-#: The digits of each party: the five parties of the paper, then five that overlap with them.
 LABELS = {
     "0": [0],
     "1-2": [1, 2],
@@ -54,10 +53,15 @@ LABELS = {
     "5-7": [5, 6, 7],
     "8-0": [8, 9, 0],
 }
-#: Each party holds half of the images of its digits, drawn on its own: with all of them many
-#: coalitions would hold the same images, and there would be fewer models than coalitions.
+"""The digits of each party: the five parties of the paper, then five that overlap with them."""
+
 SIZE = 0.5
+"""Each party holds half of the images of its digits, drawn on its own: with all of them there would
+be 115 different models for 1,023 coalitions."""
+
 WITH_BUDGET = ("0", "1-2", "4", "7-8")
+"""All others have a budget of 0."""
+
 EVALUATIONS = (40, 60, 80, 100, 125, 150, 175, 200, 250, 300)
 RECIPES: dict[str, dict[str, Any]] = {
     "mnist": {},
