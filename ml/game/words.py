@@ -42,7 +42,8 @@ SOLVERS: tuple[Solver, ...] = get_args(Solver)
 """Ways to the adjustment factors; see `adjustment_factors`."""
 
 MAX_PARTIES = 256
-"""Most parties whose flows are estimated: each sampled coalition has a weight in n * n flows."""
+"""Most parties whose flows are estimated. Each sampled coalition has a weight in n * n flows, and
+beyond 64 parties estimates are rough already; see `ml/README.md`."""
 
 MAX_CROSS_CHECKED = 256
 """Most parties whose factors a linear programme finds again; beyond, a certificate proves them."""

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from ml.errors import (
     BrokenInvariant,
@@ -14,8 +15,10 @@ from ml.errors import (
 )
 from ml.game import ValueTable, adjustment_factors, allocate, allocate_flows, cover
 from ml.game.allocation import _solver_gap, check_allocation
+from tests.ml.game.helpers import random_monotone_table
 
 INF = np.inf
+FLOWS = np.array([[0.0, 0.35, 0.45], [0.15, 0.0, 0.35], [0.25, 0.35, 0.0]])
 
 
 def test_three_parties_without_budgets(three_parties):
@@ -155,3 +158,26 @@ def test_both_solvers_agree_on_flows_eight_orders_of_magnitude_apart(seed):
     expected = adjustment_factors(flows, np.zeros(4)).factors
     np.testing.assert_array_equal(allocation.adjustment_factors, expected)
     assert allocation.solver_gap < 1e-8 * costs.max()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parties_that_are_worth_nothing_alone_are_allocated(seed):
+    # Rounding is measured by what the parties are worth together, not by the least of them.
+    values = random_monotone_table(6, np.random.default_rng(seed))
+    values[1 << np.arange(6)] = 0.0
+    allocation = allocate(ValueTable(values), np.full(6, 0.05))
+    assert allocation.model_values.max() == pytest.approx(values[-1])
+    assert abs(allocation.payoffs.sum()) < 1e-13
+
+
+def test_plain_figures_are_those_of_the_allocation(three_parties):
+    plain = allocate(three_parties, [0.2, INF, INF]).as_dict()
+    assert plain["payoffs"] == pytest.approx([-0.2, 0.1125, 0.0875])
+    assert plain["adjusted_flows"][0] == pytest.approx([0, 0.75 * 0.35, 0.75 * 0.45])
+    assert plain["flows"][0] == pytest.approx([0, 0.35, 0.45])
+    assert plain["solver_gap"] < 1e-12
+    alone = allocate(three_parties, cross_check=False).as_dict()
+    assert alone["solver_gap"] is None
+    given = allocate_flows(sparse.csr_array(FLOWS), np.array([0.2, 0.5, 0.4]), 1.0).as_dict()
+    assert "flows" not in given
+    assert given["shapley"] == pytest.approx([0.2, 0.4, 0.4])

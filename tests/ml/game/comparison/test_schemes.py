@@ -296,3 +296,16 @@ def test_an_omnipotent_party_gains_by_a_replica_because_it_costs_nothing():
     check = compare_schemes(table, schemes=scheme)[0].properties["replication robustness"]
     assert check.violation > 0.01
     assert check.detail == "party 0"
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**40])
+def test_the_unit_of_value_scales_what_a_scheme_gives(name, unit):
+    # A dummy is owed flows that are zero but for rounding.
+    values = np.asarray(family("dummy", 5, 1).table().values)
+    scheme = alpha_beta_scheme(1.0, unit * values[-1]) if name == "Shapley value" else SCHEMES[name]
+    plain = SCHEMES[name](ValueTable(values), np.full(5, 0.03))
+    found = scheme(ValueTable(unit * values), np.full(5, unit * 0.03))
+    for figure in ("payoffs", "model_values", "costs"):
+        expected = getattr(plain, figure)
+        np.testing.assert_allclose(getattr(found, figure) / unit, expected, atol=1e-12)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from ml.errors import ValueTableError
-from ml.game import ValueTable, cover
+from ml.errors import NotMonotoneError, ValueTableError
+from ml.game import ValueTable, best_coalitions, cover, made_monotone
 from tests.ml.game.helpers import subsets
 
 
@@ -83,3 +83,40 @@ def test_a_cover_of_a_monotone_table_changes_nothing(kind, three_parties):
 def test_an_unknown_cover_is_refused(three_parties):
     with pytest.raises(ValueTableError, match="'median'; expected one of above"):
         cover(three_parties, "median")
+
+
+def test_the_best_coalition_is_whose_model_stands_under_the_cover_from_above(rng):
+    table = noisy_table(5, rng)
+    best = best_coalitions(table.values)
+    covered = cover(table, "above").table
+    assert (best != np.arange(32)).any()
+    for coalition in range(32):
+        assert int(best[coalition]) & ~coalition == 0  # one of its own sub-coalitions
+        assert table.value(int(best[coalition])) == covered.value(coalition)
+        if covered.value(coalition) == table.value(coalition):
+            assert best[coalition] == coalition  # itself, where none is better
+
+
+@pytest.mark.parametrize("kind", ["above", "below", "mean", "isotonic"])
+@pytest.mark.parametrize("unit", [2.0**-30, 2.0**30])
+def test_the_unit_of_value_moves_no_cover(kind, unit, rng):
+    table = noisy_table(6, rng, spread=0.3)
+    made = cover(ValueTable(unit * table.values), kind)
+    plain = cover(table, kind)
+    np.testing.assert_allclose(made.table.values / unit, plain.table.values, atol=1e-12)
+    assert (made.n_broken, made.n_changed) == (plain.n_broken, plain.n_changed)
+
+
+def test_what_is_to_be_refused_kept_or_covered_is(rng, three_parties):
+    table = noisy_table(4, rng, spread=0.3)
+    assert made_monotone(table, "keep") == (table, None)
+    assert made_monotone(three_parties, "refuse") == (three_parties, None)
+    assert made_monotone(three_parties, "above") == (three_parties, None)
+    with pytest.raises(NotMonotoneError, match="expected none"):
+        made_monotone(table, "refuse")
+    covered, report = made_monotone(table, "below")
+    assert report is not None
+    assert covered is report.table
+    assert report.kind == "below"
+    with pytest.raises(ValueTableError, match="'median'; expected one of refuse, keep"):
+        made_monotone(table, "median")

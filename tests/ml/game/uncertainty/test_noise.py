@@ -102,3 +102,12 @@ def test_equal_seeds_have_no_error(three_parties):
     found = allocate_seeds(tables, [0.2, np.inf, np.inf], method="delta")
     assert found.factor_errors.max() == found.payoff_errors.max() == 0
     assert isinstance(tables.mean(), ValueTable)
+
+
+def test_seeded_tables_are_frozen_and_do_not_follow_their_source():
+    source = np.array([[0, 0.4, 0.5, 0.9], [0, 0.5, 0.5, 0.8]])
+    tables = SeededTables(source)
+    source[0, 3] = 5.0
+    assert tables.values[0, 3] == 0.9
+    with pytest.raises(ValueError, match="read-only"):
+        tables.values[0, 3] = 5.0

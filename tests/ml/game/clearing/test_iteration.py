@@ -1,0 +1,145 @@
+"""Iterated markets: both forms and both ends of the solver, each against a plain linear system."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from ml.game import adjustment_factors, check_certificate
+from ml.game.clearing.aggregation import (
+    _group_factors,
+    _Progress,
+    _solve_directly,
+    _solve_duals_directly,
+    marked_system,
+    solve_duals,
+    solve_factors,
+)
+from ml.game.clearing.fictitious_default import default_in_rounds
+from ml.game.clearing.problem import checked_problem
+
+
+def leaking(flows, rng):
+    """All but the last party are marked; each of them pays it a little."""
+    flows = np.array(flows, dtype=float)
+    flows[:-1, -1] += 0.01 + 0.01 * rng.random(len(flows) - 1)
+    flows[-1, 0] = 1.0
+    np.fill_diagonal(flows, 0)
+    return flows
+
+
+def full(n, rng):
+    return rng.random((n, n))
+
+
+def ring(n, rng):
+    return np.roll(np.diag(rng.random(n) + 0.5), 1, axis=1)
+
+
+def tree(n, rng):
+    """Groups of one: each pays its parent, so nothing ever comes back."""
+    flows = np.zeros((n, n))
+    child = np.arange(1, n)
+    flows[child, (child - 1) // 2] = rng.random(n - 1) + 0.1
+    return flows
+
+
+def two_islands(n, rng):
+    """Two strongly connected groups, of which the first also pays the second."""
+    flows = rng.random((n, n))
+    flows[n // 2 :, : n // 2] = 0
+    return flows
+
+
+SHAPES = {"full": full, "ring": ring, "tree": tree, "two islands": two_islands}
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_marked_parties_pay_exactly_what_comes_in(shape, form):
+    rng = np.random.default_rng(11)
+    flows = leaking(SHAPES[shape](60, rng), rng)
+    marked = np.arange(60) < 59
+    costs = flows.sum(axis=1)
+    inner = flows[:59, :59]
+    system = marked_system(form(flows), marked, costs)
+    np.testing.assert_allclose(system.leaks, flows[:59, 59])
+    assert system.n_groups == {"full": 1, "ring": 59, "tree": 59, "two islands": 2}[shape]
+    incomes = rng.random(59)
+    equations = np.diag(costs[:59]) - inner.T
+    factors = np.linalg.solve(equations, incomes)
+    start = np.ones(59)
+    found = solve_factors(system, incomes, start, 1e-15)
+    np.testing.assert_allclose(found, factors, rtol=1e-10)
+    np.testing.assert_allclose(_solve_directly(system, incomes), factors, rtol=1e-10)
+    assert (start == 1).all()
+    duals = np.linalg.solve(equations.T, costs[:59])
+    np.testing.assert_allclose(solve_duals(system, costs[:59]), duals, rtol=1e-9)
+    np.testing.assert_allclose(_solve_duals_directly(system, costs[:59]), duals, rtol=1e-9)
+    # At the solution the groups' totals balance already.
+    scales = _group_factors(system, factors, incomes)
+    np.testing.assert_allclose(scales, np.ones(system.n_groups), rtol=1e-9)
+    # Where proportions are right and totals wrong, one step puts the totals right.
+    wrong = factors * (3.0 if system.n_groups == 1 else 1 + system.group)
+    np.testing.assert_allclose(
+        wrong * _group_factors(system, wrong, incomes)[system.group], factors, rtol=1e-9
+    )
+
+
+def test_a_group_that_neither_earns_nor_pays_keeps_its_factor():
+    flows = np.zeros((4, 4))
+    flows[0, 1] = flows[1, 0] = 1.0
+    flows[2, 3] = 0.5
+    flows[0, 3] = 0.1
+    system = marked_system(flows, np.array([True, True, True, False]), flows.sum(axis=1))
+    scales = _group_factors(system, np.zeros(3), np.zeros(3))
+    assert (scales >= 0).all()
+    assert np.isfinite(scales).all()
+
+
+def test_progress_tells_settling_from_moving_and_from_going_nowhere():
+    halving = _Progress(1e-6)
+    states = [halving.judge(0.5**k) for k in range(40)]
+    settled = states.index("settled")
+    assert set(states[:settled]) == {"moving"}
+    # Half of the change is still to come each time: 2**-20 is about 1e-6.
+    assert settled in (20, 21)
+    standing = _Progress(1e-6)
+    states = [standing.judge(0.5) for _ in range(100)]
+    assert set(states) == {"moving", "stuck"}
+    # The first change is the best so far; from the 81st that is no better on it goes nowhere.
+    assert states.index("stuck") == 81
+    assert _Progress(1e-6).judge(1e-17) == "settled"
+    rounding = _Progress(1e-16)
+    states = [rounding.judge(5e-15 * (1 + k % 2)) for k in range(40)]
+    assert states.index("settled") == 25  # as far as rounding lets it
+
+
+@pytest.mark.parametrize("form", [np.array, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_large_markets_of_both_forms_equal_eliminated_ones(shape, form):
+    rng = np.random.default_rng(12)
+    flows = SHAPES[shape](50, rng)
+    np.fill_diagonal(flows, 0)
+    budgets = 0.1 * rng.random(50) * (rng.random(50) < 0.3)
+    budgets[:3] = np.inf
+    problem = checked_problem(form(flows), budgets)
+    large, duals, _ = default_in_rounds(problem, budgets[None], True)
+    small, exact, _ = default_in_rounds(problem, budgets[None], False)
+    np.testing.assert_allclose(large, small, atol=1e-11)
+    np.testing.assert_allclose(duals, exact, rtol=1e-8, atol=1e-11)
+    result = adjustment_factors(form(flows), budgets)
+    np.testing.assert_allclose(result.factors, small[0], atol=1e-11)
+    assert check_certificate(form(flows), budgets, result.factors, result.certificate)
+
+
+def test_a_default_that_runs_along_a_chain_takes_two_rounds():
+    # Each pays the next one only; nobody has a budget but the first, which has half of its cost.
+    n_parties = 12
+    flows = np.zeros((n_parties, n_parties))
+    steps = np.arange(n_parties - 1)
+    flows[steps, steps + 1] = 1.0
+    flows[-1, 0] = 0.5
+    budgets = np.zeros(n_parties)
+    result = adjustment_factors(flows, budgets)
+    np.testing.assert_allclose(result.factors, [*[0.5] * (n_parties - 1), 1.0], atol=1e-15)
+    assert result.rounds == 1

@@ -1,0 +1,192 @@
+"""The Gaussian process says what conditioning on the sample says, in any unit of value."""
+
+import numpy as np
+import pytest
+
+from ml.game import ValueTable, conditional_shapley, estimate_flows, family
+from ml.game.estimation.active import next_coalitions
+from ml.game.estimation.estimators import _lower, _root
+from ml.game.estimation.kernels import ProductKernel
+from ml.game.estimation.process import GameKernel, _fit, _Likelihood, fit_process, surprise
+from ml.game.tables.coalitions import membership
+from tests.ml.game.games import game
+
+N = 4
+BITS = membership(N)[1:]  # all coalitions but the empty one
+FLOWS = np.stack([conditional_shapley(row) for row in np.eye(2**N)[1:]])  # of each value
+
+
+def random_kernel(rng):
+    differs = rng.uniform(0.3, 0.9, N)
+    smooth = ProductKernel(differs**0.3, differs, differs**1.1, odd=0.6)
+    return GameKernel(smooth, linear=0.7, sizes=0.3, white=0.05)
+
+
+def prior(kernel):
+    """Covariance of all values, from the kernel's own words: each part written out."""
+    covariance = np.empty((len(BITS), len(BITS)))
+    kept, mirrored = (1 + kernel.smooth.odd) / 2, (1 - kernel.smooth.odd) / 2
+
+    def product(one, other):
+        both, neither = one * other, (1 - one) * (1 - other)
+        factors = both * kernel.smooth.present + neither * kernel.smooth.absent
+        return np.prod(factors + (1 - both - neither) * kernel.smooth.differs)
+
+    for a, one in enumerate(BITS):
+        for b, other in enumerate(BITS):
+            covariance[a, b] = (
+                kept**2 * product(one, other)
+                + kept * mirrored * (product(one, 1 - other) + product(1 - one, other))
+                + mirrored**2 * product(1 - one, 1 - other)
+                + kernel.linear * (one - 0.5) @ (other - 0.5)
+                + kernel.sizes * (one.sum() == other.sum())
+                + kernel.white * (a == b)
+            )
+    return covariance
+
+
+def test_flows_and_their_covariance_are_those_of_gaussian_conditioning(rng):
+    kernel = random_kernel(rng)
+    covariance = prior(kernel)
+    sample = rng.permutation(len(BITS))[:9]
+    rest = np.setdiff1d(np.arange(len(BITS)), sample)
+    values = rng.random(9)
+    fit = _fit(kernel, BITS[sample], values)
+    # An unknown common mean is one more part of the sample's covariance, as large as can be.
+    inverse = np.linalg.inv(covariance[np.ix_(sample, sample)] + 1e7)
+    flows = np.tensordot(covariance[:, sample], FLOWS, axes=([0], [0]))  # (sample, n, n)
+    np.testing.assert_allclose(fit.seen, flows, atol=1e-12)
+    told = np.tensordot(values, fit.weights, 1)
+    np.testing.assert_allclose(told, np.tensordot(inverse @ values, flows, 1), atol=1e-6)
+    scale = values @ inverse @ values / (9 - 1 - 2)
+    assert fit.variance == pytest.approx(scale, rel=1e-5)
+    left = covariance - covariance[:, sample] @ inverse @ covariance[sample]
+    both = np.einsum("cij,cd,dkl->ijkl", FLOWS, left, FLOWS).reshape(N * N, N * N)
+    np.testing.assert_allclose(fit.flow_covariance(), scale * both, atol=1e-6)
+    with_flows, among = fit.covariance_with(BITS[rest])
+    np.testing.assert_allclose(among, scale * left[np.ix_(rest, rest)], atol=1e-6)
+    expected = scale * np.tensordot(left[rest], FLOWS, 1)
+    np.testing.assert_allclose(with_flows, expected, atol=1e-6)
+    # The mean that is left once the process is taken out, and what the process adds to it.
+    mean = np.mean(values - covariance[np.ix_(sample, sample)] @ (inverse @ values))
+    predicted = mean + covariance[np.ix_(rest, sample)] @ inverse @ values
+    np.testing.assert_allclose(fit.expected(values, BITS[rest]), predicted, atol=1e-5)
+
+
+@pytest.mark.parametrize("derivative", [None, "some"])
+def test_the_next_coalitions_lower_the_variance_most_one_after_the_other(derivative, rng):
+    kernel = random_kernel(rng)
+    sample = np.r_[14, 0, 1, 3, 7, 4]  # everybody, each alone, one more
+    fit = _fit(kernel, BITS[sample], rng.random(6))
+    wanted = None if derivative is None else rng.standard_normal((N, N, N))
+    chosen = next_coalitions([fit], {int(place) + 1 for place in sample}, 5, wanted, (0,))
+    rest = np.setdiff1d(np.arange(len(BITS)), sample)
+    with_flows, among = fit.covariance_with(BITS[rest])
+    with_wanted = with_flows.reshape(len(rest), -1)
+    if wanted is not None:
+        with_wanted = with_wanted @ wanted.reshape(N * N, N)
+    taken = []
+    for _ in range(5):
+        gains = []
+        for place in range(len(rest)):
+            if place in taken:
+                gains.append(-1.0)
+                continue
+            # How much is known once these are: not step by step, but all of them at once.
+            these = [*taken, place]
+            explained = np.linalg.solve(among[np.ix_(these, these)], with_wanted[these])
+            gains.append(float((with_wanted[these] * explained).sum()))
+        taken.append(int(np.argmax(gains)))
+    assert chosen == [int(rest[place]) + 1 for place in taken]
+
+
+def test_candidates_of_many_parties_are_new_and_fewer_than_all(rng):
+    played = family("coverage", 12, 1)
+    bits = membership(12)[1:]
+    sample = np.r_[4094, 2 ** np.arange(12) - 1, rng.choice(4000, 40, replace=False)]
+    sample = np.unique(sample)
+    fits = fit_process(bits[sample], played.evaluate(bits[sample]))[:1]
+    known = {int(place) + 1 for place in sample}
+    chosen = next_coalitions(fits, known, 30, None, (1, 2))
+    assert len(chosen) == len(set(chosen)) == 30
+    assert not known & set(chosen)
+    assert all(2 <= coalition.bit_count() < 12 for coalition in chosen)
+    assert chosen == next_coalitions(fits, known, 30, None, (1, 2))
+    everything = known | set(range(1, 4096)) - {77, 1234}
+    assert set(next_coalitions(fits, everything, 30, None, (0,))) == {77, 1234}
+
+
+@pytest.mark.parametrize("method", ["gaussian-process", "quadratic", "stratified", "permutation"])
+def test_the_unit_of_value_scales_flows_and_errors_alike(method):
+    values = game("soft majority", 8, 3)
+    plain = estimate_flows(ValueTable(values).evaluate, 8, 90, 1, method)
+    for unit in (2.0**-20, 2.0**20):
+        found = estimate_flows(ValueTable(unit * values).evaluate, 8, 90, 1, method)
+        np.testing.assert_allclose(found.flows / unit, plain.flows, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(
+            found.standard_errors / unit, plain.standard_errors, rtol=1e-6, atol=1e-9
+        )
+
+
+def test_a_game_of_the_process_surprises_nobody_and_a_majority_does(rng):
+    bits = membership(8)[1:]
+    order = np.r_[254, 2 ** np.arange(8) - 1]
+    ratios = {"smooth": [], "majority": []}
+    for seed in range(4):
+        pairs = rng.permutation(np.setdiff1d(np.arange(127), order))[:30]
+        sample = np.r_[order, np.stack([pairs, 253 - pairs], axis=1).ravel()]
+        sample = sample[np.sort(np.unique(sample, return_index=True)[1])]
+        for name, values in (
+            ("smooth", game("saturating", 8, seed)),
+            ("majority", game("weighted majority", 8, seed)),
+        ):
+            seen = values[1:][sample]
+            fit = fit_process(bits[sample], seen)[0]
+            ratio, missed = surprise(fit, seen)
+            assert not missed[:9].any()  # both halves hold them
+            assert np.abs(missed[9:]).max() > 0
+            assert np.abs(missed).max() <= 2 * np.ptp(seen)
+            ratios[name].append(ratio)
+    assert min(ratios["smooth"] + ratios["majority"]) >= 1
+    assert min(ratios["majority"]) > 1.5 * max(ratios["smooth"])
+
+
+def test_the_likeliest_kernel_is_a_minimum_within_its_bounds(rng):
+    played = family("coverage", 5, 2)
+    sample = rng.permutation(31)[:24]
+    bits = membership(5)[1:][sample]
+    likelihood = _Likelihood(bits, played.evaluate(bits))
+    kernels = likelihood.likely_kernels(8)
+    assert len(kernels) == 8
+    for kernel in kernels:
+        differs, low, high = kernel.smooth.differs, kernel.smooth.absent, kernel.smooth.present
+        assert ((differs > 0) & (differs < 1)).all()
+        assert (low * high >= differs**2 * (1 - 1e-12)).all()  # a covariance
+        assert (low == 1).all() or (high == 1).all()
+        assert 0 < kernel.white < np.e
+    assert len({float(kernel.white) for kernel in kernels}) > 1
+
+
+def test_a_root_scatters_as_its_covariance_says(rng):
+    off = ~np.eye(22, dtype=bool).ravel()  # 462 flows: more than the rows that are kept
+    base = rng.standard_normal((484, 6)) * off[:, None]
+    covariance = base @ base.T + np.diag(off * 0.5)
+    rows = _root(covariance, 22).reshape(-1, 484)
+    assert len(rows) == 400
+    assert not rows[:, ~off].any()
+    told, true = (rows**2).sum(axis=0)[off], np.diag(covariance)[off]
+    np.testing.assert_allclose(told, true, rtol=0.4)
+    assert told.mean() == pytest.approx(true.mean(), rel=0.15)
+    among = rows.T @ rows
+    assert np.corrcoef(among[off][:, off].ravel(), covariance[off][:, off].ravel())[0, 1] > 0.9
+    small = covariance.reshape(22, 22, 22, 22)[:4, :4, :4, :4].reshape(16, 16)
+    rows = _root(small, 4).reshape(-1, 16)
+    np.testing.assert_allclose(rows.T @ rows, small, atol=1e-9)
+
+
+def test_a_root_of_a_singular_covariance_adds_next_to_nothing(rng):
+    base = rng.standard_normal((30, 5))
+    covariance = base @ base.T
+    lower = _lower(covariance)
+    np.testing.assert_array_equal(lower, np.tril(lower))
+    np.testing.assert_allclose(lower @ lower.T, covariance, atol=1e-6 * np.diag(covariance).max())
