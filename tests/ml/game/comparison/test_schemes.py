@@ -309,3 +309,11 @@ def test_the_unit_of_value_scales_what_a_scheme_gives(name, unit):
     for figure in ("payoffs", "model_values", "costs"):
         expected = getattr(plain, figure)
         np.testing.assert_allclose(getattr(found, figure) / unit, expected, atol=1e-12)
+
+
+def test_envy_looks_at_those_who_contribute_alike_and_order_does_not():
+    table = ValueTable([0, 0.4, 0.4, 0.7, 0.4, 0.7, 0.7, 0.9])  # three parties alike
+    scheme = outcome_of(models=lambda o, t: o.model_values - 0.1 * first(t.n_parties))
+    found = check_properties(scheme, table, np.full(3, np.inf))
+    assert found["model envy"].violation == pytest.approx(0.1)
+    assert found["model order"].holds
