@@ -317,3 +317,18 @@ def test_envy_looks_at_those_who_contribute_alike_and_order_does_not():
     found = check_properties(scheme, table, np.full(3, np.inf))
     assert found["model envy"].violation == pytest.approx(0.1)
     assert found["model order"].holds
+
+
+def test_symmetry_is_asked_of_two_who_have_the_smaller_budget_of_both():
+    table = family("saturating", 5, 1).table()
+    budgets = np.array([0.001, np.inf, 0.02, 0.5, np.inf])
+    found = check_properties(conditional_shapley_scheme, table, budgets)["symmetry"]
+    assert found.holds
+    seen = []
+
+    def scheme(played, limits):
+        seen.append(np.array(limits))
+        return conditional_shapley_scheme(played, limits)
+
+    check_properties(scheme, table, budgets)
+    assert any(np.array_equal(limits, [0.001, 0.001, 0.02, 0.5, np.inf]) for limits in seen)
