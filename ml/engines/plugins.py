@@ -146,9 +146,8 @@ class _Process:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     return None
-                ended = (
-                    self.process.poll() is not None
-                )  # before looking, or its last words are lost
+                # Asked before looking at the pipe, or its last words would be lost.
+                ended = self.process.poll() is not None
                 if not selector.select(0 if ended else min(left_s, LOOK_S)):
                     if ended:  # a child of its own may keep the pipe open for ever
                         return b""

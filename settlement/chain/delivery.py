@@ -35,6 +35,10 @@ __all__ = ["Delivery", "log_of", "quantity"]
 REFUSAL_BELIEVED_S = 5.0
 """A refusal that lasts so long is meant; a shorter one may speak of a block that went away."""
 
+SPENT_BELIEVED_S = 3.0
+"""A nonce that is spent for so long without a receipt was used otherwise. A node counts a block's
+nonces a moment before it finds its receipts."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -191,17 +195,21 @@ class Delivery:
             return self._settled[key]
         self._sends.setdefault(key, send)
         self._submit(send)
-        started_s = accepted_s = time.monotonic()  # a slow reply to that is no refusal
+        started_s = accepted_s = free_s = time.monotonic()  # a slow reply to that is no refusal
         for pause_s in waits_s():
             now_s = time.monotonic()
             found = self._rpc.ask("eth_getTransactionReceipt", f"0x{key}")
             refusal = None
+            spent = found is None and self._nonce_is_spent(send)
+            if not spent:
+                free_s = now_s
             if found is not None:
                 if self._is_deep(found):
                     return self._settle(send, found)
-            elif self._nonce_is_spent(send):
-                self._write("dropped", {"label": send["label"], "hash": key})
-                return None
+            elif spent:
+                if now_s - free_s > min(SPENT_BELIEVED_S, patience_s / 2):
+                    self._write("dropped", {"label": send["label"], "hash": key})
+                    return None
             elif self._rpc.ask("eth_getTransactionByHash", f"0x{key}") is None:
                 refusal = self._submit(send)  # a reorganised block does not give its bytes back
             if refusal is None:

@@ -33,7 +33,6 @@ __all__ = [
 
 KEYS = frozenset({"job", "members", "seed", "score", "model_sha256", "checkpoints"})
 
-
 LONGEST_NAME = 64
 """Of whoever tells: the terms repeat it."""
 

@@ -293,6 +293,23 @@ def test_nonce_used_by_somebody_else_frees_the_label(anvil, tmp_path):
         assert chain.receipt("settle").succeeded
 
 
+def test_a_node_that_finds_a_receipt_later_than_it_counts_the_nonce_is_waited_for(anvil, tmp_path):
+    """Busy nodes do; the label was freed, and the next command sent the same thing again."""
+    with open_chain(tmp_path, anvil_spec(anvil.address)) as chain:
+        purse, party, honest = deploy(chain), chain.account("party/0"), chain._rpc.ask
+        hidden = [None] * 6
+
+        def late(method, *parameters):
+            if method == "eth_getTransactionReceipt" and hidden:
+                return hidden.pop()
+            return honest(method, *parameters)
+
+        chain._rpc.ask = late
+        chain.send("deposit/0", party, purse, encode("deposit"), value_wei=70, gas=GAS)
+        assert not hidden
+        assert [entry.kind for entry in chain.journal.entries[-2:]] == ["send", "receipt"]
+
+
 def test_attack_an_endpoint_that_calls_every_nonce_spent_gets_one_signature_a_command(
     anvil, tmp_path
 ):
