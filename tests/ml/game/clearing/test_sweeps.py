@@ -80,3 +80,14 @@ def test_a_party_exactly_at_its_limit_has_one_sided_prices():
     prices = budget_sensitivity(THREE, [0.4, INF, INF])
     assert not prices.is_two_sided
     assert not prices.model_values.any()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_party_at_its_limit_but_for_rounding_has_one_sided_prices(seed):
+    flows = conditional_shapley(random_monotone_table(5, np.random.default_rng(seed)))
+    paid = flows.sum(axis=0) - flows.sum(axis=1)
+    budgets = np.full(5, INF)
+    payer = int(np.argmin(paid))
+    for shift, is_two_sided in ((0.0, False), (1e-16, False), (1e-9, True), (-1e-9, True)):
+        budgets[payer] = -paid[payer] + shift
+        assert budget_sensitivity(flows, budgets).is_two_sided == is_two_sided

@@ -309,3 +309,26 @@ def test_the_unit_of_value_scales_what_a_scheme_gives(name, unit):
     for figure in ("payoffs", "model_values", "costs"):
         expected = getattr(plain, figure)
         np.testing.assert_allclose(getattr(found, figure) / unit, expected, atol=1e-12)
+
+
+def test_envy_looks_at_those_who_contribute_alike_and_order_does_not():
+    table = ValueTable([0, 0.4, 0.4, 0.7, 0.4, 0.7, 0.7, 0.9])  # three parties alike
+    scheme = outcome_of(models=lambda o, t: o.model_values - 0.1 * first(t.n_parties))
+    found = check_properties(scheme, table, np.full(3, np.inf))
+    assert found["model envy"].violation == pytest.approx(0.1)
+    assert found["model order"].holds
+
+
+def test_symmetry_is_asked_of_two_who_have_the_smaller_budget_of_both():
+    table = family("saturating", 5, 1).table()
+    budgets = np.array([0.001, np.inf, 0.02, 0.5, np.inf])
+    found = check_properties(conditional_shapley_scheme, table, budgets)["symmetry"]
+    assert found.holds
+    seen = []
+
+    def scheme(played, limits):
+        seen.append(np.array(limits))
+        return conditional_shapley_scheme(played, limits)
+
+    check_properties(scheme, table, budgets)
+    assert any(np.array_equal(limits, [0.001, 0.001, 0.02, 0.5, np.inf]) for limits in seen)

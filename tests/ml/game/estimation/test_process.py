@@ -190,3 +190,27 @@ def test_a_root_of_a_singular_covariance_adds_next_to_nothing(rng):
     lower = _lower(covariance)
     np.testing.assert_array_equal(lower, np.tril(lower))
     np.testing.assert_allclose(lower @ lower.T, covariance, atol=1e-6 * np.diag(covariance).max())
+
+
+def test_halves_of_a_game_whose_gains_grow_are_fitted_as_the_whole_is():
+    bits, values = membership(8)[1:], game("supermodular", 8, 1)[1:]
+    rng = np.random.default_rng(0)
+    order = np.r_[254, 2 ** np.arange(8) - 1]
+    pairs = rng.permutation(np.setdiff1d(np.arange(127), order))[:25]
+    sample = np.r_[order, np.stack([pairs, 253 - pairs], axis=1).ravel()]
+    sample = sample[np.sort(np.unique(sample, return_index=True)[1])]
+    fit = fit_process(bits[sample], values[sample])[0]
+    smooth = fit.kernel.smooth
+    assert (smooth.present >= smooth.absent).all()
+    # With gains that shrink the halves would miss six times as much.
+    assert np.abs(surprise(fit, values[sample])[1]).max() < 0.015
+
+
+def test_nothing_is_missed_once_everything_is_known(rng):
+    values = rng.random(31)
+    bits = membership(5)[1:]
+    order = np.r_[30, 2 ** np.arange(5) - 1]
+    order = np.r_[order, np.setdiff1d(np.arange(31), order)]
+    fit = fit_process(bits[order], values[order])[0]
+    _, missed = surprise(fit, values[order])
+    assert np.abs(missed).max() < 1e-3

@@ -5,6 +5,7 @@ import pytest
 
 from ml.errors import NotMonotoneError, ValueTableError
 from ml.game import ValueTable, describe_coalition, members
+from ml.game.tables.coalitions import party_count
 
 
 def test_a_table_knows_its_parties_and_values(three_parties):
@@ -96,3 +97,16 @@ def test_monotonicity_agrees_with_the_definition(rng):
 def test_coalitions_read_as_sets_of_parties():
     assert members(0b10110) == (1, 2, 4)
     assert describe_coalition(0b10110, list("abcde")) == "{b, c, e}"
+
+
+def test_a_table_tells_how_many_parties_it_is_for():
+    assert [party_count(2**n) for n in (2, 3, 26)] == [2, 3, 26]
+    for length, message in (
+        (0, "0 entries; expected 2"),
+        (1, "1 entries, 0 party"),
+        (2, "2 entries, 1 party"),
+        (6, "6 entries; expected 2"),
+        (2**27, "27 parties; expected at most 26"),
+    ):
+        with pytest.raises(ValueTableError, match=message):
+            party_count(length)
