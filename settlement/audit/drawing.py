@@ -10,18 +10,14 @@ from settlement.errors import SettlementError
 from settlement.store.documents import ValueDocument
 
 __all__ = [
-    "TOLERANCE_SCORE",
     "RetrainingError",
     "always_again",
     "chances_in_words",
     "column_of",
     "detection_probability",
     "draw_again",
+    "others_of",
 ]
-
-TOLERANCE_SCORE = 0.005
-"""Scores, as values from 0 to 1, may differ so much: another stack layout or device rounds
-differently."""
 
 
 class RetrainingError(SettlementError):
@@ -41,6 +37,11 @@ def column_of(stored: ValueDocument) -> dict[int, int]:
     return {coalition: column for column, coalition in enumerate(coalitions) if coalition}
 
 
+def others_of(stored: ValueDocument) -> list[int]:
+    """The measured coalitions from which others are drawn by chance, in ascending order."""
+    return sorted(column_of(stored).keys() - set(always_again(stored)))
+
+
 def draw_again(stored: ValueDocument, n_coalitions: int, seed: int | None = None) -> list[int]:
     """Bitmasks of what is measured again: always the same few, and others by chance.
 
@@ -56,15 +57,14 @@ def draw_again(stored: ValueDocument, n_coalitions: int, seed: int | None = None
     RetrainingError
         If there are fewer.
     """
-    always = always_again(stored)
-    others = sorted(column_of(stored).keys() - set(always))
+    others = others_of(stored)
     if not 0 <= n_coalitions <= len(others):
         raise RetrainingError(
             f"{n_coalitions} more coalitions to measure again; expected 0 to {len(others)}, "
             f"besides the grand coalition and every party alone."
         )
     picked = np.random.default_rng(seed).choice(len(others), n_coalitions, replace=False)
-    return sorted([*always, *(others[k] for k in picked.tolist())])
+    return sorted([*always_again(stored), *(others[k] for k in picked.tolist())])
 
 
 def detection_probability(n_entries: int, share: float, n_again: int) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ml.reading import VALUES_BYTES, read_json
 from settlement.audit.comparing import close, same
 from settlement.audit.findings import AuditError
 from settlement.config.reading import read_config
 from settlement.round.measuring.entitled import entitled
-from settlement.round.measuring.external import REPORTED_FILE, external_of
-from settlement.store.answers import told_of, who_told
+from settlement.round.measuring.external import REPORTED_FILE, external_of, reported_answers
+from settlement.store.answers import who_told
 from settlement.store.documents import AllocationDocument, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder, sha256_of
 from settlement.store.score_range import to_value
@@ -25,9 +24,7 @@ def check_reported(folder: RoundFolder) -> None:
     found = sha256_of(path)
     if found != (stored.basis or {}).get("reported_sha256"):
         raise AuditError(f"{stored.STAGE}/{REPORTED_FILE} has SHA-256 {found}; not that agreed on.")
-    place = f"{stored.STAGE}/{REPORTED_FILE}"
-    rows = enumerate(read_json(path, VALUES_BYTES), 1)
-    answers = [told_of(f"{place}, answer {number}", **row) for number, row in rows]
+    place, answers = f"{stored.STAGE}/{REPORTED_FILE}", reported_answers(folder)
     named = (stored.basis or {}).get("measured_by")
     if external.told_by_hand and named != who_told(answers):
         raise AuditError(f"{place}: {who_told(answers)}; {named!r} was agreed on.")

@@ -19,14 +19,13 @@ import numpy as np
 from ml.errors import FairroundError, MlError
 from ml.game import describe_coalition
 from settlement.audit.drawing import (
-    TOLERANCE_SCORE,
     RetrainingError,
-    always_again,
     chances_in_words,
     column_of,
     draw_again,
+    others_of,
 )
-from settlement.audit.findings import Finding
+from settlement.audit.findings import TOLERANCE_SCORE, Finding
 from settlement.config.reading import read_config
 from settlement.round.context import Progress
 from settlement.round.measuring.external import ExternalScores, external_of
@@ -153,9 +152,8 @@ def _compared(
     stored: ValueDocument, drawn: list[int], again: np.ndarray, tolerance: float
 ) -> Finding:
     """Every seed's score, measured again, beside the table's."""
-    columns = column_of(stored)
-    others = columns.keys() - set(always_again(stored))
-    n_drawn = len(others.intersection(drawn))
+    columns, others = column_of(stored), others_of(stored)
+    n_drawn = len(set(drawn).intersection(others))
     measured = np.array(stored.scores)[:, [columns[coalition] for coalition in drawn]]
     differences = np.abs(again - measured).max(axis=0)
     check = (

@@ -12,20 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ml.reading import VALUES_BYTES, read_json
 from settlement.audit.drawing import (
-    TOLERANCE_SCORE,
     RetrainingError,
     always_again,
     chances_in_words,
-    column_of,
     draw_again,
+    others_of,
 )
-from settlement.audit.findings import Finding
+from settlement.audit.findings import TOLERANCE_SCORE, Finding
 from settlement.config.reading import read_config
-from settlement.round.measuring.asking import answers_in, require_told_by_hand
-from settlement.round.measuring.external import REPORTED_FILE, ExternalScores
-from settlement.store.answers import AnswerBook, Told, told_of
+from settlement.round.measuring.asking import answers_in, question_lines, require_told_by_hand
+from settlement.round.measuring.external import REPORTED_FILE, ExternalScores, reported_answers
+from settlement.store.answers import AnswerBook
 from settlement.store.documents import ValueDocument
 from settlement.store.folder import RoundFolder
 
@@ -50,9 +48,7 @@ def questions_again(path: Path, n_coalitions: int, seed: int | None = None) -> d
 
 def questions_again_text(found: Mapping[str, Any]) -> str:
     """The questions, a line each: job, seed, members."""
-    lines = [
-        f"{job['job']}  seed {job['seed']}  {'/'.join(job['members'])}" for job in found["jobs"]
-    ]
+    lines = question_lines(found["jobs"])
     told = f"{len(lines)} questions again; compare answers with `fairround verify DIR --again FILE`"
     return "\n".join([*lines, told]) + "\n"
 
@@ -76,11 +72,7 @@ def compare_told(path: Path, file: Path, tolerance: float = TOLERANCE_SCORE) -> 
     """
     folder, scores = _open(path)
     stored = ValueDocument.read(folder)
-    rows = read_json(folder.stage(stored.STAGE) / REPORTED_FILE, VALUES_BYTES)
-    first: dict[str, Told] = {}
-    for number, row in enumerate(rows, 1):
-        told = told_of(f"{stored.STAGE}/{REPORTED_FILE}, answer {number}", **row)
-        first[told.job] = told
+    first = {told.job: told for told in reported_answers(folder)}
     again = answers_in(file, scores, "whoever measured again")
     if not again:
         raise RetrainingError(
@@ -112,14 +104,14 @@ def compare_told(path: Path, file: Path, tolerance: float = TOLERANCE_SCORE) -> 
 
 def _what(stored: ValueDocument, coalitions: set[int], furthest: float) -> str:
     """What was compared, and what that shows."""
-    always = set(always_again(stored))
-    everything = column_of(stored).keys()
-    n_others, n_drawn = len(everything - always), len(coalitions - always)
+    always, others = always_again(stored), others_of(stored)
+    n_others, n_drawn = len(others), len(coalitions.intersection(others))
     return (
-        f"{len(coalitions)} of {len(everything)} coalitions told again ({len(coalitions & always)} "
-        f"of the {len(always)} that are all parties together or one alone, {n_drawn} of the "
-        f"{n_others} others), scores within {furthest:.4f} of the range (chance to find a forged "
-        f"one of the others, had they been drawn here, if {chances_in_words(n_others, n_drawn)})"
+        f"{len(coalitions)} of {len(always) + n_others} coalitions told again "
+        f"({len(coalitions) - n_drawn} of the {len(always)} that are all parties together or one "
+        f"alone, {n_drawn} of the {n_others} others), scores within {furthest:.4f} of the range "
+        f"(chance to find a forged one of the others, had they been drawn here, if "
+        f"{chances_in_words(n_others, n_drawn)})"
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from settlement.audit.findings import TOLERANCE_SCORE
 from settlement.cli.own import own_settings
 from settlement.cli.own_code import allow_command
 from settlement.cli.printing import (
@@ -112,7 +113,7 @@ def status(folder: Path, watch: bool, access: ChainAccess, form: str) -> None:
     "tolerance",
     type=click.FloatRange(min=0, max=1),
     metavar="SHARE",
-    default=0.005,
+    default=TOLERANCE_SCORE,
     show_default=True,
     help="How far scores measured again may be off, as a share of their range.",
 )

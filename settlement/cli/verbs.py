@@ -204,14 +204,17 @@ def settle(
             raise click.UsageError("--signature takes NAME=HEX, as `fairround sign` prints it.")
         # A name may hold "=", hexadecimal digits do not.
         take_signatures(folder, access, dict(text.rsplit("=", 1) for text in signatures))
-    if name is None and account is None:
-        carry_out_stage("settle", folder, access, json_)
-        return
     from settlement.party.desk import address_of
     from settlement.party.leaving import checked_address
     from settlement.party.settling import settle as settle_action
 
-    sender = checked_address(account or "") if name is None else address_of(folder, name)
+    if name is not None:
+        sender = address_of(folder, name)
+    elif account is not None:
+        sender = checked_address(account)
+    else:
+        carry_out_stage("settle", folder, access, json_)
+        return
     agree(settle_action(folder, access, sender), yes, json_)
 
 

@@ -67,7 +67,7 @@ class Told(Table):
         return self.score, self.model_sha256, tuple(self.checkpoints)
 
 
-def told_of(place: str, **fields: Any) -> Told:
+def told_of(place: str, /, **fields: Any) -> Told:
     """An answer out of parts that somebody else wrote.
 
     Raises

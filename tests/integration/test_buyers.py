@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ml.datasets.spec import NO_SAMPLES
-from settlement.store.folder import RoundFolder, dump_json
+from settlement.store.folder import dump_json
 from tests.conftest import ROOT
+from tests.hostile import resealed
 
 BUYERS = """
 [[party]]
@@ -127,16 +128,16 @@ def page_troubles(page):
     return [check for check in checks if check["trouble"]]
 
 
-def forged(folder, stage, inputs, name, change):
-    """A stage sealed again with one document changed."""
-    path = folder / stage
-    old = {file.name: file.read_bytes() for file in path.iterdir() if file.name != "seal.json"}
-    document = json.loads(old[name])
-    change(document)
-    shutil.rmtree(path)
-    with RoundFolder(folder).write_stage(stage, inputs=inputs) as new:
-        for file, content in old.items():
-            (new / file).write_bytes(dump_json(document) if file == name else content)
+def forge_values(folder, change):
+    """The value table changed by whoever holds the folder, with a seal that fits."""
+
+    def rewrite(stage):
+        path = stage / "values.json"
+        document = json.loads(path.read_bytes())
+        change(document)
+        path.write_bytes(dump_json(document))
+
+    resealed(folder, "train", rewrite)
 
 
 def test_verify_finds_an_operator_that_lets_a_buyer_contribute(fairround, digits):
@@ -149,7 +150,7 @@ def test_verify_finds_an_operator_that_lets_a_buyer_contribute(fairround, digits
             row[0b11111] += 0.01
         document["values"] = np.mean(document["scores"], axis=0).tolist()
 
-    forged(digits, "train", [], "values.json", favour)
+    forge_values(digits, favour)
     told = fairround("verify", digits, code=1)
     assert "insurer brought no data" in told.replace("\n", " ")
 
@@ -159,7 +160,7 @@ def test_verify_finds_a_score_of_the_untrained_network_that_is_invented(fairroun
     edit(digits, ("epochs = 8", "epochs = 1"))
     fairround("train", digits)
     lift = {"untrained_score": 0.9}
-    forged(digits, "train", [], "values.json", lambda document: document.update(lift))
+    forge_values(digits, lambda document: document.update(lift))
     told = fairround("verify", digits, "--retrain", "0", code=1)
     assert "WRONG score of the untrained network" in told
     assert "untrained_score is 0.9, not 0." in told.replace("\n", " ")

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "UnknownJob",
     "WrongAnswer",
     "answers_in",
+    "question_lines",
     "questions",
     "questions_text",
     "require_told_by_hand",
@@ -61,13 +62,16 @@ def questions(path: Path, count: int) -> dict[str, Any]:
     return {"open": len(jobs), "jobs": [job.as_dict() for job in jobs[:count]]}
 
 
+def question_lines(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Questions as text, a line each: job, seed, members."""
+    return [f"{job['job']}  seed {job['seed']}  {'/'.join(job['members'])}" for job in jobs]
+
+
 def questions_text(found: Mapping[str, Any]) -> str:
     """The questions, a line each: job, seed, members."""
     if not found["jobs"]:
         return "Nothing is to be told; `fairround run` goes on.\n"
-    lines = [
-        f"{job['job']}  seed {job['seed']}  {'/'.join(job['members'])}" for job in found["jobs"]
-    ]
+    lines = question_lines(found["jobs"])
     return "\n".join([*lines, f"{len(lines)} of {found['open']} open questions"]) + "\n"
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml.reading import VALUES_BYTES, read_json
-from settlement.round.measuring.external import REPORTED_FILE
+from settlement.round.measuring.external import reported_answers
+from settlement.store.answers import Checkpoint, Told
 from settlement.store.documents import AllocationDocument, RewardDocument, ValueDocument
 from settlement.store.folder import RoundFolder
 from settlement.store.score_range import from_value
@@ -26,14 +26,13 @@ def entitled(
     ``share`` is how far the reward lies from the checkpoint below to the one above, by score: where
     on the straight line between their weights a search for the model starts.
     """
-    reported = read_json(folder.stage(values.STAGE) / REPORTED_FILE, VALUES_BYTES)
+    reported = reported_answers(folder)
     score_range = values.score_range or (0.0, 1.0)
     n_parties = len(values.parties)
-    ladder: list[dict[str, Any]] = next(
-        (t["checkpoints"] for t in reported if len(t["members"]) == n_parties and t["checkpoints"]),
-        [],
+    ladder: list[Checkpoint] = next(
+        (t.checkpoints for t in reported if len(t.members) == n_parties and t.checkpoints), []
     )
-    own = {t["members"][0]: t for t in reversed(reported) if len(t["members"]) == 1}
+    own = {t.members[0]: t for t in reversed(reported) if len(t.members) == 1}
     brackets = []
     for party, name in enumerate(values.parties):
         target = from_value(allocation.model_values[party], score_range)
@@ -50,5 +49,5 @@ def entitled(
     return RewardDocument(n_validation=0, n_holdout=0, rewards=[], brackets=brackets)
 
 
-def _rung(which: int | str, told: dict[str, Any]) -> dict[str, Any]:
-    return {"rung": which, "score": told["score"], "model_sha256": told["model_sha256"]}
+def _rung(which: int | str, told: Told | Checkpoint) -> dict[str, Any]:
+    return {"rung": which, "score": told.score, "model_sha256": told.model_sha256}

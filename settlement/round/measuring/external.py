@@ -19,17 +19,26 @@ from numpy.typing import NDArray
 
 from ml.engines.plugins import Answer, Job, Plugin, ask_plugin, close_plugins
 from ml.engines.spec import make_engine
+from ml.reading import VALUES_BYTES, read_json
 from settlement.config.external import ExternalConfig
 from settlement.config.reading import RoundConfig
 from settlement.config.settings import read_settings
 from settlement.errors import BrokenInvariant, SettlementError, Waiting
 from settlement.round.measuring.measured import Measured, Provenance
 from settlement.round.measuring.measured import Told as Progress
-from settlement.store.answers import AnswerBook, Checkpoint, OtherAnswers, Told, who_told
-from settlement.store.folder import dump_json, sha256_of
+from settlement.store.answers import AnswerBook, Checkpoint, OtherAnswers, Told, told_of, who_told
+from settlement.store.documents import ValueDocument
+from settlement.store.folder import RoundFolder, dump_json, sha256_of
 from settlement.store.score_range import to_value
 
-__all__ = ["REPORTED_FILE", "AnswersMissing", "CommandNotAllowed", "ExternalScores", "external_of"]
+__all__ = [
+    "REPORTED_FILE",
+    "AnswersMissing",
+    "CommandNotAllowed",
+    "ExternalScores",
+    "external_of",
+    "reported_answers",
+]
 
 REPORTED_FILE = "reported.json"
 """Every answer that the values rest on; its hash stands in the terms."""
@@ -200,6 +209,21 @@ class ExternalScores:
                     f"parties, score_range, program or code of the round changed since. Bring that "
                     f"back, or move the file away to ask again."
                 )
+
+
+def reported_answers(folder: RoundFolder) -> list[Told]:
+    """Every answer that the scores of a round rest on, in the order of its file.
+
+    Raises
+    ------
+    OtherAnswers
+        If the file holds something else.
+    """
+    place = f"{ValueDocument.STAGE}/{REPORTED_FILE}"
+    rows = read_json(folder.stage(ValueDocument.STAGE) / REPORTED_FILE, VALUES_BYTES)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise OtherAnswers(f"{place} is no list of answers.")
+    return [told_of(f"{place}, answer {number}", **row) for number, row in enumerate(rows, 1)]
 
 
 def external_of(config: RoundConfig) -> ExternalConfig:

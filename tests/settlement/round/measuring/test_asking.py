@@ -18,7 +18,12 @@ from settlement.round.measuring.asking import (
     questions,
     tell,
 )
-from settlement.round.measuring.external import AnswersMissing, CommandNotAllowed, ExternalScores
+from settlement.round.measuring.external import (
+    AnswersMissing,
+    CommandNotAllowed,
+    ExternalScores,
+    reported_answers,
+)
 from settlement.round.measuring.measured import measure_round
 from settlement.round.round import Round
 from settlement.round.status import live_status, status_text
@@ -248,6 +253,16 @@ def test_attack_whoever_told_is_not_exchanged_for_another(folder):
     store = resealed(folder, "train", somebody_else)
     with pytest.raises(AuditError, match=r"told by me, you; 'told by me' was agreed on"):
         check_reported(store)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '[{"place": "here"}]', '[{"job": 1}]', "7"])
+def test_attack_answers_that_are_none_are_refused_by_name(folder, content):
+    """Where the hash fits them, too: a second measurement, and what each may have, read them."""
+    say(folder, *(job | {"score": score_of(job)} for job in questions(folder, 7)["jobs"]))
+    Round(folder).carry_out("train")
+    store = resealed(folder, "train", lambda stage: (stage / "reported.json").write_text(content))
+    with pytest.raises(OtherAnswers, match=r"train/reported\.json"):
+        reported_answers(store)
 
 
 @pytest.mark.parametrize("by", ["", "a\nb", "x" * 65])
