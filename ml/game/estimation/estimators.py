@@ -15,10 +15,10 @@ from ml.game.clearing.derivative import flow_derivative
 from ml.game.clearing.problem import checked_budgets
 from ml.game.estimation.active import next_coalitions
 from ml.game.estimation.permutations import by_permutations, permutation_coalitions
-from ml.game.estimation.process import FittedProcess, fit_process, surprise
+from ml.game.estimation.process import FittedProcess, caution, fit_process, surprise
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
-from ml.game.estimation.size_means import by_size
+from ml.game.estimation.size_means import by_size, of_pairs
 from ml.game.tables.coalitions import (
     CoalitionMatrix,
     FloatArray,
@@ -40,7 +40,7 @@ _BATCH = 256
 _CHOSEN_AT_A_TIME = 16
 """Coalitions chosen from one fit where the next ones depend on the values so far."""
 
-_SAMPLES_A_PARTY = 5
+_SAMPLES_A_PARTY = {"gaussian-process": 2, "quadratic": 5}
 """With fewer samples a surrogate would fit accidents; means by size remain."""
 
 _LARGEST_PROCESS = 2_000
@@ -385,10 +385,11 @@ def _weights_and_scatter(
     complete = n_samples == 2**n_parties - 1
     if method == "stratified" or complete or not _varies_within_sizes(bits, values):
         return by_size(bits, values)
-    if n_samples < _SAMPLES_A_PARTY * n_parties:
+    if n_parties > _PROCESS_PARTIES or n_samples > _LARGEST_PROCESS:
+        method = "quadratic"
+    if n_samples < _SAMPLES_A_PARTY[method] * n_parties:
         return by_size(bits, values)
-    small = n_samples <= _LARGEST_PROCESS and n_parties <= _PROCESS_PARTIES
-    if method == "gaussian-process" and small:
+    if method == "gaussian-process":
         return _by_process(fit_process(bits, values), bits, values)
     return by_quadratic(bits, values)
 
@@ -404,12 +405,39 @@ def _by_process(
     disagreement = np.stack([np.tensordot(values, fit.weights, 1) - flows for fit in fits])
     # Predict each half of the sample from the other: steps and corners, which no smooth game
     # has, show as large misses. The misses form a game of their own: its flows, estimated by
-    # means by size, are added to the error, and so is the error of that estimate.
+    # means by size, are added to the error, and so is the error of that estimate. Payoffs depend
+    # on v(C) - v(N without C) alone, which may be far smoother than the rest of a game: they get
+    # errors of their own, by the misses of such differences.
     ratio, missed = surprise(fits[0], values)
-    wrong, rough = by_size(bits, missed, missed)
-    wrongly = np.tensordot(missed, wrong, 1)[None]
+    of_differences, of_all = caution(fits[0], values)
     own = np.sqrt(ratio) * _root(covariance, n_parties)
-    return weights, np.concatenate([own, disagreement / np.sqrt(len(fits)), wrongly, rough])
+    paid = payoff_part(own)
+    rows = [of_differences * paid + of_all * (own - paid), disagreement / np.sqrt(len(fits))]
+    wrong, rough = _flows_missed(bits, missed)
+    wrong_paid, rough_paid = _flows_missed(bits, of_pairs(bits, missed))
+    rows.append(wrong - payoff_part(wrong) + payoff_part(wrong_paid))
+    rows += [rough - payoff_part(rough), payoff_part(rough_paid)]
+    scatter = np.concatenate(rows)
+    # Row sums are known, eq. (4): what rounding of a large covariance leaves of them is taken off.
+    off = 1 - np.eye(n_parties)
+    scatter -= (scatter.sum(axis=2) / (n_parties - 1))[:, :, None] * off
+    return weights, scatter
+
+
+def _flows_missed(bits: FloatArray, missed: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Flows of the misses, shape (1, n, n), and how these err, shape (rows, n, n)."""
+    weights, scatter = by_size(bits, missed, missed, is_rest=True)
+    return np.tensordot(missed, weights, 1)[None], scatter
+
+
+def payoff_part(flows: FloatArray) -> FloatArray:
+    """Smallest flows with the same payoffs whose rows sum to zero, shape (rows, n, n)."""
+    n_parties = flows.shape[-1]
+    if n_parties == 2:
+        return np.asarray(flows)
+    paid = (flows.sum(axis=1) - flows.sum(axis=2)) / (n_parties * (n_parties - 2))  # (rows, n)
+    part = (n_parties - 1) * paid[:, None, :] + paid[:, :, None]
+    return np.asarray(part * (1 - np.eye(n_parties)))
 
 
 def _root(covariance: FloatArray, n_parties: int) -> FloatArray:

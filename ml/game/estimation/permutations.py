@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import islice, permutations
 
 import numpy as np
+import numpy.typing as npt
 
-from ml.game.estimation.size_means import unseen_variance
+from ml.game.estimation.size_means import step_variance, unseen_variance
 from ml.game.tables.coalitions import FloatArray
 
 __all__ = ["by_permutations", "permutation_coalitions", "permutation_order"]
@@ -63,27 +64,25 @@ def by_permutations(
     n_parties, seed : int
     """
     weights = np.zeros((len(values), n_parties, n_parties))
-    squares, counts = np.zeros((n_parties, n_parties)), np.zeros(n_parties)
+    payers: list[int] = []
+    marginals: list[FloatArray] = []
     grand = (1 << n_parties) - 1
     orders = islice(permutation_order(n_parties, seed), _ORDERS_A_COALITION * len(known))
     for payer, order, path in orders:
         if any(coalition not in known for coalition in path):
             break
         steps = [known[coalition] for coalition in (1 << payer, *path, grand)]
-        squares[payer, list(order)] += np.diff(values[steps]) ** 2
-        counts[payer] += 1
+        added = np.full(n_parties, np.nan)
+        added[list(order)] = np.diff(values[steps])
+        marginals.append(added)
+        payers.append(payer)
         for party, before, after in zip(order, steps[:-1], steps[1:], strict=True):
             weights[before, payer, party] -= 1
             weights[after, payer, party] += 1
     # Payers by turn: all have the same number of orders, or one more.
+    counts = np.bincount(payers, minlength=n_parties)
     weights /= counts[:, None]
-    means = np.tensordot(values, weights, 1)
-    deviations = np.maximum(squares - counts[:, None] * means**2, 0.0)
-    # A few orders more each, in which the marginals deviate as they do for the other payers:
-    # orders that happen to agree are not taken for exact.
-    unseen = unseen_variance(values, int(counts.sum()))
-    of_payee = (deviations.sum(axis=0) + unseen) / ((counts - 1).sum() + 1)
-    spread = (deviations + _BORROWED * of_payee) / (counts - 1 + _BORROWED)[:, None]
+    spread = _spread(np.array(marginals), np.array(payers), values)
     errors = np.sqrt(spread / counts[:, None])
     # Each payer has a sample of its own, in which what one payee gets more another gets less.
     scatter = np.zeros((n_parties * (n_parties - 1), n_parties, n_parties))
@@ -94,3 +93,29 @@ def by_permutations(
     kept = np.sqrt((scatter**2).sum(axis=0))
     scatter *= np.divide(errors, kept, out=np.zeros_like(errors), where=kept > 0)
     return weights, scatter
+
+
+def _spread(marginals: FloatArray, payers: npt.NDArray[np.intp], values: FloatArray) -> FloatArray:
+    """Variance of each payee's marginals in the orders of a payer, shape (n, n).
+
+    Parameters
+    ----------
+    marginals : float64, shape (orders, n)
+        NaN for the payer.
+    payers : int, shape (orders,)
+    values : float64, shape (samples,)
+    """
+    n_parties = marginals.shape[1]
+    own = np.zeros((n_parties, n_parties))
+    for payer in range(n_parties):
+        mine = np.nan_to_num(marginals[payers == payer])
+        own[payer] = ((mine - mine.mean(axis=0)) ** 2).sum(axis=0)
+    # A few orders more each, in which the marginals deviate as they do over all payers: orders
+    # that happen to agree are not taken for exact, nor who never was the one to make a step.
+    n_orders = (~np.isnan(marginals)).sum(axis=0)  # (n,)
+    deviations = np.nanvar(marginals, axis=0) * n_orders
+    of_payee = (deviations + unseen_variance(values, len(payers))) / n_orders
+    known = marginals[~np.isnan(marginals)]
+    of_payee = np.maximum(of_payee, [step_variance(known, int(count)) for count in n_orders])
+    counts = np.bincount(payers, minlength=n_parties)
+    return np.asarray((own + _BORROWED * of_payee) / (counts - 1 + _BORROWED)[:, None])

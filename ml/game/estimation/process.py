@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.game.estimation.kernels import ProductKernel, white_kernel
+from ml.game.estimation.size_means import comes_up_again, mirror_places, step_variance
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["FittedProcess", "GameKernel", "fit_process", "surprise"]
+__all__ = ["FittedProcess", "GameKernel", "caution", "fit_process", "surprise"]
 
 _SEARCHED = 400
 """Samples on which a kernel is searched; more of them settle it and take long."""
 
 _KERNELS = 8
 """Kernels that are averaged, drawn around the likeliest one, where few samples leave several."""
+
+_DRAWN = 4
+"""Times as many are drawn, of which the likely ones stay."""
 
 _LARGEST_ASYMMETRY = 1.9
 """Below 2, where the 2 x 2 matrices would stop being covariances."""
@@ -152,8 +157,7 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
         Error of each sampled value when predicted from the half without it, scaled down to what
         is left with the whole sample; 0 for the coalitions that both halves hold.
     """
-    sizes = fit.bits.sum(axis=1)
-    certain = (sizes == 1) | (sizes == fit.bits.shape[1])
+    certain = ~_is_drawn(fit.bits)
     turn = np.cumsum(~certain) // 2 % 2  # coalitions come in pairs, which stay together
     ratios = []
     missed, n_flows, left = np.zeros(len(values)), fit.bits.shape[1] ** 2, []
@@ -185,6 +189,43 @@ def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]
     ratio = max(1.0, min(float(np.mean(ratios, axis=0).max()), float(np.mean(most))))
     # A large ratio also makes the expected gain from more samples doubtful.
     return ratio, missed * np.sqrt(min(1.0, ratio * float(np.mean(left))))
+
+
+def caution(fit: FittedProcess, values: FloatArray) -> tuple[float, float]:
+    """How far the process misses what is left out of its sample, over what it expects of that.
+
+    Each coalition is left out together with the one of everybody else, if that is in the sample:
+    payoffs depend only on the difference of the two.
+
+    Returns
+    -------
+    of_differences, of_all : float
+        Root mean squares over the sample, one more miss counted that is as large as expected; the
+        second takes the larger one of differences and sums. At most 1. Values that came up before
+        count as such misses too: a sample of steps may agree wholly with a simpler game.
+    """
+    mirror, drawn = mirror_places(fit.bits), _is_drawn(fit.bits)
+    repeated = np.zeros(len(values), dtype=np.bool_)
+    repeated[drawn] = comes_up_again(values[drawn])
+    weighted = fit.inverse @ values
+    squares: dict[float, list[float]] = {1.0: [1.0], -1.0: [1.0]}  # sums and differences
+    for place in np.flatnonzero(drawn):
+        other = mirror[place]
+        least = 1.0 if repeated[place] else 0.0
+        if other < 0 or not drawn[other]:
+            square = weighted[place] ** 2 / (fit.variance * fit.inverse[place, place])
+            for found in squares.values():
+                found.append(max(least, square))
+        elif other > place:
+            pair = np.array([place, other])
+            spread = np.linalg.inv(fit.inverse[np.ix_(pair, pair)])
+            missed = spread @ weighted[pair]
+            for sign, found in squares.items():
+                side = np.array([1.0, sign])
+                square = (side @ missed) ** 2 / (fit.variance * (side @ spread @ side))
+                found.append(max(least, square))
+    sums, differences = (np.sqrt(np.mean(found)) for found in squares.values())
+    return min(1.0, float(differences)), min(1.0, float(max(sums, differences)))
 
 
 def _payoffs(flows: FloatArray) -> FloatArray:
@@ -221,6 +262,10 @@ class _Likelihood:
         self.n_parties = bits.shape[1]
         self.centred = bits - 0.5
         self.same_size = _same_size(bits, bits)
+        # Without it a process that finds a few parties to decide a game of steps is quite sure.
+        # The two of a pair count as one draw, since they may well say the same.
+        drawn = self.values[_is_drawn(bits)]
+        self.least_white = step_variance(drawn, len(drawn) / 2)
 
     def likely_kernels(
         self, count: int, signs: tuple[float, ...] = (1.0, -1.0)
@@ -246,17 +291,28 @@ class _Likelihood:
         best = min(found, key=lambda result: float(result.fun))
         points = [best.x]
         if count > 1:
+            # The likelihood is no bell: of many drawn from the bell that touches it at its top,
+            # those stay that are as likely as the bell says.
             root = self._root_of_inverse_curvature(best.x)
-            normals = np.random.default_rng(0).standard_normal((count - 1, len(best.x)))
-            points += list(
-                np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T)
-            )
+            rng = np.random.default_rng(0)
+            normals = rng.standard_normal((_DRAWN * count, len(best.x)))
+            normals[0] = 0.0
+            drawn = np.clip(best.x + normals @ root, *self._bounds(best.x[self.n_parties]).T)
+            logs = np.array([-self.negative(point)[0] for point in drawn])
+            logs += (normals**2).sum(axis=1) / 2
+            # No draw stands for more than its share: few weigh much, and by accident.
+            heaviest = np.sort(logs)[-count]
+            shares = np.exp(np.minimum(logs - heaviest, 0.0))
+            levels = (np.arange(count) + 0.5) / count
+            kept = np.searchsorted(np.cumsum(shares) / shares.sum(), levels)
+            points = list(drawn[kept])
         return [self.kernel(point) for point in points]
 
     def _bounds(self, sign: float) -> FloatArray:
         """Ranges of the parameters, where the asymmetry has this sign."""
         asymmetry = (0.0, _LARGEST_ASYMMETRY) if sign >= 0 else (-_LARGEST_ASYMMETRY, 0.0)
-        shares = [(-12.0, 12.0), (-12.0, 3.0), (-14.0, 3.0), (-20.0, 1.0)]
+        shares = [(-12.0, 12.0), (-12.0, 3.0), (-14.0, 3.0)]
+        shares.append((max(-20.0, float(np.log(self.least_white + 1e-300))), 1.0))
         return np.array([(-4.0, 7.0)] * self.n_parties + [asymmetry, *shares])
 
     def _root_of_inverse_curvature(self, point: FloatArray) -> FloatArray:
@@ -340,6 +396,12 @@ class _Likelihood:
             value += ((point[place] - mean) / spread) ** 2 / 2
             gradient[place] += (point[place] - mean) / spread**2
         return float(value), gradient
+
+
+def _is_drawn(bits: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which coalitions are neither a party alone nor everybody, who are always in a sample."""
+    sizes = bits.sum(axis=1)
+    return np.asarray((sizes > 1) & (sizes < bits.shape[1]))
 
 
 def _same_size(bits: FloatArray, others: FloatArray) -> FloatArray:

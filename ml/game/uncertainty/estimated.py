@@ -88,9 +88,11 @@ def allocate_estimate(
     allocation = allocate_flows(flows, own, grand, budgets, caps, rounding=slack)
     normals = np.random.default_rng(seed).standard_normal((draws, len(estimate.scatter)))
     drawn: dict[str, list[FloatArray]] = {name: [] for name in _FIGURES}
+    moves = []
     for z in normals:
         drawn_own = np.maximum(own + z @ estimate.own_scatter, 0.0)
         moved = estimate.flows + np.tensordot(z, estimate.scatter, 1)
+        moves.append(payoffs(moved - estimate.flows))
         # Noise of the seeds moves v(i) and v(N) - v(i); the grand value is what both leave.
         drawn_grand = float(np.mean(moved.sum(axis=1) + drawn_own))
         gains = np.maximum(drawn_grand - drawn_own, 0.0)
@@ -112,6 +114,13 @@ def allocate_estimate(
     # Errors are around the figures that are paid, not around the mean of the draws, which
     # raised flows and budget limits shift to one side.
     errors = {name: np.sqrt(np.mean(np.square(rows), axis=0)) for name, rows in drawn.items()}
+    # A flow found at zero or below can only be larger, as far as its error says, but raising
+    # takes half of its draws away: give back what it has of the width that was lost.
+    variances = estimate.standard_errors**2
+    at_zero = float(variances[estimate.flows <= slack].sum() / max(variances.sum(), 1e-300))
+    kept = max(float(np.mean(errors["payoff_unlimited_errors"] ** 2)), 1e-300)
+    lost = max(0.0, float(np.mean(np.square(moves))) / kept - 1)
+    errors = {name: error * np.sqrt(1 + at_zero * lost) for name, error in errors.items()}
     was_negative = estimate.flows < -slack
     return EstimatedAllocation(
         allocation=allocation,

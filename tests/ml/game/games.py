@@ -53,6 +53,12 @@ def game(name, n_parties, seed):
 
 def money_within_two_errors(values, flows, evaluations, seed, method):
     """Shares of flows, payoffs (without and with budgets), factors, model values within two."""
+    figures = missed_and_claimed(values, flows, evaluations, seed, method)
+    return [float((missed <= 2 * claimed + 1e-9).mean()) for missed, claimed in figures]
+
+
+def missed_and_claimed(values, flows, evaluations, seed, method):
+    """Errors found and claimed of the same five kinds of figures."""
     n_parties = len(flows)
     own, grand = values[1 << np.arange(n_parties)], float(values[-1])
     budgets = np.full(n_parties, 0.02 * (seed % 2))
@@ -61,15 +67,13 @@ def money_within_two_errors(values, flows, evaluations, seed, method):
     estimate = estimate_flows(ValueTable(values).evaluate, n_parties, evaluations, seed, method)
     found = allocate_estimate(estimate, budgets, draws=100)
     off = ~np.eye(n_parties, dtype=bool)
-    shares = [
-        np.abs(estimate.flows - flows)[off] <= 2 * estimate.standard_errors[off] + 1e-9,
-    ]
+    figures = [(np.abs(estimate.flows - flows)[off], estimate.standard_errors[off])]
     for figure, errors in (
         ("payoffs_unlimited", found.payoff_unlimited_errors),
         ("payoffs", found.payoff_errors),
         ("adjustment_factors", found.factor_errors),
         ("model_values", found.model_value_errors),
     ):
-        misses = np.abs(getattr(found.allocation, figure) - getattr(truth, figure))
-        shares.append(misses <= 2 * errors + 1e-9)
-    return [float(share.mean()) for share in shares]
+        missed = np.abs(getattr(found.allocation, figure) - getattr(truth, figure))
+        figures.append((missed, errors))
+    return figures

@@ -14,6 +14,7 @@ from ml.game import (
     estimate_error,
     estimate_flows,
     family,
+    payoffs,
 )
 from ml.game.clearing.derivative import flow_derivative
 from ml.game.estimation.active import next_coalitions
@@ -21,8 +22,9 @@ from ml.game.estimation.estimators import (
     _check_arguments,
     _varies_within_sizes,
     payment_errors,
+    payoff_part,
 )
-from ml.game.estimation.process import fit_process, surprise
+from ml.game.estimation.process import caution, fit_process, surprise
 from ml.game.estimation.size_means import by_size
 from ml.game.tables.coalitions import coalition_matrix, membership
 
@@ -99,9 +101,9 @@ def test_payment_errors_are_the_scatter_carried_through_clearing():
 
 
 def test_few_samples_a_party_are_left_to_means_by_size():
-    for evaluations, is_same in ((39, True), (40, False)):
-        plain = estimate_flows(GAME.evaluate, 8, evaluations, 1, "stratified").flows
-        for method in ("quadratic", "gaussian-process"):
+    for method, enough in (("quadratic", 40), ("gaussian-process", 16)):
+        for evaluations, is_same in ((enough - 1, True), (enough, False)):
+            plain = estimate_flows(GAME.evaluate, 8, evaluations, 1, "stratified").flows
             found = estimate_flows(GAME.evaluate, 8, evaluations, 1, method).flows
             assert np.allclose(found, plain, atol=1e-12) == is_same
 
@@ -134,11 +136,25 @@ def test_errors_of_a_process_are_those_of_its_fits_and_of_what_they_miss():
     each = [np.tensordot(estimate.values, fit.weights, 1).ravel() for fit in fits]
     np.testing.assert_allclose(np.mean(each, axis=0), estimate.flows.ravel(), atol=1e-9)
     ratio, missed = surprise(fits[0], estimate.values)
-    weights, rough = by_size(bits, missed, missed)
-    wrong = np.tensordot(missed, weights, 1).ravel()
-    expected = ratio * np.mean([np.diag(fit.flow_covariance()) for fit in fits], axis=0)
-    expected = np.maximum(expected, 0) + np.var(each, axis=0) + wrong**2
-    expected += (rough.reshape(-1, 64) ** 2).sum(axis=0)
+    careful, careful_paid = caution(fits[0], estimate.values)[::-1]
+    mirror = [list(estimate.coalitions).index(255 ^ c) if 255 ^ c in estimate.coalitions else -1
+              for c in estimate.coalitions]  # fmt: skip
+    apart = np.array(
+        [(m - missed[k]) / 2 if k >= 0 else m for m, k in zip(missed, mirror, strict=True)]
+    )
+    # What of flows their payoffs tell, and the rest: errors of their own, of v(C) - v(N \ C).
+    paid = payoff_part(np.eye(64).reshape(64, 8, 8)).reshape(64, 64)
+    rest = np.eye(64) - paid
+    own = np.mean([fit.flow_covariance() for fit in fits], axis=0)
+    mixed = careful_paid * paid + careful * rest
+    expected = ratio * np.diag(mixed.T @ own @ mixed) + np.var(each, axis=0)
+    scatters = []
+    wrong = np.zeros(64)
+    for part, misses in ((rest, missed), (paid, apart)):
+        weights, rough = by_size(bits, misses, misses, is_rest=True)
+        wrong += np.tensordot(misses, weights, 1).ravel() @ part
+        scatters.append(rough.reshape(-1, 64) @ part)
+    expected = expected + wrong**2 + (np.concatenate(scatters) ** 2).sum(axis=0)
     off = ~np.eye(8, dtype=bool).ravel()
     told = estimate.standard_errors.ravel()[off]
     np.testing.assert_allclose(told, np.sqrt(expected[off]), rtol=1e-4)
@@ -227,3 +243,19 @@ def test_an_estimate_is_measured_by_root_mean_squares_of_the_flows(rng):
     assert nothing.share_within_two_errors == 1.0
     missed = estimate_error(replace(exact, flows=np.ones((4, 4))), np.zeros((4, 4)))
     assert missed.relative_rms == 1.0
+
+
+def test_the_part_of_flows_that_payoffs_tell_has_their_payoffs_and_is_the_smallest(rng):
+    flows = rng.standard_normal((3, 5, 5)) * (1 - np.eye(5))
+    part = payoff_part(flows)
+    np.testing.assert_allclose(part.sum(axis=2), 0, atol=1e-13)
+    assert not np.einsum("rii->ri", part).any()
+    for one, other in zip(part, flows, strict=True):
+        np.testing.assert_allclose(payoffs(one), payoffs(other), atol=1e-13)
+        # At right angles to all flows whose rows and columns sum to zero.
+        for _ in range(20):
+            idle = rng.standard_normal((5, 5)) * (1 - np.eye(5))
+            for _ in range(400):
+                idle -= idle.sum(axis=1)[:, None] / 4 * (1 - np.eye(5))
+                idle -= idle.sum(axis=0) / 4 * (1 - np.eye(5))
+            assert abs((one * idle).sum()) < 1e-9

@@ -12,7 +12,7 @@ from ml.game.estimation.permutations import (
     permutation_order,
 )
 from ml.game.estimation.quadratic import by_quadratic
-from ml.game.estimation.size_means import _spreads, by_size, unseen_variance
+from ml.game.estimation.size_means import _spreads, by_size, step_variance, unseen_variance
 from ml.game.tables.coalitions import membership
 
 N = 6
@@ -41,6 +41,9 @@ def test_flows_by_size_are_differences_of_means_with_and_without(rng):
                 with_i = (sizes == size) & (bits[:, i] == 1)
                 together = mean(values, with_i & (bits[:, j] == 1))
                 apart = mean(values, with_i & (bits[:, j] == 0))
+                if together is None or apart is None:  # what j makes of all coalitions
+                    together = mean(values, (sizes == size) & (bits[:, j] == 1))
+                    apart = mean(values, (sizes == size) & (bits[:, j] == 0))
                 if together is not None and apart is not None:
                     expected[i, j] += (together - apart) / (N - 1)
         # Rows are known to sum to v(N) - v(i): each row's mean is put right.
@@ -138,11 +141,12 @@ def test_flows_of_orders_are_mean_marginals_remark_3_10(rng):
     assert len(marginals) == len(scatter) == 12
     counts = np.array([len(marginals[i, (i + 1) % 4]) for i in range(4)])
     unseen = unseen_variance(values, int(counts.sum()))
+    known = np.concatenate(list(marginals.values()))
     for (payer, payee), gains in marginals.items():
         assert flows[payer, payee] == pytest.approx(np.mean(gains), abs=1e-12)
-        # Its own deviations, and four orders that deviate as all payers' do.
-        apart = [np.var(marginals[i, payee]) * counts[i] for i in range(4) if i != payee]
-        everybody = (sum(apart) + unseen) / ((counts - 1).sum() + 1)
+        # Its own deviations, and four orders that deviate as those of all payers together.
+        apart = np.concatenate([marginals[i, payee] for i in range(4) if i != payee])
+        everybody = max(np.var(apart) + unseen / len(apart), step_variance(known, len(apart)))
         mine = np.var(gains) * counts[payer]
         spread = (mine + 4 * everybody) / (counts[payer] - 1 + 4)
         assert errors[payer, payee] == pytest.approx(sqrt(spread / counts[payer]), rel=1e-9)
