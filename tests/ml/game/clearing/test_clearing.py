@@ -215,7 +215,16 @@ def test_who_wants_less_than_its_own_model_buys_nothing():
         ([["a", "b"], ["c", "d"]], FlowsError, "expected real numbers"),
         ([[0, 1], [2]], FlowsError, "cannot be read as numbers"),
         (np.ma.masked_equal(THREE, 0.35), FlowsError, "masked entries"),
-        (THREE - 0.2 * (1 - np.eye(3)), NegativeFlowError, r"party 1 to party 0 is -0\.05"),
+        (
+            THREE - 0.2 * (1 - np.eye(3)),
+            NegativeFlowError,
+            r"party 1 to party 0 is -0\.05 \(1 negative in all\)",
+        ),
+        (
+            sparse.csr_array(THREE - 0.3 * (1 - np.eye(3))),
+            NegativeFlowError,
+            r"party 1 to party 0 is -0\.15 \(2 negative in all\)",
+        ),
     ],
 )
 def test_bad_flows_are_refused(flows, error, message):

@@ -215,3 +215,18 @@ def test_what_is_not_proved_is_eliminated_or_refused(monkeypatch):
     monkeypatch.setattr(fictitious_default, "_single", wrongly)
     with pytest.raises(BrokenInvariant, match="Clearing of 60 parties leaves a relative duality"):
         adjustment_factors(flows, np.zeros(60))
+
+
+def test_marks_that_leave_no_way_out_are_taken_back_from_the_least_short():
+    # 0 and 1 pay each other only: their deficits cannot both be positive. 2 pays 3, which is well.
+    flows = np.zeros((4, 4))
+    flows[0, 1] = flows[1, 0] = flows[2, 3] = 1.0
+    marked = np.zeros((2, 4), dtype=bool)
+    short = np.array([[True, True, True, False], [True, False, True, False]])
+    deficits = np.array([[3e-16, 2e-16, 0.5, 0.0], [1e-16, 0.0, 1e-16, 0.0]])
+    fictitious_default._spare_ways_out(flows, marked, short, deficits)
+    assert short.tolist() == [[True, False, True, False], [True, False, True, False]]
+    # Whoever was marked in an earlier round stays so; the other one of the two goes free.
+    marked[0, 1], short = True, np.array([[True, False, False, False], [False] * 4])
+    fictitious_default._spare_ways_out(flows, marked, short, deficits)
+    assert not short.any()

@@ -91,3 +91,11 @@ def test_a_party_at_its_limit_but_for_rounding_has_one_sided_prices(seed):
     for shift, is_two_sided in ((0.0, False), (1e-16, False), (1e-9, True), (-1e-9, True)):
         budgets[payer] = -paid[payer] + shift
         assert budget_sensitivity(flows, budgets).is_two_sided == is_two_sided
+
+
+@pytest.mark.parametrize("n_parties", [3, 6, 7])
+def test_parties_that_earn_what_they_pay_are_at_their_limit_without_budgets(n_parties):
+    values = np.sqrt(np.bitwise_count(np.arange(2**n_parties)) / n_parties)
+    flows = conditional_shapley(values * (1 + 1e-16 * np.arange(2**n_parties)))
+    prices = budget_sensitivity(flows, np.zeros(n_parties))
+    assert not prices.is_two_sided

@@ -57,3 +57,25 @@ def test_unknown_families_and_sizes_are_refused():
         family("additive", 1)
     with pytest.raises(EstimationError, match="27 parties; a table takes at most 26"):
         family("additive", 27).table()
+
+
+def test_families_are_what_they_are_called():
+    def worth(name, *members, n_parties=5):
+        row = np.isin(np.arange(n_parties), members)[None]
+        return float(family(name, n_parties, 1).evaluate(row)[0])
+
+    # Even parties hold left gloves: 0, 2 and 4 against 1 and 3.
+    assert [worth("glove", 0, 2, 4), worth("glove", 0, 1, 2), worth("glove", 0, 1, 2, 3)] == [
+        0.0,
+        0.5,
+        1.0,
+    ]
+    assert [worth("unanimity", 0, 1), worth("unanimity", 0, 2, 3, 4)] == [1.0, 0.0]
+    assert worth("additive", 0, 3) == pytest.approx(worth("additive", 0) + worth("additive", 3))
+    assert worth("airport", 1, 3) == worth("airport", 3) > worth("airport", 1)
+    left = [1 - worth("saturating", party) for party in (1, 2)]
+    assert worth("saturating", 1, 2) == pytest.approx(1 - np.prod(left))
+    assert worth("omnipotent", 0) == worth("omnipotent", 0, 1, 2) == 1.0 > worth("omnipotent", 1)
+    for name in FAMILIES:
+        expected = 1 - np.exp(-3) if name in ("saturating", "dummy") else 1.0
+        assert worth(name, *range(5)) == pytest.approx(expected)

@@ -332,3 +332,16 @@ def test_symmetry_is_asked_of_two_who_have_the_smaller_budget_of_both():
 
     check_properties(scheme, table, budgets)
     assert any(np.array_equal(limits, [0.001, 0.001, 0.02, 0.5, np.inf]) for limits in seen)
+
+
+def test_a_scheme_that_is_linear_for_all_but_one_is_not_linear():
+    table = family("saturating", 5, 1).table()
+    no_limit = np.full(5, np.inf)
+    for figure in ("payoffs", "models"):
+        kept = {"payoffs": "payoffs", "models": "model_values"}[figure]
+        scheme = outcome_of(
+            **{figure: lambda o, t, kept=kept: getattr(o, kept) + 0.05 * first(t.n_parties)}
+        )
+        check = check_properties(scheme, table, no_limit)["linearity"]
+        # Two parts and three parts of a game, each with its own 0.05, beside their sum with one.
+        assert check.violation == pytest.approx(0.2)

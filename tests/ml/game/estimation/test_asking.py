@@ -16,6 +16,8 @@ from ml.game import (
     family,
     payoffs,
 )
+from ml.game.clearing.derivative import flow_derivative
+from ml.game.estimation.active import next_coalitions
 from ml.game.estimation.estimators import (
     _check_arguments,
     _varies_within_sizes,
@@ -205,6 +207,20 @@ def test_chosen_coalitions_follow_three_a_party_by_size():
     assert asked == [16, 8, 16, 16, 4]
     assert found.coalitions[:24] == by_sizes.coalitions[:24]
     assert set(found.coalitions) != set(by_sizes.coalitions)
+
+
+@pytest.mark.parametrize("choose", ["flows", "payments"])
+def test_what_is_chosen_is_what_teaches_most_of_what_is_wanted(choose):
+    budgets = np.array([0.0, 0.02, 0.02, 0.05, np.inf, np.inf, 0.0, 0.01])
+    found = estimate_flows(GAME.evaluate, 8, 40, 1, choose=choose, budgets=budgets)
+    first = coalition_matrix(found.coalitions[:24], 8).astype(float)
+    fits = fit_process(first, found.values[:24])
+    flows = np.mean([np.tensordot(found.values[:24], fit.weights, 1) for fit in fits], axis=0)
+    derivative = None
+    if choose == "payments":
+        derivative = flow_derivative(np.maximum(flows, 0), budgets)
+    chosen = next_coalitions(fits, set(found.coalitions[:24]), 16, derivative, (1, 24))
+    assert list(found.coalitions[24:40]) == chosen
 
 
 def test_an_estimate_is_measured_by_root_mean_squares_of_the_flows(rng):

@@ -37,10 +37,11 @@ def test_measured_coalitions_keep_the_mean_of_their_seeds():
     assert expected(np.zeros((1, 8), bool)) == 0
 
 
-def test_where_all_was_measured_the_expected_game_is_the_table(rng):
+@pytest.mark.parametrize("method", ["gaussian-process", "quadratic", "stratified"])
+def test_where_all_was_measured_the_expected_game_is_the_table(method, rng):
     values = rng.random(32)
     values[0] = 0
-    estimate = estimate_flows(ValueTable(values).evaluate, 5, 31)
+    estimate = estimate_flows(ValueTable(values).evaluate, 5, 31, method=method)
     np.testing.assert_array_equal(expected_game(estimate)(membership(5).astype(bool)), values)
 
 

@@ -138,7 +138,7 @@ def test_flows_of_orders_are_mean_marginals_remark_3_10(rng):
     weights, scatter = by_permutations(places, values, 4, 3)
     flows = np.tensordot(values, weights, 1)
     errors = np.sqrt((scatter**2).sum(axis=0))
-    assert len(marginals) == 12
+    assert len(marginals) == len(scatter) == 12
     counts = np.array([len(marginals[i, (i + 1) % 4]) for i in range(4)])
     unseen = unseen_variance(values, int(counts.sum()))
     known = np.concatenate(list(marginals.values()))

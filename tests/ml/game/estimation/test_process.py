@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 
 from ml.game import ValueTable, conditional_shapley, estimate_flows, family
-from ml.game.estimation.active import next_coalitions
+from ml.game.estimation.active import _candidates, next_coalitions
 from ml.game.estimation.estimators import _lower, _root
 from ml.game.estimation.kernels import ProductKernel
-from ml.game.estimation.process import GameKernel, _fit, _Likelihood, fit_process, surprise
+from ml.game.estimation.process import (
+    GameKernel,
+    _fit,
+    _Likelihood,
+    _without_mean,
+    fit_process,
+    surprise,
+)
 from ml.game.tables.coalitions import membership
 from tests.ml.game.games import game
 
@@ -214,3 +221,32 @@ def test_nothing_is_missed_once_everything_is_known(rng):
     fit = fit_process(bits[order], values[order])[0]
     _, missed = surprise(fit, values[order])
     assert np.abs(missed).max() < 1e-3
+
+
+@pytest.mark.parametrize(("searched", "n_kernels"), [(39, 1), (40, 8)])
+def test_few_samples_leave_several_kernels_likely(searched, n_kernels, monkeypatch, rng):
+    monkeypatch.setattr("ml.game.estimation.process._SEARCHED", searched)
+    played = family("coverage", 6, 1)
+    bits = membership(6)[1:][rng.permutation(63)[:40]]
+    fits = fit_process(bits, played.evaluate(bits))
+    assert len(fits) == n_kernels
+    assert all(len(fit.bits) == 40 for fit in fits)
+
+
+def test_a_common_mean_is_taken_out_whatever_the_scale(rng):
+    for scale in (1e-6, 1.0, 1e6):
+        base = rng.random((5, 5))
+        inverse = _without_mean(scale * (base @ base.T + np.eye(5)))
+        np.testing.assert_allclose(inverse.sum(axis=0), 0, atol=1e-12 * scale)
+
+
+def test_candidates_are_small_as_often_as_large():
+    sizes = [
+        candidate.bit_count()
+        for seed in range(4)
+        for candidate in _candidates(24, set(), np.random.default_rng(seed))
+    ]
+    counts = np.bincount(sizes, minlength=25)
+    assert counts[:2].sum() == counts[24] == 0
+    assert counts[2:7].sum() / counts[18:23].sum() == pytest.approx(1, abs=0.25)
+    assert counts[2:4].sum() > 2 * counts[11:13].sum()

@@ -99,3 +99,13 @@ def test_sparse_flows_are_allocated_like_dense_ones(name, rng):
 def test_sparse_flows_that_name_nobody_are_refused(payers, payees, amounts, message):
     with pytest.raises(FlowsError, match=message):
         sparse_flows(payers, payees, amounts, 3)
+
+
+def test_all_units_of_value_are_taken_but_those_without_digits():
+    for grand in (1e-300, 1e-5, 1.0, 3e299):
+        given = GivenFlows(grand * FLOWS, grand * np.array(OWN), grand)
+        np.testing.assert_allclose(given.own_values / grand, OWN, atol=1e-14)
+    assert GivenFlows(np.zeros((3, 3)), np.zeros(3), 0.0).grand_value == 0
+    for grand in (1e-301, 4e299):
+        with pytest.raises(FlowsError, match=r"expected 0, or 1e-300 to 3\.33e\+299"):
+            GivenFlows(grand * FLOWS, grand * np.array(OWN), grand)

@@ -96,3 +96,20 @@ def test_a_payoff_is_noise_within_its_interval_and_known_without_any_error(rng):
     plain = found.as_dict()
     assert plain["payoff_errors"] == found.payoff_errors.tolist()
     assert plain["payoffs"] == payoffs.tolist()
+
+
+@pytest.mark.parametrize("unit", [2.0**-60, 2.0**60])
+def test_the_unit_of_value_scales_figures_and_errors(unit):
+    played = family("coverage", 6, 1)
+    found = []
+    for scale in (1.0, unit):
+        estimate = estimate_flows(
+            lambda c, by=scale: by * played.evaluate(c), 6, 25, 1, "stratified"
+        )
+        found.append(allocate_estimate(estimate, np.full(6, scale * 0.05), draws=10))
+    plain, large = found
+    np.testing.assert_allclose(large.factor_errors, plain.factor_errors, atol=1e-9)
+    for errors in ("payoff_errors", "payoff_unlimited_errors", "model_value_errors"):
+        np.testing.assert_allclose(getattr(large, errors) / unit, getattr(plain, errors), atol=1e-9)
+    np.testing.assert_allclose(large.allocation.payoffs / unit, plain.allocation.payoffs, atol=1e-9)
+    assert large.n_raised == plain.n_raised
