@@ -14,11 +14,18 @@ from ml.errors import EstimationError
 from ml.game.clearing.derivative import flow_derivative
 from ml.game.clearing.problem import checked_budgets
 from ml.game.estimation.active import next_coalitions
+from ml.game.estimation.averaging import average
 from ml.game.estimation.permutations import by_permutations, permutation_coalitions
-from ml.game.estimation.process import FittedProcess, caution, fit_process, surprise
+from ml.game.estimation.process import (
+    FittedProcess,
+    caution,
+    fit_process,
+    left_out_of_process,
+    surprise,
+)
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
-from ml.game.estimation.size_means import by_size, of_pairs
+from ml.game.estimation.size_means import by_size, left_out_of_sizes, of_pairs
 from ml.game.tables.coalitions import (
     CoalitionMatrix,
     FloatArray,
@@ -40,8 +47,8 @@ _BATCH = 256
 _CHOSEN_AT_A_TIME = 16
 """Coalitions chosen from one fit where the next ones depend on the values so far."""
 
-_SAMPLES_A_PARTY = {"gaussian-process": 2, "quadratic": 5}
-"""With fewer samples a surrogate would fit accidents; means by size remain."""
+_PROCESS_SAMPLES, _QUADRATIC_SAMPLES = 2, 5
+"""Samples a party; with fewer a surrogate would fit accidents, and means by size remain."""
 
 _LARGEST_PROCESS = 2_000
 """Samples beyond which a Gaussian process takes minutes; the quadratic surrogate steps in."""
@@ -136,8 +143,10 @@ def estimate_flows(
     seed : int
         Of the choice of coalitions.
     method : {"gaussian-process", "quadratic", "stratified", "permutation"}
-        ``gaussian-process``: a smooth random game with a length scale a party, `fit_process`; up
-        to 64 parties and 2,000 evaluations, beyond them ``quadratic`` steps in. ``quadratic``: a
+        ``gaussian-process``: a smooth random game with a length scale a party, `fit_process`,
+        averaged with the next two as far as they foretell values left out of the sample nearly
+        as well, `average`; up to 64 parties and 2,000 evaluations, beyond them ``quadratic``
+        steps in. ``quadratic``: a
         quadratic surrogate with size effects, its residual by means of size.
         ``stratified``: means by size alone.
         ``permutation``: one sampled game per payer, as libraries without shared samples do; for
@@ -217,14 +226,14 @@ def estimate_flows(
         has_target = target_standard_error is not None or target_payment_error is not None
         if has_target and (len(known) >= _REFIT * fitted_at or choose != "sizes"):
             fitted_at = len(known)
-            estimate = _fit(known, n_parties, seed, method, "standard error")
+            estimate = _fit(known, n_parties, seed, method, choose != "sizes", "standard error")
             if estimate.standard_errors.max() <= (target_standard_error or 0.0):
                 return estimate
             if payment_errors(estimate, limits).max() <= (target_payment_error or 0.0):
                 return replace(estimate, stopped_by="payment error")
     if len(known) >= 2**n_parties - 1:
         stopped_by = "all coalitions"
-    return _fit(known, n_parties, seed, method, stopped_by)
+    return _fit(known, n_parties, seed, method, choose != "sizes", stopped_by)
 
 
 def payment_errors(estimate: FlowEstimate, budgets: FloatArray) -> FloatArray:
@@ -338,14 +347,19 @@ def _ask(evaluate: Evaluate, batch: list[int], n_parties: int) -> list[FloatArra
 
 
 def _fit(
-    known: dict[int, FloatArray], n_parties: int, seed: int, method: str, stopped_by: StoppedBy
+    known: dict[int, FloatArray],
+    n_parties: int,
+    seed: int,
+    method: str,
+    is_chosen: bool,
+    stopped_by: StoppedBy,
 ) -> FlowEstimate:
     bits, values = _arrays(known, n_parties)  # (samples, n), (samples,)
     seed_values = np.array(list(known.values())).T
     sizes = bits.sum(axis=1)
     own = bits[sizes == 1].T @ values[sizes == 1]
     grand = float(values[sizes == n_parties][0])
-    weights, scatter = _weights_and_scatter(tuple(known), bits, values, seed, method)
+    weights, scatter = _weights_and_scatter(tuple(known), bits, values, seed, method, is_chosen)
     flows = np.tensordot(values, weights, 1)
     # Rounding apart the rows sum to this already.
     off = 1 - np.eye(n_parties)
@@ -376,7 +390,12 @@ def _fit(
 
 
 def _weights_and_scatter(
-    coalitions: tuple[int, ...], bits: FloatArray, values: FloatArray, seed: int, method: str
+    coalitions: tuple[int, ...],
+    bits: FloatArray,
+    values: FloatArray,
+    seed: int,
+    method: str,
+    is_chosen: bool,
 ) -> tuple[FloatArray, FloatArray]:
     n_samples, n_parties = bits.shape
     if method == "permutation":
@@ -385,13 +404,22 @@ def _weights_and_scatter(
     complete = n_samples == 2**n_parties - 1
     if method == "stratified" or complete or not _varies_within_sizes(bits, values):
         return by_size(bits, values)
-    if n_parties > _PROCESS_PARTIES or n_samples > _LARGEST_PROCESS:
-        method = "quadratic"
-    if n_samples < _SAMPLES_A_PARTY[method] * n_parties:
-        return by_size(bits, values)
-    if method == "gaussian-process":
-        return _by_process(fit_process(bits, values), bits, values)
-    return by_quadratic(bits, values)
+    by_fit = [by_quadratic(bits, values)] if n_samples >= _QUADRATIC_SAMPLES * n_parties else []
+    if method == "gaussian-process" and takes_process(n_parties, n_samples):
+        fits = fit_process(bits, values)
+        process = *_by_process(fits, bits, values), left_out_of_process(fits, values)
+        # Means by size need coalitions that were drawn, not chosen.
+        if is_chosen:
+            return process[:2]
+        by_means = *by_size(bits, values), left_out_of_sizes(bits, values)
+        return average([process, *by_fit, by_means], bits)
+    return by_fit[0][:2] if by_fit else by_size(bits, values)
+
+
+def takes_process(n_parties: int, n_samples: int) -> bool:
+    """Whether a sample is neither too small nor too large for a Gaussian process."""
+    enough = n_samples >= _PROCESS_SAMPLES * n_parties
+    return enough and n_parties <= _PROCESS_PARTIES and n_samples <= _LARGEST_PROCESS
 
 
 def _by_process(

@@ -11,7 +11,14 @@ from ml.game.estimation.kernels import ProductKernel, white_kernel
 from ml.game.estimation.size_means import comes_up_again, mirror_places, step_variance
 from ml.game.tables.coalitions import FloatArray
 
-__all__ = ["FittedProcess", "GameKernel", "caution", "fit_process", "surprise"]
+__all__ = [
+    "FittedProcess",
+    "GameKernel",
+    "caution",
+    "fit_process",
+    "left_out_of_process",
+    "surprise",
+]
 
 _SEARCHED = 400
 """Samples on which a kernel is searched; more of them settle it and take long."""
@@ -141,6 +148,12 @@ def fit_process(bits: FloatArray, values: FloatArray) -> list[FittedProcess]:
     """
     kernels = _search(bits, values).likely_kernels(1 if len(values) > _SEARCHED else _KERNELS)
     return [_fit(kernel, bits, values) for kernel in kernels]
+
+
+def left_out_of_process(fits: list[FittedProcess], values: FloatArray) -> FloatArray:
+    """How far the processes would miss each value if it were left out, shape (samples,)."""
+    missed = [fit.inverse @ values / np.diag(fit.inverse) for fit in fits]
+    return np.asarray(np.mean(missed, axis=0))
 
 
 def surprise(fit: FittedProcess, values: FloatArray) -> tuple[float, FloatArray]:

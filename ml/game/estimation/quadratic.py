@@ -13,7 +13,7 @@ _SAMPLES_A_TERM = 2.5
 """Pair terms are fitted from this many samples a term on; with fewer they fit the accidents."""
 
 
-def by_quadratic(bits: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def by_quadratic(bits: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Weights and scatter of flows by a quadratic surrogate, its residual by means of size.
 
     Least squares with one term a size, a party and, if samples allow, a pair.
@@ -22,6 +22,8 @@ def by_quadratic(bits: FloatArray, values: FloatArray) -> tuple[FloatArray, Floa
     -------
     weights, scatter
         As for `by_size`.
+    left_out : float64, shape (samples,)
+        How far the fit would miss each sample if it were left out; NaN where it needs the sample.
 
     Notes
     -----
@@ -60,4 +62,5 @@ def by_quadratic(bits: FloatArray, values: FloatArray) -> tuple[FloatArray, Floa
     free = np.diag(left)
     left_out = np.where(free > 1e-6, residuals / np.maximum(free, 1e-6), np.nan)
     weights, scatter = by_size(bits, residuals, left_out)
-    return np.tensordot(fitted.T, terms, 1) + np.tensordot(left.T, weights, 1), scatter
+    weights = np.tensordot(fitted.T, terms, 1) + np.tensordot(left.T, weights, 1)
+    return weights, scatter, left_out

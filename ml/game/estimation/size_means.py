@@ -12,6 +12,7 @@ from ml.game.tables.coalitions import FloatArray
 __all__ = [
     "by_size",
     "comes_up_again",
+    "left_out_of_sizes",
     "mirror_places",
     "of_pairs",
     "step_variance",
@@ -89,6 +90,17 @@ def by_size(
     rows = np.concatenate([scatter, payees * np.sqrt((n_parties - 1) / max(n_parties - 2, 1))])
     rows -= (rows.sum(axis=2) / (n_parties - 1))[:, :, None] * off
     return weights, rows[np.abs(rows).max(axis=(1, 2)) > 0]
+
+
+def left_out_of_sizes(bits: FloatArray, values: FloatArray) -> FloatArray:
+    """How far the mean of the others of its size misses each value, shape (samples,).
+
+    NaN where no other coalition of the size was evaluated, and for everybody together.
+    """
+    sizes = bits.sum(axis=1).astype(np.intp)
+    counts = np.bincount(sizes).astype(np.float64)[sizes]
+    means = np.bincount(sizes, values)[sizes] / counts
+    return np.where(counts > 1, (values - means) * counts / np.maximum(counts - 1, 1), np.nan)
 
 
 def mirror_places(bits: FloatArray) -> npt.NDArray[np.intp]:

@@ -130,7 +130,7 @@ def test_only_size_matters_or_more_does():
 
 
 def test_errors_of_a_process_are_those_of_its_fits_and_of_what_they_miss():
-    estimate = estimate_flows(GAME.evaluate, 8, 60, 1)
+    estimate = estimate_flows(GAME.evaluate, 8, 60, 1, choose="flows")  # by the process alone
     bits = coalition_matrix(estimate.coalitions, 8).astype(float)
     fits = fit_process(bits, estimate.values)
     each = [np.tensordot(estimate.values, fit.weights, 1).ravel() for fit in fits]

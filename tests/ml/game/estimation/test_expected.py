@@ -1,4 +1,4 @@
-"""The game behind an estimate: its flows are the estimate's, measured values stay as measured."""
+"""The game behind an estimate: its flows are the process's, measured values stay as measured."""
 
 import numpy as np
 import pytest
@@ -17,9 +17,9 @@ from ml.game.tables.coalitions import membership
 
 @pytest.mark.parametrize("evaluations", [45, 120])
 @pytest.mark.parametrize("name", ["airport", "coverage", "saturating"])
-def test_flows_of_the_expected_game_are_the_estimated_ones(name, evaluations):
+def test_flows_of_the_expected_game_are_those_of_the_process(name, evaluations):
     """All 2**n expected values through eq. (5), beside the integrals that never list them."""
-    estimate = estimate_flows(family(name, 8).evaluate, 8, evaluations)
+    estimate = estimate_flows(family(name, 8).evaluate, 8, evaluations, choose="flows")
     values = expected_game(estimate)(membership(8).astype(bool))
     np.testing.assert_allclose(conditional_shapley(values), estimate.flows, atol=1e-6)
 

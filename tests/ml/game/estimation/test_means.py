@@ -117,7 +117,7 @@ def test_a_quadratic_game_has_the_flows_of_its_terms(drawn, has_pairs, rng):
         2 ** np.arange(N) - 1,
         rng.permutation(np.setdiff1d(np.arange(62), 2 ** np.arange(N) - 1)),
     ][: 7 + drawn]
-    weights, _ = by_quadratic(BITS[places], game[places])
+    weights, *_ = by_quadratic(BITS[places], game[places])
     exact = conditional_shapley(np.r_[0.0, game])
     np.testing.assert_allclose(np.tensordot(game[places], weights, 1), exact, atol=1e-6)
 
