@@ -48,7 +48,7 @@ def marked_system(flows: Any, marked: npt.NDArray[np.bool_], costs: FloatArray) 
     """Cut the marked parties' system out of all flows."""
     places = np.flatnonzero(marked)
     is_sparse = hasattr(flows, "tocsr")
-    inner = flows[places][:, places] if is_sparse else flows[np.ix_(places, places)]
+    inner = flows[places][:, places]
     turned = inner.T.tocsr() if is_sparse else inner.T
     outside = (~marked).astype(np.float64)
     leaks = np.asarray(flows @ outside).ravel()[places]

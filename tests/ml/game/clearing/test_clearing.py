@@ -172,6 +172,15 @@ def test_nothing_is_certified_on_flows_that_are_negative_or_no_numbers(form):
         )
 
 
+def test_a_negative_flow_is_refused_where_nothing_else_is_wrong():
+    # All pay all they owe, so no budget, cap or gap tells of the flow below zero.
+    unlimited = Certificate(np.zeros(3), 0.0, 0.0)
+    for wrong, accepted in ((0.0, True), (-1e-6, False)):
+        flows = THREE.copy()
+        flows[0, 1] = wrong
+        assert check_certificate(flows, [INF] * 3, np.ones(3), unlimited) == accepted
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_thousand_parties_are_right_and_certified(share):
     rng = np.random.default_rng(7)

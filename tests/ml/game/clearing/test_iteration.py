@@ -168,6 +168,23 @@ def test_totals_are_put_right_so_that_few_sweeps_settle(shape, most, monkeypatch
     assert 0 < len(sweeps) <= most
 
 
+def test_a_market_that_swings_settles_once_it_is_damped(monkeypatch):
+    """Two sides that pay each other all but a millionth: undamped sweeps only change sides."""
+    for name in ("_solve_directly", "_solve_duals_directly"):
+        monkeypatch.setattr(f"ml.game.clearing.aggregation.{name}", None)
+    flows = np.zeros((5, 5))
+    flows[:2, 2:4], flows[2:4, :2] = [[1, 2], [3, 4]], [[2, 1], [1, 3]]
+    flows[:4, 4] = 1e-6
+    costs = flows.sum(axis=1)
+    system = marked_system(flows, np.arange(5) < 4, costs)
+    equations = np.diag(costs[:4]) - flows[:4, :4]
+    given = np.array([1e-6, 2e-6, 3e-6, 5e-6])
+    found = solve_factors(system, given, np.ones(4), 1e-15)
+    np.testing.assert_allclose(found, np.linalg.solve(equations.T, given), rtol=1e-8)
+    found = solve_duals(system, given)
+    np.testing.assert_allclose(found, np.linalg.solve(equations, given), rtol=1e-8)
+
+
 def test_the_change_of_a_sweep_is_that_of_the_entry_that_moved_most():
     before, now = np.array([1.0, 4.0, 3.0]), np.array([2.0, 5.0, 0.0])
     assert _relative_change(now, before) == 0.5

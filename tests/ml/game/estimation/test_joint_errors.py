@@ -98,6 +98,32 @@ def test_the_likelihood_has_the_gradient_that_it_says(rng):
         assert np.isfinite(value)
 
 
+def test_each_share_of_a_kernel_is_held_by_its_own_prior(rng, monkeypatch):
+    from ml.game.estimation import process
+
+    bits = membership(5)[1::2]
+    likelihood = process._Likelihood(bits, family("coverage", 5, 1).evaluate(bits))
+    point = np.r_[rng.normal(1, 1, 5), 0.8, 0.5, -2.0, -3.0, -4.0]
+    held = likelihood.negative(point)[0]
+    shares = process._SHARES
+    monkeypatch.setattr(process, "_SHARES", tuple((mean, np.inf) for mean, _ in shares))
+    expected = sum(
+        ((at - mean) / spread) ** 2 / 2
+        for at, (mean, spread) in zip(point[6:], shares, strict=True)
+    )
+    assert held - likelihood.negative(point)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_covariance_that_rounding_makes_indefinite_is_inverted_all_the_same(rng):
+    from ml.game.estimation.process import _inverse
+
+    side = rng.random((6, 2))
+    flat = 1e3 * side @ side.T - 1e-10 * np.eye(6)  # rank 2, else a little below zero
+    assert np.linalg.eigvalsh(flat).min() < 0
+    with_noise = flat + 1e-9 * np.trace(flat) * np.eye(6)
+    np.testing.assert_allclose(_inverse(flat) @ with_noise, np.eye(6), atol=1e-3)
+
+
 def test_a_fit_of_all_coalitions_knows_the_flows_exactly(rng):
     values = rng.random(64)
     fit = fit_process(membership(6)[1:], values[1:])[0]

@@ -12,7 +12,13 @@ from ml.game.estimation.permutations import (
     permutation_order,
 )
 from ml.game.estimation.quadratic import by_quadratic
-from ml.game.estimation.size_means import _spreads, by_size, step_variance, unseen_variance
+from ml.game.estimation.size_means import (
+    _spreads,
+    _with_less_without,
+    by_size,
+    step_variance,
+    unseen_variance,
+)
 from ml.game.tables.coalitions import membership
 
 N = 6
@@ -72,6 +78,15 @@ def test_errors_by_size_are_those_of_means_drawn_without_replacement(rng):
         told += (scatter**2).sum(axis=0)
     off = ~np.eye(N, dtype=bool)
     assert np.sqrt(told[off].sum() / found[off].sum()) == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize(("is_rest", "draws"), [(False, 2.0), (True, 1.0)])
+def test_what_was_never_drawn_is_as_uncertain_as_draws(is_rest, draws):
+    pairs = BITS[(BITS.sum(axis=1) == 2) & (BITS[:, 0] == 1)][:2]  # {0, 1} and {0, 2}
+    *_, gaps = _with_less_without(pairs, 2, is_rest)
+    drawn = np.zeros((N, N), dtype=bool)
+    drawn[0, 1] = drawn[0, 2] = True  # with j and without, among those that hold i
+    np.testing.assert_array_equal(gaps, draws * ~(drawn | np.eye(N, dtype=bool)))
 
 
 def test_the_variance_of_a_size_borrows_a_sample_from_its_neighbours(rng):

@@ -59,6 +59,13 @@ def test_isotonic_meets_the_conditions_of_a_projection(n_parties, rng):
         assert residual @ other <= 1e-10
 
 
+def test_what_isotonic_pools_has_one_value_to_the_last_digit(rng):
+    values = np.sort(np.asarray(cover(noisy_table(7, rng), "isotonic").table.values))
+    steps = np.diff(values)
+    assert (steps == 0).sum() > 20
+    assert steps[steps > 0].min() > 1e-9
+
+
 @pytest.mark.parametrize("kind", ["above", "below", "mean", "isotonic"])
 def test_a_cover_is_monotone_and_reports_what_it_did(kind, rng):
     table = noisy_table(6, rng)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml.errors import NegativeFlowError
-from ml.game import allocate_estimate, allocate_flows, bitmasks, estimate_flows, family
+from ml.game import allocate_estimate, allocate_flows, bitmasks, estimate_flows, family, payoffs
 from ml.game.uncertainty.estimated import non_negative_rows
 from ml.game.uncertainty.uncertain import interval_quantile
 
@@ -60,6 +60,31 @@ def test_what_is_raised_is_counted_and_its_row_pays_for_it(rng):
     assert found.allocation.flows.min() == 0
     # The others of the row give what is missing, all alike.
     np.testing.assert_allclose(found.allocation.flows[0, 2:], flows[0, 2:] - 0.002 / 3, atol=1e-12)
+
+
+def test_flows_at_zero_give_back_the_width_that_raising_takes(rng):
+    estimate = seeded_estimate(rng)
+    flows, scatter = estimate.flows.copy(), estimate.scatter.copy()
+    flows[0, 2] += flows[0, 1]
+    flows[0, 1] = 0.0
+    scatter[0, 0, 1], scatter[0, 0, 2] = 0.02, -0.02
+    moved = replace(estimate, flows=flows, scatter=scatter)
+    found = allocate_estimate(moved, draws=40, seed=3)
+    plain, moves = [], []
+    for normals in np.random.default_rng(3).standard_normal((40, len(scatter))):
+        step = np.einsum("r,rij->ij", normals, scatter)
+        own = estimate.own_values + normals @ estimate.own_scatter
+        gains = ((flows + step).sum(axis=1) + own).mean() - own
+        plain.append(payoffs(non_negative_rows(flows + step, gains)) - payoffs(flows))
+        moves.append(payoffs(step))
+    plain, moves = np.square(plain), np.square(moves)
+    variances = (scatter**2).sum(axis=0)
+    share = variances[flows <= 0].sum() / variances.sum()
+    width = 1 + share * (moves.mean() / plain.mean() - 1)
+    assert width > 1.005
+    np.testing.assert_allclose(
+        found.payoff_unlimited_errors, np.sqrt(width * plain.mean(axis=0)), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("errors", "is_taken"), [(4.9, True), (5.1, False)])
