@@ -114,7 +114,9 @@ def _spread(marginals: FloatArray, payers: npt.NDArray[np.intp], values: FloatAr
     # that happen to agree are not taken for exact, nor who never was the one to make a step.
     n_orders = (~np.isnan(marginals)).sum(axis=0)  # (n,)
     deviations = np.nanvar(marginals, axis=0) * n_orders
-    of_payee = (deviations + unseen_variance(values, len(payers))) / n_orders
+    # A spread known from few draws is uncertain itself: two do not count, as in the variance of
+    # Student's distribution.
+    of_payee = (deviations + unseen_variance(values, len(payers))) / np.maximum(n_orders - 2, 1)
     known = marginals[~np.isnan(marginals)]
     of_payee = np.maximum(of_payee, [step_variance(known, int(count)) for count in n_orders])
     counts = np.bincount(payers, minlength=n_parties)

@@ -243,6 +243,10 @@ def test_an_estimate_is_measured_by_root_mean_squares_of_the_flows(rng):
     assert nothing.share_within_two_errors == 1.0
     missed = estimate_error(replace(exact, flows=np.ones((4, 4))), np.zeros((4, 4)))
     assert missed.relative_rms == 1.0
+    # Rounding of the values is no miss, though nothing is claimed of it.
+    whole = estimate_flows(family("coverage", 4, 1).evaluate, 4, 15)
+    assert not whole.standard_errors.any()
+    assert estimate_error(whole, whole.flows * (1 + 1e-14)).share_within_two_errors == 1.0
 
 
 def test_the_part_of_flows_that_payoffs_tell_has_their_payoffs_and_is_the_smallest(rng):
