@@ -38,6 +38,7 @@ def test_every_verb_is_in_the_readme():
 PAGES = (
     "README.md",
     "contracts/README.md",
+    "ml/ESTIMATES.md",
     "ml/GLOSSARY.md",
     "ml/INCENTIVES.md",
     "ml/README.md",
