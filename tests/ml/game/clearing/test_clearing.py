@@ -218,6 +218,7 @@ def test_who_wants_less_than_its_own_model_buys_nothing():
         (np.zeros((2, 3)), FlowsError, r"shape \(2, 3\)"),
         (np.eye(3), FlowsError, "Party 0 pays itself 1"),
         (THREE * np.nan, FlowsError, "NaN"),
+        (np.where(np.arange(9).reshape(3, 3) == 1, np.nan, THREE), FlowsError, "NaN"),
         (THREE * 1e304, FlowsError, r"4.5e\+303; expected at most 1.11e\+303 for 3 parties"),
         (THREE + 1j, FlowsError, "complex128; expected real numbers"),
         (sparse.csr_array(THREE + 1j), FlowsError, "complex128; expected real numbers"),

@@ -12,6 +12,7 @@ from ml.game.estimation.process import (
     _fit,
     _Likelihood,
     _without_mean,
+    caution,
     fit_process,
     surprise,
 )
@@ -50,6 +51,49 @@ def prior(kernel):
                 + kernel.white * (a == b)
             )
     return covariance
+
+
+@pytest.mark.parametrize("has_pairs", [False, True])
+def test_caution_is_how_far_each_coalition_is_missed_beside_what_is_expected(has_pairs, rng):
+    """Left out one at a time, or with the coalition of everybody else: mean and difference."""
+    bits = membership(5)[1:]
+    sizes = bits.sum(axis=1)
+    kept = (sizes != 2) if has_pairs else (sizes != 3)
+    kept |= has_pairs & (bits[:, 0] == 1)
+    bits, sizes = bits[kept], sizes[kept]
+    values = family("saturating", 5, 1).evaluate(bits) + 0.01 * rng.random(len(bits))
+    fit = fit_process(bits, values)[0]
+    covariance = fit.kernel.matrix(bits, bits) + fit.kernel.white * np.eye(len(bits))
+    of_one, of_both = [1.0], {1.0: [1.0], -1.0: [1.0]}
+    others = [int(np.flatnonzero((bits == 1 - row).all(axis=1)).sum()) for row in bits]
+    paired = [bool((bits == 1 - row).all(axis=1).any()) and 1 < row.sum() < 4 for row in bits]
+    for place in np.flatnonzero((sizes > 1) & (sizes < 5)):
+        if paired[place] and others[place] < place:
+            continue
+        out = [place, others[place]] if paired[place] else [place]
+        rest = np.setdiff1d(np.arange(len(bits)), out)
+        without = _fit(fit.kernel, bits[rest], values[rest])
+        missed = values[out] - without.expected(values[rest], bits[out])
+        seen = covariance[np.ix_(out, rest)] @ np.linalg.inv(covariance[np.ix_(rest, rest)])
+        expected = covariance[np.ix_(out, out)] - seen @ covariance[np.ix_(rest, out)]
+        # Nothing is known of a common mean but what the rest tell: generalised least squares.
+        precision = np.linalg.inv(covariance[np.ix_(rest, rest)]).sum()
+        unseen = 1 - seen.sum(axis=1)
+        expected = fit.variance * (expected + np.outer(unseen, unseen) / precision)
+        if paired[place]:
+            for sign, squares in of_both.items():
+                side = np.array([1.0, sign])
+                squares.append((side @ missed) ** 2 / (side @ expected @ side))
+        else:
+            of_one.append(float(missed[0] ** 2 / expected[0, 0]))
+    alone = of_one[1:]
+    sums, differences = (np.sqrt(np.mean(of_both[sign] + alone)) for sign in (1.0, -1.0))
+    assert len(alone) > 3
+    assert (len(of_both[1.0]) > 3) == has_pairs
+    assert caution(fit, values) == pytest.approx(
+        (min(1, differences), min(1, max(sums, differences))), rel=1e-4
+    )
+    assert caution(fit, values)[0] < 0.999
 
 
 def test_flows_and_their_covariance_are_those_of_gaussian_conditioning(rng):
