@@ -91,6 +91,10 @@ class FittedProcess:
     bits: FloatArray
     inverse: FloatArray
     """P: inverse covariance of the samples with their common mean taken out."""
+    mean_weights: FloatArray
+    """Of each sampled value in the common mean, by generalised least squares, shape (samples,)."""
+    mean_variance: float
+    """Of the common mean, over the scale of the process."""
     variance: float
     """Scale of the process; few samples know it badly, which makes it larger."""
     weights: FloatArray
@@ -107,24 +111,23 @@ class FittedProcess:
     def expected(self, values: FloatArray, candidates: FloatArray) -> FloatArray:
         """Expected values of the candidates, shape (candidates,)."""
         across = self.kernel.matrix(candidates, self.bits)
-        # The common mean is what is left of the values once the process is taken out of them.
-        explained = self.inverse @ values
-        covariance = self.kernel.matrix(self.bits, self.bits)
-        covariance[np.diag_indices_from(covariance)] += self.kernel.white
-        mean = float(np.mean(values - covariance @ explained))
-        return np.asarray(mean + across @ explained)
+        return np.asarray(self.mean_weights @ values + across @ (self.inverse @ values))
 
     def covariance_with(self, candidates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Posterior covariance of the candidates' values with the flows and with each other.
 
-        Shapes (candidates, n, n) and (candidates, candidates), the white part included.
+        Shapes (candidates, n, n) and (candidates, candidates), the white part included, and that
+        the common mean is known from the sample only.
         """
         across = self.kernel.matrix(self.bits, candidates)  # (samples, candidates)
         with_flows = self.kernel.flows(candidates)
         with_flows -= np.tensordot(across.T, self.weights, 1)
+        with_flows -= np.tensordot(self.mean_weights, self.seen, 1)
         own = self.kernel.matrix(candidates, candidates)
         own[np.diag_indices_from(own)] += self.kernel.white
         own -= across.T @ self.inverse @ across
+        by_mean = self.mean_weights @ across
+        own += self.mean_variance - by_mean[:, None] - by_mean
         return self.variance * with_flows, self.variance * own
 
 
@@ -248,12 +251,14 @@ def _payoffs(flows: FloatArray) -> FloatArray:
 def _fit(kernel: GameKernel, bits: FloatArray, values: FloatArray) -> FittedProcess:
     covariance = kernel.matrix(bits, bits)
     covariance[np.diag_indices_from(covariance)] += kernel.white
-    inverse = _without_mean(_inverse(covariance))
+    inverse, mean_weights, mean_variance = _without_mean(_inverse(covariance))
     seen = kernel.flows(bits)
     weights = np.tensordot(inverse, seen, 1)
     free = max(len(values) - 1, 3)
     variance = max(float(values @ inverse @ values), 0.0) / (free - 2)
-    return FittedProcess(kernel, bits, inverse, variance, weights, seen)
+    return FittedProcess(
+        kernel, bits, inverse, mean_weights, mean_variance, variance, weights, seen
+    )
 
 
 def _search(bits: FloatArray, values: FloatArray) -> _Likelihood:
@@ -378,7 +383,7 @@ class _Likelihood:
         if inverse is None:
             return 1e10, np.zeros(len(point))
         total = float(inverse.sum())
-        inverse = _without_mean(inverse)
+        inverse, *_ = _without_mean(inverse)
         weighted = inverse @ self.values
         squares, free = max(float(self.values @ weighted), 1e-300), len(bits) - 1
         value = free / 2 * np.log(squares) + log_determinant / 2 + np.log(max(total, 1e-300)) / 2
@@ -422,9 +427,11 @@ def _same_size(bits: FloatArray, others: FloatArray) -> FloatArray:
     return np.asarray(same, dtype=np.float64)
 
 
-def _without_mean(inverse: FloatArray) -> FloatArray:
+def _without_mean(inverse: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Inverse covariance without a common mean, the mean's weights, and its variance."""
     sums = inverse.sum(axis=0)
-    return np.asarray(inverse - np.outer(sums, sums) / max(float(sums.sum()), 1e-300))
+    variance = 1 / max(float(sums.sum()), 1e-300)
+    return np.asarray(inverse - np.outer(sums, sums) * variance), sums * variance, variance
 
 
 def _inverse(covariance: FloatArray) -> FloatArray:

@@ -111,7 +111,11 @@ def test_flows_and_their_covariance_are_those_of_gaussian_conditioning(rng):
     np.testing.assert_allclose(told, np.tensordot(inverse @ values, flows, 1), atol=1e-6)
     scale = values @ inverse @ values / (9 - 1 - 2)
     assert fit.variance == pytest.approx(scale, rel=1e-5)
-    left = covariance - covariance[:, sample] @ inverse @ covariance[sample]
+    # The others have it too, known as far as the sample tells: generalised least squares.
+    plain = np.linalg.inv(covariance[np.ix_(sample, sample)])
+    share = covariance[:, sample] @ plain
+    unseen = 1 - share.sum(axis=1)
+    left = covariance - share @ covariance[sample] + np.outer(unseen, unseen) / plain.sum()
     both = np.einsum("cij,cd,dkl->ijkl", FLOWS, left, FLOWS).reshape(N * N, N * N)
     np.testing.assert_allclose(fit.flow_covariance(), scale * both, atol=1e-6)
     with_flows, among = fit.covariance_with(BITS[rest])
@@ -280,8 +284,12 @@ def test_few_samples_leave_several_kernels_likely(searched, n_kernels, monkeypat
 def test_a_common_mean_is_taken_out_whatever_the_scale(rng):
     for scale in (1e-6, 1.0, 1e6):
         base = rng.random((5, 5))
-        inverse = _without_mean(scale * (base @ base.T + np.eye(5)))
+        precision = scale * (base @ base.T + np.eye(5))
+        inverse, weights, variance = _without_mean(precision)
         np.testing.assert_allclose(inverse.sum(axis=0), 0, atol=1e-12 * scale)
+        assert weights.sum() == pytest.approx(1)
+        # Of all weights that sum to one these have the least variance, and this is it.
+        np.testing.assert_allclose(np.linalg.solve(precision, weights), variance, rtol=1e-9)
 
 
 def test_candidates_are_small_as_often_as_large():
