@@ -49,6 +49,14 @@ def test_what_does_not_fit_or_proves_nothing_is_refused(changed, value):
     assert not accepted(**{changed: value})
 
 
+@pytest.mark.parametrize("duals", [[-0.01, 0, 0], [0.01, 0, 0]])
+def test_dual_values_are_not_negative_and_none_without_any_limit(duals):
+    """Everybody pays all: such values would only lower the bound below what is paid."""
+    unlimited = [INF, 10.0, 10.0] if duals[0] > 0 else [10.0, INF, INF]
+    assert accepted(budgets=unlimited, factors=np.ones(3), duals=np.zeros(3))
+    assert not accepted(budgets=unlimited, factors=np.ones(3), duals=duals)
+
+
 @pytest.mark.parametrize("party", range(3))
 @pytest.mark.parametrize("step", [1e-8, -1e-8])
 def test_each_factor_is_held_to_its_own_equation(party, step):

@@ -98,6 +98,29 @@ def test_the_likelihood_has_the_gradient_that_it_says(rng):
         assert np.isfinite(value)
 
 
+def test_the_likelihood_is_that_of_differences_in_which_a_mean_cancels(rng, monkeypatch):
+    """Restricted likelihood, its scale at its best, up to a constant and the priors."""
+    from ml.game.estimation import process
+
+    monkeypatch.setattr(process, "_SHARES", ((0.0, np.inf),) * 4)
+    bits = membership(5)[1::2]
+    values = family("coverage", 5, 1).evaluate(bits)
+    likelihood = process._Likelihood(bits, values)
+    contrasts = np.eye(16)[1:] - np.eye(16)[:-1]
+    betas = rng.normal(1, 1, 5)  # the same, so that their prior is
+    told, expected = [], []
+    for shares in ([0.8, 0.5, -2.0, -3.0, -4.0], [-0.3, 2.0, -1.0, -5.0, -2.0]):
+        point = np.r_[betas, shares]
+        told.append(likelihood.negative(point)[0])
+        kernel = likelihood.kernel(point)
+        covariance = kernel.matrix(bits, bits) + kernel.white * np.eye(16)
+        covariance = contrasts @ covariance @ contrasts.T
+        apart = contrasts @ values
+        squares = apart @ np.linalg.solve(covariance, apart)
+        expected.append(15 / 2 * np.log(squares) + np.linalg.slogdet(covariance)[1] / 2)
+    assert told[1] - told[0] == pytest.approx(expected[1] - expected[0], abs=1e-7)
+
+
 def test_each_share_of_a_kernel_is_held_by_its_own_prior(rng, monkeypatch):
     from ml.game.estimation import process
 

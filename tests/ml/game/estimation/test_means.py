@@ -13,6 +13,7 @@ from ml.game.estimation.permutations import (
 )
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.size_means import (
+    _pair_rows,
     _spreads,
     _with_less_without,
     by_size,
@@ -109,6 +110,26 @@ def test_the_variance_of_a_size_borrows_a_sample_from_its_neighbours(rng):
             nearby /= sum(near[k] * counts[k] for k in near) + 1
             expected.append((squares[size] + nearby) / (counts[size] + 1))
         np.testing.assert_allclose(_spreads(sizes, values, left_out), expected)
+
+
+def test_a_pair_errs_together_as_far_as_pairs_deviate_together(rng):
+    """Coalitions of 3 of 6 beside their rests; one without its rest keeps its own row."""
+    bits = BITS[[62, 0, 1, 3, 7, 15, 31, 6, 55, 10, 51, 20]]
+    assert [list(row) for row in (bits[7] + bits[8], bits[9] + bits[10])] == [[1] * 6] * 2
+    sizes, values = bits.sum(axis=1).astype(int), rng.random(12)
+    spreads, before = rng.random(7) + 0.5, rng.random((12, N, N))
+    rows = before.copy()
+    _pair_rows(rows, bits, sizes, values, spreads)
+    means = {size: values[sizes == size].mean() for size in sizes}
+    off = [(v - means[s]) / sqrt(spreads[s]) for v, s in zip(values, sizes, strict=True)]
+    opposite = 1 + sum((off[a] - off[b]) ** 2 for a, b in ((7, 8), (9, 10)))
+    alike = 1 + sum((off[a] + off[b]) ** 2 for a, b in ((7, 8), (9, 10)))
+    correlation = (alike - opposite) / (alike + opposite)
+    alone = [0, 1, 2, 3, 4, 5, 6, 11]
+    np.testing.assert_array_equal(rows[alone], before[alone])
+    for a, b in ((7, 8), (9, 10)):
+        expected = before[a] ** 2 + before[b] ** 2 + 2 * correlation * before[a] * before[b]
+        np.testing.assert_allclose(rows[a] ** 2 + rows[b] ** 2, expected, atol=1e-12)
 
 
 def test_what_no_draw_has_shown_may_still_exist():

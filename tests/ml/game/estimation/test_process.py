@@ -111,6 +111,7 @@ def test_flows_and_their_covariance_are_those_of_gaussian_conditioning(rng):
     np.testing.assert_allclose(told, np.tensordot(inverse @ values, flows, 1), atol=1e-6)
     scale = values @ inverse @ values / (9 - 1 - 2)
     assert fit.variance == pytest.approx(scale, rel=1e-5)
+    assert _fit(kernel, BITS[sample], 1e-6 * values).variance == pytest.approx(1e-12 * scale)
     # The others have it too, known as far as the sample tells: generalised least squares.
     plain = np.linalg.inv(covariance[np.ix_(sample, sample)])
     share = covariance[:, sample] @ plain

@@ -1,5 +1,6 @@
 """The list of coalitions: each once, grand and singletons first, every run a prefix."""
 
+from itertools import islice
 from math import comb
 
 import numpy as np
@@ -42,6 +43,14 @@ def test_parties_of_one_size_are_drawn_evenly():
     bits = coalition_matrix(order, 64)
     of_size = bits[bits.sum(axis=1) == 8].sum(axis=0)
     assert of_size.max() - of_size.min() <= 2
+
+
+@pytest.mark.parametrize(("n_parties", "size"), [(7, 2), (23, 5), (23, 18), (24, 7)])
+def test_coalitions_of_a_size_have_that_size(n_parties, size):
+    from ml.game.estimation.sampling import _coalitions_of_size
+
+    drawn = islice(_coalitions_of_size(n_parties, size, 1), 21)
+    assert {coalition.bit_count() for coalition in drawn} == {size}
 
 
 def test_seeds_differ():
