@@ -45,7 +45,7 @@ def test_parties_of_one_size_are_drawn_evenly():
     assert of_size.max() - of_size.min() <= 2
 
 
-@pytest.mark.parametrize(("n_parties", "size"), [(7, 2), (23, 5), (23, 18), (24, 7)])
+@pytest.mark.parametrize(("n_parties", "size"), [(7, 2), (23, 6), (23, 17), (24, 7)])
 def test_coalitions_of_a_size_have_that_size(n_parties, size):
     from ml.game.estimation.sampling import _coalitions_of_size
 
