@@ -97,6 +97,10 @@ def left_out(path: Path, *, measured_again: bool = False) -> tuple[str, ...]:
     if folder.has("settle") and SettlementDocument.read(folder).settled_journal(folder) is None:
         told.append("the journal of who sent what: it stays with the sender")
     values = ValueDocument.read(folder)
+    if values.source == FLOWS:
+        named = read_config(folder.config_path).flows_path
+        if named is not None and not named.exists():
+            told.append(f"the file {named.name} that the configuration names: it is not here")
     if values.source == "external" and not measured_again:
         told.append(
             "whether the scores that were told are true; --retrain K asks the round's function or "

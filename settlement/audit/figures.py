@@ -13,6 +13,7 @@ from ml.training.models.card_format import card_of
 from ml.training.recipe import Recipe
 from settlement.audit.comparing import close, disagreement, same, same_entries
 from settlement.audit.findings import TOLERANCE, AuditError
+from settlement.audit.game import check_named_flows
 from settlement.config.reading import read_config
 from settlement.config.terms import TERMS_FILE, AgreedTerms, Basis
 from settlement.round.agreed import agreed_game
@@ -49,6 +50,8 @@ def check_configuration(folder: RoundFolder) -> None:
     same(stored, "source", config.source)
     if config.given_values is not None:
         close(stored, "scores", [list(config.given_values)])
+    if config.flows_path is not None and config.flows_path.exists():  # a package leaves it out
+        check_named_flows(folder, config)
 
 
 def check_terms(folder: RoundFolder) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from ml.game import GivenFlows, describe_coalition
 from settlement.audit.comparing import close, disagreement, same
 from settlement.audit.findings import AuditError
+from settlement.config.given_flows import given_flows
+from settlement.config.reading import RoundConfig
 from settlement.config.terms import AgreedTerms, Sampling
 from settlement.posting.format import MAX_POSTED_PARTIES, VALUE_SCALE, flow_scale
 from settlement.round.agreed import agreed_game
@@ -30,7 +32,13 @@ from settlement.store.documents import FLOWS, FLOWS_FILE, GameDocument, ValueDoc
 from settlement.store.flows_file import read_flows
 from settlement.store.folder import RoundFolder, sha256_of
 
-__all__ = ["FLOW_TOLERANCE", "check_agreed_game", "check_game", "check_values"]
+__all__ = [
+    "FLOW_TOLERANCE",
+    "check_agreed_game",
+    "check_game",
+    "check_named_flows",
+    "check_values",
+]
 
 FLOW_TOLERANCE = 1e-6
 """How far a posted flow may be from one's own where flows come from floats, in value units.
@@ -137,6 +145,27 @@ def check_agreed_game(folder: RoundFolder, terms: AgreedTerms) -> None:
     agreed_game(folder).check(terms.exchange_rate)  # any deposits can be settled
     check_values(folder)
     check_game(folder, terms.caps, terms.sampling)
+
+
+def check_named_flows(folder: RoundFolder, config: RoundConfig) -> None:
+    """The file of flows that the configuration names says what the round's own file says.
+
+    Raises
+    ------
+    AuditError, FlowsFileError
+    """
+    named, ours = given_flows(config), _flows_in_file(folder, ValueDocument.read(folder))
+    for what, one, other in (
+        ("flows", named.flows, ours.flows),
+        ("own values", named.own_values, ours.own_values),
+        ("v(N)", np.float64(named.grand_value), np.float64(ours.grand_value)),
+    ):
+        off = float(abs(one - other).max())
+        if off > 0:
+            raise AuditError(
+                f"{config.flows_path} has {what} that differ by up to "
+                f"{off:.3g} from those that the round was made from."
+            )
 
 
 def _flows_in_file(folder: RoundFolder, values: ValueDocument) -> GivenFlows:

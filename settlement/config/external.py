@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -49,11 +50,15 @@ class ExternalConfig(Table):
     @classmethod
     def _upwards(cls, score_range: tuple[float, ...]) -> tuple[float, ...]:
         low, high = score_range
+        if low == high:
+            raise ValueError(f"from {low!r} to {high!r} there is no way; expected two numbers")
         if not low < high:
             raise ValueError(
                 f"{low:g} is not below {high:g}; higher scores must be better. Where lower is "
                 f"better, as with a loss, tell its negative: score_range = [{-low:g}, {-high:g}]"
             )
+        if not math.isfinite(high - low):
+            raise ValueError(f"{high:g} is further above {low:g} than floats reach; expected less")
         return score_range
 
     @model_validator(mode="after")

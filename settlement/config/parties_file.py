@@ -26,7 +26,7 @@ def read_parties(path: Path, faults: list[Fault]) -> list[dict[str, Any]]:
     """
     try:
         text = read_text(path, VALUES_BYTES)
-        header, *rows = csv.reader(io.StringIO(text), strict=True)
+        header, *rows = csv.reader(io.StringIO(text, newline=None), strict=True)
     except (UnreadableFile, csv.Error) as error:
         faults.append(Fault("round.parties", f"{path.name}: {error}"))
         return []

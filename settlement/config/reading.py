@@ -174,6 +174,8 @@ def read_config(path: Path) -> RoundConfig:
         if "party" in tables:
             faults.append(Fault("party", f"not expected: the parties stand in {PARTIES}"))
         tables = tables | {"party": read_parties(path.parent / PARTIES, faults)}
+        if faults:  # of parties that could not be read nothing else is true
+            raise ConfigError(path, text, faults)
     file = read_repaired(ConfigFile, tables, "", faults, fill={"name": "?"})
     if file is not None:
         faults += untold(faults_together(file, path.parent), faults)

@@ -232,7 +232,8 @@ def _models(bracket: dict[str, Any]) -> str:
 
 
 def _checkpoint(rung: dict[str, Any]) -> str:
-    name = "its own model" if rung["rung"] == "own" else f"checkpoint {rung['rung']}"
+    names = {"own": "its own model", "final": "the final model"}
+    name = names.get(rung["rung"], f"checkpoint {rung['rung']}")
     return f"{name} ({rung['score']:.6g})"
 
 

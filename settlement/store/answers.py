@@ -133,11 +133,14 @@ class AnswerBook:
 
     def _append(self, answers: Iterable[Told]) -> None:
         lines = "".join(told.model_dump_json() + "\n" for told in answers).encode()
-        with self.path.open("ab") as stream:
-            stream.truncate(self._length)  # the half of a line that a killed process left
-            stream.write(lines)
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with self.path.open("ab") as stream:
+                stream.truncate(self._length)  # the half of a line that a killed process left
+                stream.write(lines)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:  # such as a full disk: what was there stays
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self._length += len(lines)
 
     def _read(self) -> None:

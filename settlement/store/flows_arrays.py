@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -67,8 +66,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return found
     except OSError as error:
         raise FlowsFileError(f"cannot be read: {error.strerror or error}.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise FlowsFileError(f"no npz file: {error}.") from None
+    except FlowsFileError:
+        raise
+    except Exception as error:  # what zip, its packers and a header of Python's words may raise
+        raise FlowsFileError(f"no npz file: {error or type(error).__name__}.") from None
 
 
 def _read_array(stream: IO[bytes], key: str, file_size: int) -> np.ndarray:
@@ -93,4 +94,7 @@ def _read_array(stream: IO[bytes], key: str, file_size: int) -> np.ndarray:
     raw = stream.read(n_bytes)
     if len(raw) < n_bytes:
         raise FlowsFileError(f"{key} ends after {len(raw):,} of {n_bytes:,} bytes.")
-    return np.frombuffer(raw, dtype).reshape(shape, order="F" if by_column else "C")
+    array = np.frombuffer(raw, dtype).reshape(shape, order="F" if by_column else "C")
+    if key == "parties":
+        array.tolist()  # names whose signs are none show here
+    return array

@@ -130,7 +130,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _read_csv(path: Path) -> dict[str, Any]:
     try:
         text = read_text(path, VALUES_BYTES)
-        header, *rows = csv.reader(io.StringIO(text), strict=True)
+        header, *rows = csv.reader(io.StringIO(text, newline=None), strict=True)
     except csv.Error as error:
         raise FlowsFileError(f"no CSV: {error}.") from None
     except ValueError:
@@ -160,7 +160,7 @@ def _read_csv(path: Path) -> dict[str, Any]:
                     "number."
                 ) from None
     grand = numbers[:, 1]
-    if len(grand) and np.ptp(grand) > 0:
+    if len(grand) and not (grand == grand[0]).all():
         raise FlowsFileError(
             f"grand_value is {grand.min():.12g} in one row and {grand.max():.12g} in another; "
             "expected v(N), the same in each."

@@ -34,7 +34,7 @@ def to_value(score: float, score_range: Sequence[float], what: str) -> float:
     low, high = score_range
     if not low <= score <= high:
         raise ScoreOutOfRange(
-            f"{what} scores {score:g}; expected {low:g}, what nobody at all scores, to {high:g}. "
+            f"{what} scores {score!r}; expected {low!r}, what nobody at all scores, to {high!r}. "
             f"Measure it again, or state a wider score_range."
         )
     return (score - low) / (high - low)

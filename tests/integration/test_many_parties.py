@@ -6,9 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
+from settlement.audit.audit import left_out
+from settlement.audit.figures import check_configuration
 from settlement.audit.findings import AuditError
 from settlement.audit.game import check_agreed_game
 from settlement.config.terms import AgreedTerms
+from settlement.store.flows_file import FlowsFileError
 from settlement.store.folder import RoundFolder
 from tests.hostile import resealed
 
@@ -113,6 +116,25 @@ def opened(tmp_path_factory):
         return shutil.copytree(made[n_parties], tmp_path / "copy")
 
     return copy
+
+
+def test_a_file_of_flows_that_was_changed_after_it_was_read_is_named(fairround, opened, tmp_path):
+    folder = opened(fairround, tmp_path, 12)
+    store, path = RoundFolder(folder), folder / "flows.npz"
+    check_configuration(store)
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    kept["flows"][0, 1] += 1e-9
+    kept["flows"][0, 2] -= 1e-9
+    np.savez(path, **kept)
+    with pytest.raises(AuditError, match=r"flows\.npz has flows that differ by up to 1e-09"):
+        check_configuration(store)
+    path.write_bytes(b"{}")
+    with pytest.raises(FlowsFileError, match="no npz file"):
+        check_configuration(store)
+    path.unlink()
+    check_configuration(store)
+    assert any("flows.npz that the configuration names" in told for told in left_out(folder))
 
 
 @pytest.mark.parametrize("n_parties", [12, 70])

@@ -53,7 +53,10 @@ class GivenFlows:
         is_sparse = hasattr(flows, "tocsr")
         matrix = flows.tocsr() if is_sparse else as_floats(flows, "Flows", FlowsError)
         own = as_floats(own_values, "Own values", FlowsError)
-        grand = float(as_floats(grand_value, "v(N)", FlowsError))
+        single = as_floats(grand_value, "v(N)", FlowsError)
+        if single.ndim:
+            raise FlowsError(f"v(N) has shape {single.shape}; expected a single number.")
+        grand = float(single)
         if own.ndim != 1 or matrix.shape != (len(own), len(own)) or len(own) < 2:
             raise FlowsError(
                 f"Flows have shape {matrix.shape} and own values {own.shape}; expected (n, n) and "

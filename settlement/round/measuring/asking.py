@@ -18,6 +18,7 @@ from settlement.round.measuring.external import AnswersMissing, ExternalScores, 
 from settlement.round.measuring.measured import measure_round
 from settlement.store.answers import AnswerBook, Told, told_of
 from settlement.store.folder import RoundFolder
+from settlement.store.score_range import ScoreOutOfRange
 
 __all__ = [
     "NotTold",
@@ -107,9 +108,15 @@ def answers_in(file: Path, scores: ExternalScores, by: str) -> list[Told]:
     Raises
     ------
     UnknownJob, WrongAnswer, ScoreOutOfRange
-        Naming the first row at fault.
+        Naming the first row at fault; or if there is none.
     """
-    rows = enumerate(_rows(file), 1)
+    found = _rows(file)
+    if not found:
+        raise WrongAnswer(
+            f"{file} holds no answers; expected rows with members, seed and score, or job and "
+            f"score."
+        )
+    rows = enumerate(found, 1)
     return [_told(row, f"{file}, answer {number}", scores, by) for number, row in rows]
 
 
@@ -147,11 +154,7 @@ def _rows(file: Path) -> list[Mapping[str, Any]]:
         content = read_json(file, VALUES_BYTES)
         rows = content if isinstance(content, list) else [content]
     else:
-        reader = csv.DictReader(io.StringIO(read_text(file, VALUES_BYTES)), skipinitialspace=True)
-        rows = [{key: text for key, text in row.items() if text != ""} for row in reader]
-        for row in rows:
-            if "members" in row:
-                row["members"] = [name.strip() for name in str(row["members"]).split("/")]
+        rows = _csv_rows(file)
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping) or (unknown := {str(key) for key in row} - KEYS):
             named = f"unknown {min(unknown)!r}" if isinstance(row, Mapping) else "no object"
@@ -159,6 +162,24 @@ def _rows(file: Path) -> list[Mapping[str, Any]]:
                 f"{file}, answer {number}: {named}; expected {', '.join(sorted(KEYS))}."
             )
     return rows
+
+
+def _csv_rows(file: Path) -> list[Mapping[str, Any]]:
+    """The rows of a CSV file; empty cells are left out, members are split at each slash."""
+    text = io.StringIO(read_text(file, VALUES_BYTES), newline=None)
+    reader = csv.DictReader(text, skipinitialspace=True, strict=True)
+    try:
+        columns = [*(reader.fieldnames or ())]
+        rows = [{key: text for key, text in row.items() if text != ""} for row in reader]
+    except csv.Error as error:
+        raise WrongAnswer(f"{file}: no CSV: {error}.") from None
+    for column in columns:
+        if columns.count(column) > 1:
+            raise WrongAnswer(f"{file}: the column {column!r:.80} is there twice.")
+    for row in rows:
+        if "members" in row:
+            row["members"] = [name.strip() for name in str(row["members"]).split("/")]
+    return [*rows]
 
 
 def _told(row: Mapping[str, Any], place: str, scores: ExternalScores, by: str) -> Told:
@@ -174,7 +195,10 @@ def _told(row: Mapping[str, Any], place: str, scores: ExternalScores, by: str) -
         by=by,
     )
     for score in (told.score, *(rung.score for rung in told.checkpoints)):
-        scores.check_score(job, score)
+        try:
+            scores.check_score(job, score)
+        except ScoreOutOfRange as error:
+            raise ScoreOutOfRange(f"{place}: {error}") from None
     return told
 
 
@@ -210,16 +234,24 @@ def _job(row: Mapping[str, Any], place: str, scores: ExternalScores) -> Job:
 
 
 def _seed(row: Mapping[str, Any], default: int, place: str) -> int:
-    number = _number(row.get("seed", default), f"{place}: seed")
-    if not number.is_integer():
-        raise WrongAnswer(f"{place}: seed is {number}; expected a whole number.")
-    return int(number)
+    """The seed that an answer names. Not by way of a float, which has no digits beyond 2**53."""
+    told = row.get("seed", default)
+    try:
+        if isinstance(told, bool):
+            raise ValueError
+        number = int(told)
+        is_whole = isinstance(told, str) or number == told
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise WrongAnswer(f"{place}: seed is {told!r:.40}; expected a whole number.")
+    return number
 
 
 def _number(value: Any, place: str) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise WrongAnswer(f"{place} is {value!r:.40}; expected a finite number.")

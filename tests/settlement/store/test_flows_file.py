@@ -79,6 +79,7 @@ def test_what_is_written_reads_back_to_the_last_digit_and_is_the_same_bytes(tmp_
         ({"parties": ["a", "b", "\x1b[2J"]}, "no name that can be printed"),
         ({"parties": [1, 2, 3]}, "a list of names"),
         ({"grand_value": 1e400}, "NaN or infinity"),
+        ({"grand_value": [1.0]}, r"v.N. has shape .1,.; expected a single number"),
         ({"grand_value": 0.9}, 'eq. .4.* Party 0 is "a"'),
         ({"payers": [0]}, "amounts, payees missing"),
         ({"more": 1}, "'more' is not expected"),
@@ -99,6 +100,7 @@ def test_json_that_holds_no_flows_is_refused_by_name(tmp_path, change, message):
         (CSV.replace(",.35,0\n", ",.35\n"), "row 4 has 5 cells; expected 6"),
         (CSV.replace(".45", "much"), "row 2, column 'c': 'much' is no number"),
         (CSV.replace("0.5,1,", "0.5,2,"), "grand_value is 1 in one row and 2 in another"),
+        (CSV.replace("0.5,1,", "0.5,nan,"), "grand_value is nan in one row and nan in another"),
         (CSV.replace(".45", "nan"), "NaN"),
         ('party,"own', "no CSV"),
     ],
@@ -141,6 +143,11 @@ HOSTILE = {
     "fewer bytes than it says": (npy((3, 3), body=bytes(8)), "ends after 8 of 72 bytes"),
     "no array": (b"nothing", "no npz file"),
     "a header that is code": (npy("__import__('os')"), "no npz file"),
+    "a header without an end": (
+        plain(FLOWS)[:10] + b"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 3".ljust(118),
+        "no npz file",
+    ),
+    "a header that no set can hold": (plain(FLOWS)[:10] + b"{[]: 1}".ljust(118), "no npz file"),
     "another format": (npy((3, 3), body=bytes(72), version=b"\x09\x00"), "numpy's format|no npz"),
 }
 
@@ -155,6 +162,22 @@ def test_hostile_arrays_are_refused_by_name(tmp_path, monkeypatch, what):
     with pytest.raises(FlowsFileError, match=message):
         read_flows(path)
     assert not (tmp_path / "owned").exists()
+
+
+def test_names_and_packers_that_are_broken_are_refused_by_name(tmp_path):
+    content = {"flows": plain(FLOWS), "own_values": plain(OWN), "grand_value": plain(1.0)}
+    beyond = np.array([0x7FFFFFFF, 98, 99], dtype="<u4").tobytes()
+    path = packed(tmp_path / "a.npz", **content, parties=npy((3,), "<U1", beyond))
+    with pytest.raises(FlowsFileError, match=r"no npz file: "):
+        read_flows(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, member in content.items():
+            archive.writestr(f"{name}.npy", member)
+    raw = bytearray(path.read_bytes())
+    raw[60:90] = (byte ^ 0x5A for byte in raw[60:90])
+    path.write_bytes(raw)
+    with pytest.raises(FlowsFileError, match=r"no npz file: "):
+        read_flows(path)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path):

@@ -1,6 +1,7 @@
 """Ask and tell: what is open, what is taken, what is refused by name, and that nothing is lost."""
 
 import json
+import signal
 
 import pytest
 
@@ -18,6 +19,7 @@ from settlement.round.measuring.asking import (
     questions,
     tell,
 )
+from settlement.round.measuring.entitled import _ladder, _rung
 from settlement.round.measuring.external import (
     AnswersMissing,
     CommandNotAllowed,
@@ -27,7 +29,7 @@ from settlement.round.measuring.external import (
 from settlement.round.measuring.measured import measure_round
 from settlement.round.round import Round
 from settlement.round.status import live_status, status_text
-from settlement.store.answers import AnswerBook, OtherAnswers, TwoAnswers
+from settlement.store.answers import AnswerBook, OtherAnswers, Told, TwoAnswers
 from settlement.store.folder import RoundFolder, sha256_of
 from settlement.store.score_range import ScoreOutOfRange
 from tests.hostile import resealed
@@ -275,3 +277,110 @@ def test_whoever_tells_has_a_name_that_can_be_read(folder, by):
 def test_a_round_waits_until_all_is_told(folder):
     with pytest.raises(AnswersMissing, match="7 of 7 scores"):
         measured(folder)
+
+
+def say_text(folder, text, name="answers.csv"):
+    file = folder / name
+    file.write_bytes(text.encode())
+    return tell(folder, file, "me")
+
+
+def test_attack_a_seed_beyond_what_floats_tell_apart_is_answered_by_its_own_name(folder):
+    first, second = 2**53, 2**53 + 1
+    edit(folder, "seeds = [0]", f"seeds = [{first}, {second}]")
+    say(folder, {"members": ["c"], "seed": second, "score": 0.5})
+    say_text(folder, f"members,seed,score\na,{second},0.25\n")
+    asked = {(*job["members"], job["seed"]) for job in questions(folder, 99)["jobs"]}
+    assert {("c", first), ("a", first)} <= asked
+    assert not {("c", second), ("a", second)} & asked
+    for seed in ("0.5", "1e3", '"x"', "true", "1" + "0" * 400 + ".5"):
+        with pytest.raises((WrongAnswer, UnknownJob), match="seed"):
+            say_text(folder, f'[{{"members": ["b"], "seed": {seed}, "score": 0.5}}]', "x.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("members,seed,score,score\nc,0,0.4,0.3\n", "column 'score' is there twice"),
+        ("", "holds no answers"),
+        ("members,seed,score\n", "holds no answers"),
+        ('"members,seed,score\nc,0,0.4\n', "no CSV"),
+        ("members,seed,score\nc,0," + "4" * 140_000 + "\n", "no CSV: field larger"),
+        ("members,seed,score\nc,0,1.0000001\n", "answer 1: c with seed 0 scores 1.0000001; exp"),
+        ("members,seed,score\nc,0,1" + "0" * 400 + "\n", "score is '1000.*expected a finite"),
+    ],
+)
+def test_attack_a_file_of_which_an_answer_would_be_lost_is_refused(folder, text, said):
+    with pytest.raises((WrongAnswer, ScoreOutOfRange), match=said):
+        say_text(folder, text)
+    assert questions(folder, 9)["open"] == 7
+
+
+def test_attack_whole_numbers_beyond_all_floats_are_refused_by_name(folder):
+    for text in ("[]", '[{"members": ["c"], "score": 1' + "0" * 400 + "}]"):
+        with pytest.raises(WrongAnswer, match=r"no answers|finite number"):
+            say_text(folder, text, "x.json")
+
+
+def test_lines_may_end_as_on_any_machine(folder):
+    assert say_text(folder, "members,seed,score\rc,0,0.4\rb,0,0.5\r")["new"] == 2
+
+
+def test_attack_a_full_disk_is_named_with_the_file_and_loses_nothing(folder):
+    import resource
+
+    rungs = [{"score": 0.1, "model_sha256": SHA}] * 30
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    say(folder, {"members": ["a"], "score": 0.25})
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    (folder / "b.json").write_text(
+        json.dumps([{"members": ["b"], "score": 0.5, "checkpoints": rungs}])
+    )
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+        with pytest.raises(OSError, match=r"answers\.jsonl"):
+            tell(folder, folder / "b.json", "me")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert questions(folder, 9)["open"] == 6
+    assert tell(folder, folder / "b.json", "me")["new"] == 1
+    assert questions(folder, 9)["open"] == 5
+
+
+def test_the_final_model_of_the_grand_coalition_is_the_last_rung(folder):
+    scores = {"a": 0.2, "b": 0.5, "c": 0.4, "a/b": 0.6, "a/c": 0.7, "b/c": 0.8}
+    rungs = [{"score": 0.3, "model_sha256": "1" * 64}, {"score": 0.7, "model_sha256": "2" * 64}]
+    grand = {"members": ["a", "b", "c"], "score": 1.0, "model_sha256": "f" * 64}
+    for checkpoints, below in ((rungs, "2" * 64), ([], "a" * 64)):
+        answers = [
+            {"members": names.split("/"), "score": score, "model_sha256": SHA}
+            for names, score in scores.items()
+        ]
+        told = [
+            Told(job="j", seed=0, by="me", **answer)
+            for answer in [*answers, grand | {"checkpoints": checkpoints}]
+        ]
+        ladder = _ladder([told[-1]])
+        assert [rung["rung"] for rung in ladder] == [*range(len(checkpoints)), "final"]
+        assert ladder[-1] == {"rung": "final", "score": 1.0, "model_sha256": "f" * 64}
+        assert _ladder([told[0]])[-1]["rung"] == "final"
+        assert ([_rung("own", told[0]), *ladder])[-2]["model_sha256"] == below
+    # A last checkpoint that is the final model stands there once; nothing told, no ladder.
+    both = grand | {"checkpoints": [*rungs, {"score": 1.0, "model_sha256": "f" * 64}]}
+    assert len(_ladder([Told(job="j", seed=0, by="me", **both)])) == 3
+    assert _ladder([Told(job="j", seed=0, by="me", members=["a"], score=1.0)]) == []
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ("[-1e308, 1e308]", "further above -1e[+]308 than floats reach"),
+        ("[0.5, 0.5]", "from 0.5 to 0.5 there is no way"),
+        ("[1.0, 0.0]", r"tell its negative: score_range = \[-1, -0\]"),
+    ],
+)
+def test_a_range_without_a_way_through_it_is_refused(folder, stated, said):
+    edit(folder, "score_range = [0.0, 1.0]", f"score_range = {stated}")
+    with pytest.raises(ConfigError, match=said):
+        read_config(folder / "round.toml")
