@@ -14,7 +14,7 @@ _ROUNDING = 1e-9
 
 def average(
     estimates: list[tuple[FloatArray, FloatArray, FloatArray]], bits: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, float]:
     """Weights and scatter of the average of several estimates from one sample.
 
     Parameters
@@ -30,6 +30,8 @@ def average(
     -------
     weights : float64, shape (samples, n, n)
     scatter : float64, shape (rows, n, n)
+    missed : float
+        Mean squared miss of a coalition that is left out, averaged with the same shares.
 
     Notes
     -----
@@ -50,7 +52,8 @@ def average(
     for share, (found, scatter, _) in zip(shares, estimates, strict=True):
         weights += share * found
         rows.append(np.sqrt(share) * scatter)
-    return weights, np.concatenate(rows)
+    known = shares > 0
+    return weights, np.concatenate(rows), float(shares[known] @ misses[known] ** 2)
 
 
 def _root_mean_square(missed: FloatArray) -> float:

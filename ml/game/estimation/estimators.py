@@ -15,6 +15,7 @@ from ml.game.clearing.derivative import flow_derivative
 from ml.game.clearing.problem import checked_budgets
 from ml.game.estimation.active import next_coalitions
 from ml.game.estimation.averaging import average
+from ml.game.estimation.kernels import white_kernel
 from ml.game.estimation.permutations import by_permutations, permutation_coalitions
 from ml.game.estimation.process import (
     FittedProcess,
@@ -25,7 +26,7 @@ from ml.game.estimation.process import (
 )
 from ml.game.estimation.quadratic import by_quadratic
 from ml.game.estimation.sampling import stratified_order
-from ml.game.estimation.size_means import by_size, left_out_of_sizes, of_pairs
+from ml.game.estimation.size_means import by_size, left_out_of_sizes, of_pairs, step_variance
 from ml.game.tables.coalitions import (
     CoalitionMatrix,
     FloatArray,
@@ -407,13 +408,36 @@ def _weights_and_scatter(
     by_fit = [by_quadratic(bits, values)] if n_samples >= _QUADRATIC_SAMPLES * n_parties else []
     if method == "gaussian-process" and takes_process(n_parties, n_samples):
         fits = fit_process(bits, values)
-        process = *_by_process(fits, bits, values), left_out_of_process(fits, values)
+        by_fit.insert(0, (*_by_process(fits, bits, values), left_out_of_process(fits, values)))
         # Means by size need coalitions that were drawn, not chosen.
         if is_chosen:
-            return process[:2]
-        by_means = *by_size(bits, values), left_out_of_sizes(bits, values)
-        return average([process, *by_fit, by_means], bits)
-    return by_fit[0][:2] if by_fit else by_size(bits, values)
+            del by_fit[1:]
+        else:
+            by_fit.append((*by_size(bits, values), left_out_of_sizes(bits, values)))
+    if not by_fit:
+        return by_size(bits, values)
+    weights, scatter, missed = average(by_fit, bits)
+    return weights, np.concatenate([scatter, _unseen_steps(bits, values, missed)])
+
+
+def _unseen_steps(bits: FloatArray, values: FloatArray, missed: float) -> FloatArray:
+    """Rows of scatter for steps that no draw has shown, shape (rows, n, n).
+
+    A game of steps may agree with a simpler one on all of a sample, and then a surrogate that holds
+    for the simpler one misses nothing. Each coalition that was not seen may be a step off, as far
+    as `step_variance` says and the surrogate's own ``missed`` does not already.
+    """
+    n_parties = bits.shape[1]
+    sizes = bits.sum(axis=1)
+    drawn = values[(sizes > 1) & (sizes < n_parties)]
+    # The two of a pair count as one draw, since they may well say the same.
+    variance = step_variance(drawn, len(drawn) / 2) - missed
+    if variance <= 0 or n_parties > _PROCESS_PARTIES:
+        return np.zeros((0, n_parties, n_parties))
+    kernel = white_kernel(n_parties)
+    seen = kernel.flows(bits).reshape(len(bits), -1)
+    unseen = kernel.flow_covariance().reshape(n_parties**2, -1) - seen.T @ seen
+    return np.sqrt(variance) * _root(unseen, n_parties)
 
 
 def takes_process(n_parties: int, n_samples: int) -> bool:

@@ -35,7 +35,10 @@ def an_estimate(rng, *left_out):
 )
 def test_shares_go_by_the_inverse_fourth_power_of_what_is_missed(first, second, share, rng):
     one, other = an_estimate(rng, *first), an_estimate(rng, *second)
-    weights, scatter = average([one, other], BITS)
+    weights, scatter, missed = average([one, other], BITS)
+    squares = [np.nanmean(np.square(left[2:5])) for *_, left in (one, other)]
+    expected = share * squares[0] + ((1 - share) * squares[1] if share < 1 else 0)
+    assert missed == pytest.approx(expected, abs=1e-15)
     np.testing.assert_allclose(weights, share * one[0] + (1 - share) * other[0], atol=1e-12)
     variance = share * (one[1] ** 2).sum(axis=0) + (1 - share) * (other[1] ** 2).sum(axis=0)
     np.testing.assert_allclose((scatter**2).sum(axis=0), variance, atol=1e-12)
