@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from ml.game import conditional_shapley, estimate_flows
+from ml.game import ValueTable, conditional_shapley, estimate_flows, family, payoffs
 from ml.game.estimation.averaging import average
-from ml.game.estimation.estimators import takes_process
+from ml.game.estimation.estimators import _unseen_steps, takes_process
 from ml.game.estimation.process import _fit, fit_process, left_out_of_process
 from ml.game.estimation.quadratic import by_quadratic
-from ml.game.estimation.size_means import left_out_of_sizes
-from ml.game.tables.coalitions import coalition_matrix
+from ml.game.estimation.size_means import left_out_of_sizes, step_variance
+from ml.game.tables.coalitions import coalition_matrix, membership
 from tests.ml.game.games import game
 
 NAN = float("nan")
@@ -36,9 +36,9 @@ def an_estimate(rng, *left_out):
 def test_shares_go_by_the_inverse_fourth_power_of_what_is_missed(first, second, share, rng):
     one, other = an_estimate(rng, *first), an_estimate(rng, *second)
     weights, scatter, missed = average([one, other], BITS)
-    squares = [np.nanmean(np.square(left[2:5])) for *_, left in (one, other)]
-    expected = share * squares[0] + ((1 - share) * squares[1] if share < 1 else 0)
-    assert missed == pytest.approx(expected, abs=1e-15)
+    each = [[miss**2 for miss in left[2:5] if not np.isnan(miss)] for *_, left in (one, other)]
+    squares = [np.mean(known) if known else 0.0 for known in each]
+    assert missed == pytest.approx(share * squares[0] + (1 - share) * squares[1], abs=1e-15)
     np.testing.assert_allclose(weights, share * one[0] + (1 - share) * other[0], atol=1e-12)
     variance = share * (one[1] ** 2).sum(axis=0) + (1 - share) * (other[1] ** 2).sum(axis=0)
     np.testing.assert_allclose((scatter**2).sum(axis=0), variance, atol=1e-12)
@@ -121,3 +121,41 @@ def test_a_process_takes_two_samples_a_party_up_to_its_largest():
     assert takes_process(64, 2000)
     assert not takes_process(64, 2001)
     assert not takes_process(65, 2000)
+
+
+def test_attack_a_sample_that_agrees_with_a_simpler_game_of_steps_claims_no_exactness():
+    """Two parties are worth half each; the six others only all together: one coalition of 255."""
+    bits = membership(8)
+    values = np.maximum(bits[:, 6] + bits[:, 7], bits[:, :6].all(axis=1)) / 2
+    exact = payoffs(conditional_shapley(values))
+    for method, choose in (("gaussian-process", "sizes"), ("gaussian-process", "flows"),
+                           ("quadratic", "sizes")):  # fmt: skip
+        is_off = 0
+        for seed in range(6):
+            estimate = estimate_flows(
+                ValueTable(values).evaluate, 8, 60, seed, method, choose=choose
+            )
+            missed = np.abs(payoffs(estimate.flows) - exact)
+            rows = np.array([payoffs(row) for row in estimate.scatter])
+            errors = np.sqrt((rows**2).sum(axis=0))
+            assert (missed <= 2 * errors + 1e-9).mean() >= 0.75
+            is_off += missed.max() > 0.01
+        assert is_off > 0  # the coalition was not seen, or the test asks nothing
+    # Whole numbers of steps only: what differs everywhere is as sure as it looks.
+    smooth = estimate_flows(family("saturating", 8, 1).evaluate, 8, 60, 1)
+    assert smooth.standard_errors.max() < 1e-2
+
+
+def test_unseen_steps_are_those_of_coalitions_that_were_not_evaluated(rng):
+    bits = membership(4)[1:]
+    kept = np.array([0, 1, 3, 7, 14, 2, 4, 11])
+    values = np.array([0, 0, 0, 0, 1.0, 0.5, 0.5, 0.0])
+    flows = np.stack([conditional_shapley(row) for row in np.eye(16)[1:]])
+    variance = step_variance(values[5:], 1.5)
+    unseen = flows[np.setdiff1d(np.arange(15), kept)]
+    for missed in (0.0, variance / 2):
+        rows = _unseen_steps(bits[kept], values, missed)
+        expected = (variance - missed) * (unseen**2).sum(axis=0)
+        np.testing.assert_allclose((rows**2).sum(axis=0), expected, atol=1e-12)
+    assert variance > 0
+    assert len(_unseen_steps(bits[kept], values, variance)) == 0

@@ -17,6 +17,7 @@ from ml.game.estimation.size_means import (
     _spreads,
     _with_less_without,
     by_size,
+    comes_up_again,
     step_variance,
     unseen_variance,
 )
@@ -93,23 +94,26 @@ def test_what_was_never_drawn_is_as_uncertain_as_draws(is_rest, draws):
 def test_the_variance_of_a_size_borrows_a_sample_from_its_neighbours(rng):
     bits, values = a_sample(rng)
     sizes = bits.sum(axis=1).astype(int)
-    for left_out in (None, np.where(rng.random(len(values)) < 0.2, np.nan, values - 0.5)):
+    calm = 0.5 + 1e-3 * (values - 0.5)  # hardly any variance within sizes, beside the range
+    calm[0] = 1.0
+    half = np.where(rng.random(len(values)) < 0.2, np.nan, values - 0.5)
+    for seen, left_out in ((values, None), (values, half), (calm, None)):
         squares, counts = {}, {}
         for size in range(N + 1):
-            mine = values[sizes == size] if left_out is None else left_out[sizes == size]
+            mine = seen[sizes == size] if left_out is None else left_out[sizes == size]
             mine = mine[~np.isnan(mine)] if 2 <= size < N else mine[:0]
             squares[size] = ((mine - mine.mean()) ** 2).sum() if len(mine) else 0.0
             counts[size] = max(len(mine) - 1, 0)
             if left_out is not None:
                 squares[size], counts[size] = (mine**2).sum(), len(mine)
-        unseen = unseen_variance(values, 25)
+        unseen = unseen_variance(seen, 25)
         expected = []
         for size in range(N + 1):
             near = {other: 0.5 ** abs(size - other) for other in range(N + 1)}
             nearby = sum(near[k] * squares[k] for k in near) + unseen
             nearby /= sum(near[k] * counts[k] for k in near) + 1
             expected.append((squares[size] + nearby) / (counts[size] + 1))
-        np.testing.assert_allclose(_spreads(sizes, values, left_out), expected)
+        np.testing.assert_allclose(_spreads(sizes, seen, left_out), expected)
 
 
 def test_a_pair_errs_together_as_far_as_pairs_deviate_together(rng):
@@ -221,3 +225,20 @@ def test_orders_take_payers_by_turn_and_pay_for_whole_orders_only():
         assert len(set(coalitions)) == len(coalitions) <= most
         assert coalitions[:6] == [31, 1, 2, 4, 8, 16]
     assert comb(5, 2) + comb(5, 3) + comb(5, 4) + 6 == len(permutation_coalitions(5, 1, 31))
+
+
+def test_values_come_up_again_from_the_second_time_on():
+    assert (
+        comes_up_again(np.array([1.0, 1, 2, 3, 3, 3])).tolist() == [True] * 2 + [False] + [True] * 3
+    )
+
+
+def test_what_was_never_drawn_errs_by_as_much_as_is_missing():
+    """Everybody and each party alone: all of a flow's variance is that of undrawn differences."""
+    bits = BITS[[62, *(2 ** np.arange(N) - 1)]]
+    values = np.linspace(0, 1, 7)[::-1]
+    spreads = _spreads(bits.sum(axis=1).astype(int), values, None)
+    _, scatter = by_size(bits, values)
+    expected = 2 * spreads[2:N].sum() / (N - 1) ** 2
+    found = (scatter**2).sum(axis=0)[~np.eye(N, dtype=bool)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

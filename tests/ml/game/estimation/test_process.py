@@ -1,5 +1,7 @@
 """The Gaussian process says what conditioning on the sample says, in any unit of value."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from ml.game.estimation.process import (
     GameKernel,
     _fit,
     _Likelihood,
+    _payoffs,
     _without_mean,
     caution,
     fit_process,
@@ -303,3 +306,35 @@ def test_candidates_are_small_as_often_as_large():
     assert counts[:2].sum() == counts[24] == 0
     assert counts[2:7].sum() / counts[18:23].sum() == pytest.approx(1, abs=0.25)
     assert counts[2:4].sum() > 2 * counts[11:13].sum()
+
+
+def test_payoffs_surprise_by_what_comes_in_less_what_goes_out(rng):
+    flows = rng.random((3, 4, 4))
+    np.testing.assert_allclose(
+        _payoffs(flows), [row.sum(axis=0) - row.sum(axis=1) for row in flows]
+    )
+
+
+def test_kernels_are_spread_as_the_bell_at_the_top_of_the_likelihood_says(monkeypatch):
+    """A likelihood that is a bell: every draw is as likely as another, each fourth one is kept."""
+    bits = membership(4)[1:]
+    likelihood = _Likelihood(bits, family("coverage", 4, 1).evaluate(bits))
+    width = np.array([[2.0, 0.3], [0.3, 1.0]])
+    steepness = np.kron(np.eye(5), width)[:9, :9]
+    top = np.r_[np.full(4, 1.0), 0.9, 1.0, -3.0, -4.0, -5.0]
+
+    def bell(point):
+        off = point - top
+        return float(off @ steepness @ off) * 5000, 10_000 * steepness @ off
+
+    monkeypatch.setattr(likelihood, "negative", bell)
+    root = likelihood._root_of_inverse_curvature(top)
+    np.testing.assert_allclose(root.T @ root, np.linalg.inv(10_000 * steepness), atol=1e-9)
+    normals = np.random.default_rng(0).standard_normal((32, 9))
+    normals[0] = 0
+    drawn = top + normals @ root
+    expected = [likelihood.kernel(point).linear for point in drawn]
+    found = [kernel.linear for kernel in likelihood.likely_kernels(8)]
+    places = [int(np.argmin(np.abs(np.log(np.array(expected) / one)))) for one in found]
+    assert len(set(places)) == 8
+    assert {later - one for one, later in pairwise(places)} <= {3, 4, 5}
