@@ -7,24 +7,31 @@ A program is started once a worker and kept. It reads a question a line,
 standard error is only shown when it fails. It inherits no key, password or setting of fairround.
 
 One question has one line: a second one would be taken for the answer to the next question, so it is
-refused. A program that repeats the ``"job"`` in its answers cannot be misunderstood at all.
+refused, and so is one that is written before the question has been read. A program that repeats the
+``"job"`` in its answers cannot be misunderstood at all.
+
+A program ends with the process that asks it, however that ends; see `leash`.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import json
-import math
 import os
 import selectors
 import shlex
 import signal
+import struct
 import subprocess
+import sys
 import tempfile
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ml.errors import MlError
@@ -47,6 +54,8 @@ LINE_BYTES = 2**20
 
 LOOK_S = 1.0
 """How long to wait for an answer before looking whether the program still runs."""
+
+LEASH = str(Path(__file__).with_name("leash.py"))
 
 PASSED_ON = ("FAIRROUND_ALLOWED_MODULES", "FAIRROUND_MODULE_FOLDER")
 
@@ -112,52 +121,96 @@ class _Process:
     def __init__(self, plugin: Plugin) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self.unread = b""
+        self.unwritten = b""
         environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("FAIRROUND_") or name in PASSED_ON
         }
+        # Whoever holds `leash` keeps the program alive: this process, and no other.
+        held, self.leash = os.pipe()
+        refused, refuses = os.pipe()
         try:
             self.process = subprocess.Popen(
-                plugin.command,
+                (sys.executable, "-I", "-S", LEASH, str(held), str(refuses), *plugin.command),
                 cwd=plugin.folder,
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
                 start_new_session=True,  # its own children end with it
+                pass_fds=(held, refuses),
             )
         except OSError as error:
+            for descriptor in (self.leash, refused):
+                os.close(descriptor)
             self.errors.close()
             raise PluginCrashed(f"{plugin.name} does not start: {error.strerror}.") from None
+        finally:
+            os.close(held)
+            os.close(refuses)
+        with open(refused, "rb") as stream:
+            why = stream.read()  # ends when the program has started
+        if self.process.stdin is not None:
+            os.set_blocking(self.process.stdin.fileno(), False)
+        if why:
+            self.end()
+            raise PluginCrashed(f"{plugin.name} does not start: {why.decode()}.")
 
     def ask(self, question: bytes, timeout_s: float) -> bytes | None:
         """The next line that it writes; None if none comes in time, empty if it ended."""
         stdin, stdout = self.process.stdin, self.process.stdout
         if stdin is None or stdout is None:
             return b""
-        with contextlib.suppress(OSError):  # it has ended: reading tells
-            stdin.write(question)
-            stdin.flush()
+        self.unwritten = question
         deadline = time.monotonic() + timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
+            # A pipe holds little: writing to a program that does not read would wait for ever.
+            selector.register(stdin, selectors.EVENT_WRITE)
             while b"\n" not in self.unread and len(self.unread) <= LINE_BYTES:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     return None
                 # Asked before looking at the pipe, or its last words would be lost.
                 ended = self.process.poll() is not None
-                if not selector.select(0 if ended else min(left_s, LOOK_S)):
-                    if ended:  # a child of its own may keep the pipe open for ever
-                        return b""
-                    continue
-                piece = os.read(stdout.fileno(), 65536)
-                if not piece:
+                ready = selector.select(0 if ended else min(left_s, LOOK_S))
+                if not ready and ended:  # a child of its own may keep the pipe open for ever
                     return b""
-                self.unread += piece
+                for key, _ in ready:
+                    if key.fileobj is stdin:
+                        if not self._write(stdin.fileno()):
+                            selector.unregister(stdin)
+                        continue
+                    piece = os.read(stdout.fileno(), 65536)
+                    if not piece:
+                        return b""
+                    self.unread += piece
         line, _, self.unread = self.unread.partition(b"\n")
         return line + b"\n"
+
+    def _write(self, descriptor: int) -> bool:
+        """Write what fits of the question; whether more is to be written."""
+        try:
+            self.unwritten = self.unwritten[os.write(descriptor, self.unwritten) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it has ended, or reads no more: its output tells
+            return False
+        return bool(self.unwritten)
+
+    def has_read(self, question: bytes) -> bool:
+        """Whether it has read anything of the question that it was asked last.
+
+        A program may leave the end of a line for the next time, never all of it.
+        """
+        if self.unwritten or self.process.stdin is None:
+            return False
+        try:
+            found = fcntl.ioctl(self.process.stdin, termios.FIONREAD, bytes(4))
+        except OSError:  # a system that does not count what waits in a pipe
+            return True
+        return int(struct.unpack("i", found)[0]) < len(question)
 
     def left_over(self) -> bytes:
         """What it has written beyond the answers so far."""
@@ -179,6 +232,7 @@ class _Process:
         with contextlib.suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        os.close(self.leash)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -228,7 +282,9 @@ def _ask_once(plugin: Plugin, job: Job) -> Answer:
     process = _running[plugin]
     told = f"{plugin.name}, asked for {', '.join(job.members)} with seed {job.seed}, "
     _refuse_more(process, f"{plugin.name} had already answered, and ")
-    line = process.ask(json.dumps(job.as_dict()).encode() + b"\n", plugin.timeout_s)
+    question = json.dumps(job.as_dict()).encode() + b"\n"
+    line = process.ask(question, plugin.timeout_s)
+    unread = not process.has_read(question)  # looked at now, or it might be read meanwhile
     if line is None:
         raise PluginHangs(
             f"{told}did not answer within {plugin.timeout_s:g} s. Give it more time (timeout_s) "
@@ -243,6 +299,12 @@ def _ask_once(plugin: Plugin, job: Job) -> Answer:
         raise PluginSaysGarbage(
             f'{told}wrote {line.strip()!r:.80}; expected a line such as {{"score": 0.5}}: {error}'
         ) from None
+    if unread:
+        raise PluginSaysGarbage(
+            f"{told}wrote {line.strip()!r:.80} before it had read the question; expected that it "
+            f"reads a line from standard input, then writes one. Whatever else there is to say "
+            f"belongs to standard error."
+        )
     _refuse_more(process, f"{told}answered, and ")
     return answer
 
@@ -273,8 +335,12 @@ def _answer(job: Job, content: Any) -> Answer:
 
 def _score(content: Any) -> float:
     score = content.get("score") if isinstance(content, Mapping) else None
-    if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
-        raise ValueError(f"score is {score!r:.40}, no finite number.")
+    trouble = ValueError(f"score is {score!r:.40}, no finite number.")
+    if isinstance(score, bool) or not isinstance(score, (int, float)):
+        raise trouble
+    # Compared, not converted: a whole number may be larger than any float.
+    if not abs(score) <= sys.float_info.max:
+        raise trouble
     return float(score)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,11 +23,24 @@ _assigned: tuple[Work, Any] | None = None
 
 def _start(work: Work, shared: Any, n_threads: int) -> None:
     global _assigned
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Loaded with the work, if that trains anything; other work need not wait for it.
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(n_threads)
     _assigned = (work, shared)
+
+
+def _end_with_parent() -> None:
+    """Nobody waits for this worker's results once the process that started it is gone.
+
+    However that ended: the system closes a pipe that only it held. A worker would otherwise go on
+    with the tasks in the queue, and its results would be lost.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _carry_out(task: Any) -> list[Any]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -105,16 +109,22 @@ add_volume(fairround)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: exit 0 done, 1 a named error, 2 wrong usage, 3 waiting for others."""
+    """Run the command line: exit 0 done, 1 a named error, 2 wrong usage, 3 waiting for others.
+
+    A command that is ended by a signal keeps what it has done and exits as shells do: 128 and the
+    signal's number.
+    """
     _prepare_streams()
+    terminated: list[int] = []
     try:
-        code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
+        with _interrupted_by_sigterm(terminated):
+            code = fairround.main(arguments, prog_name="fairround", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; run the same command again to go on", err=True)
-        sys.exit(130)
+        sys.exit(128 + (signal.SIGTERM if terminated else signal.SIGINT))
     except Waiting as error:
         _tell("waiting", error)
         sys.exit(3)
@@ -134,6 +144,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     else:
         sys.exit(code)  # a verb that only reports trouble, such as `verify`, gives its own
+
+
+@contextmanager
+def _interrupted_by_sigterm(received: list[int]) -> Iterator[None]:
+    """Make SIGTERM end a command as Ctrl-C does, with everything that this cleans up.
+
+    The signal is added to ``received``.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever asks again does not want to wait
+        received.append(number)
+        raise KeyboardInterrupt
+
+    # A caller that handles it or ignores it goes on to do so; only a main thread may choose.
+    chosen = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if chosen and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    else:
+        yield
 
 
 def _tell(what: str, error: Exception) -> None:

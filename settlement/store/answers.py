@@ -1,6 +1,7 @@
 """The scores that were told for a round: one line of JSON each, in ``answers.jsonl``.
 
-A line is on the disk before the next question is asked. A process that is killed while it writes
+A line is on the disk before the next question is asked; where several programs are asked at once,
+as soon as it comes, and what was under way is asked again. A process that is killed while it writes
 leaves a last line without its end, which is dropped: that answer is asked for again. Nothing is
 ever changed in the file, and no job has two answers.
 """

@@ -83,6 +83,7 @@ def test_a_program_that_does_not_exist_is_named(tmp_path):
         ('{"score": "high"}', "no finite number"),
         ('{"score": NaN}', "no finite number"),
         ('{"score": true}', "no finite number"),
+        (f'{{"score": 1{"0" * 400}}}', "no finite number"),
         ('{"score": 0.5, "job": "job7"}', "it answers job 'job7'"),
         ('{"score": 0.5, "model_sha256": "abc"}', "not 64 hexadecimal digits"),
         ('{"score": 0.5, "checkpoints": [0.1]}', "no finite number"),
@@ -93,6 +94,47 @@ def test_a_program_that_does_not_exist_is_named(tmp_path):
 def test_garbage_is_named(plugin_of, line, told):
     with pytest.raises(PluginSaysGarbage, match=told):
         ask(plugin_of(LOOP + f"    print({line!r}, flush=True)\n"), jobs(1)[0])
+
+
+def test_a_number_beyond_all_floats_is_asked_again_as_any_garbage(plugin_of, tmp_path):
+    once = "first = not os.path.exists('started')\nopen('started', 'w').close()\n" + LOOP
+    once += "    if first: print('{\"score\": -1' + 400 * '0' + '}', flush=True)\n"
+    once += "    else:\n    " + GOOD
+    with pytest.raises(PluginSaysGarbage, match="no finite number"):
+        ask(plugin_of(once), jobs(1)[0])
+    (tmp_path / "started").unlink()
+    assert ask(plugin_of(once, retries=1), jobs(1)[0]).score == 0.1
+
+
+LONG = Job("long", 1, tuple(f"{k}" * 1000 for k in range(100, 200)), 0)
+"""A question that no pipe holds at once."""
+
+
+def test_the_time_limit_holds_for_a_program_that_reads_no_question(plugin_of):
+    with pytest.raises(PluginHangs, match="did not answer within 3 s"):
+        ask(plugin_of("time.sleep(30)\n", timeout_s=3.0), LONG)
+
+
+def test_a_question_that_no_pipe_holds_arrives_whole(plugin_of):
+    seen = "time.sleep(0.5)\n" + LOOP
+    seen += "    n = sum(map(len, question['members']))\n"
+    plugin = plugin_of(seen + "    print(json.dumps({'score': n}), flush=True)\n")
+    for _ in range(2):
+        assert ask(plugin, LONG).score == 300_000
+
+
+@pytest.mark.parametrize("first", ["", "os.close(0)\n"], ids=["unread", "closed"])
+def test_an_answer_of_a_program_that_read_no_question_is_refused(plugin_of, first):
+    """It measured nothing that was asked, however well it looks."""
+    body = first + "while True:\n    time.sleep(0.3)\n" + TWICE
+    with pytest.raises(PluginSaysGarbage, match=r"wrote b'.\"score\": 0.9.' before it had read"):
+        ask(plugin_of(body), jobs(1)[0])
+
+
+def test_an_answer_that_comes_before_its_question_is_whole_is_refused(plugin_of):
+    body = "sys.stdin.read(10)\ntime.sleep(0.3)\nif True:\n" + TWICE + "time.sleep(60)\n"
+    with pytest.raises(PluginSaysGarbage, match="before it had read"):
+        ask(plugin_of(body), LONG)
 
 
 TWICE = "    print(json.dumps({'score': 0.9}), flush=True)\n"
@@ -162,6 +204,7 @@ def test_a_pool_asks_several_programs_at_once_and_gets_every_answer(plugin_of, t
 def test_a_function_may_print_and_is_answered_for(tmp_path, monkeypatch):
     (tmp_path / "measuring.py").write_text(
         "def evaluate(members, seed):\n    print('{\"score\": 99}')\n    return len(members) / 4\n"
+        "def huge(members, seed):\n    return {'score': 10**400}\n"
     )
     monkeypatch.setenv("FAIRROUND_ALLOWED_MODULES", "measuring")
     monkeypatch.setenv("FAIRROUND_MODULE_FOLDER", str(tmp_path))
@@ -171,6 +214,8 @@ def test_a_function_may_print_and_is_answered_for(tmp_path, monkeypatch):
         assert ask(Plugin(command, str(tmp_path), 60.0, 0), jobs(2)[1]).score == 0.5
     finally:
         close_plugins()
+    with pytest.raises(PluginSaysGarbage, match="no finite number"):
+        ask(Plugin((*command[:-1], "measuring:huge"), str(tmp_path), 60.0, 0), jobs(1)[0])
     monkeypatch.setenv("FAIRROUND_ALLOWED_MODULES", "")
     with pytest.raises(PluginCrashed, match="which you have not allowed"):
         ask(Plugin(command, str(tmp_path), 60.0, 0), jobs(1)[0])
