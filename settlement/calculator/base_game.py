@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
 from ml.game import ValueTable, conditional_shapley, made_monotone
+from ml.game.clearing.problem import checked_problem
 from ml.game.tables.coalitions import FloatArray
 from settlement.calculator.values_file import ValuesFileError, limits_of, read_values
 from settlement.config.reading import read_config
@@ -25,23 +27,16 @@ __all__ = ["BaseGame", "game_of_file", "game_of_round"]
 
 @dataclass(frozen=True, eq=False)
 class BaseGame:
-    """Flows, own values and limits of one game, in units of value; infinite: no limit.
-
-    ``budget_units`` are budgets that are fixed in base units, whatever the exchange rate is.
-    """
+    """Flows, own values and limits of one game, in units of value; infinite: no limit."""
 
     parties: list[str]
     flows: FloatArray
     own_values: FloatArray
     grand_value: float
-    budget_units: FloatArray
+    budgets: FloatArray
+    """Shape (n,), at ``exchange_rate``: their base units stay if the rate moves."""
     caps: FloatArray
     exchange_rate: int
-
-    @property
-    def budgets(self) -> FloatArray:
-        """Budgets in units of value, shape (n,)."""
-        return self.budget_units / self.exchange_rate
 
     def party(self, name: str) -> int:
         """Number of the party with this name.
@@ -64,17 +59,21 @@ def game_of_file(
     ------
     ValuesFileError
     ml.errors.MlError
-        If the values are no value table, or not monotone where that is refused.
+        If the values are no value table, or not monotone where that is refused, or a flow is
+        negative by more than rounding.
     """
     parties, values = read_values(path)
     with parties_named(parties):
         table, _ = made_monotone(ValueTable(values), monotone)
+        # Rounding is measured as in `allocate`, so a sweep takes the tables that calculate takes.
+        rounding = 1e-13 * float(table.values.max())
+        flows = checked_problem(conditional_shapley(table.values), None, tolerance=rounding).flows
     return BaseGame(
         parties=parties,
-        flows=np.maximum(conditional_shapley(table.values), 0.0),
+        flows=flows,
         own_values=table.own_values,
         grand_value=table.grand_value,
-        budget_units=_budget_units(budgets, parties, exchange_rate),
+        budgets=_budgets(budgets, parties, exchange_rate, deposited=False),
         caps=limits_of("cap", caps, parties),
         exchange_rate=exchange_rate,
     )
@@ -109,26 +108,34 @@ def game_of_round(path: Path, budgets: Sequence[str], caps: Sequence[str]) -> Ba
         units = np.array([np.inf if budget is None else budget for budget in configured])
     wanted = np.array([np.inf if cap is None else cap for cap in config.caps])
     parties = list(document.parties)
-    asked = _budget_units(budgets, parties, rate)
+    asked = _budgets(budgets, parties, rate, deposited=True)
     capped = limits_of("cap", caps, parties)
     return BaseGame(
         parties=parties,
         flows=game.flows,
         own_values=game.own_values,
         grand_value=game.grand_value,
-        budget_units=np.where(_named(budgets, parties), asked, units),
+        budgets=np.where(_named(budgets, parties), asked, units / rate),
         caps=np.where(_named(caps, parties), capped, wanted),
         exchange_rate=rate,
     )
 
 
-def _budget_units(options: Sequence[str], parties: Sequence[str], rate: int) -> FloatArray:
-    """Budgets in base units, from ``NAME=0.2`` in units of value or ``NAME=200000 units``."""
+def _budgets(
+    options: Sequence[str], parties: Sequence[str], rate: int, deposited: bool
+) -> FloatArray:
+    """Budgets in units of value, from ``NAME=0.2`` in units of value or ``NAME=200000 units``.
+
+    Those of a round are deposited, so they are whole base units, rounded down; those of a file
+    are taken as they are.
+    """
     plain = []
     for option in options:
         name, _, text = option.rpartition("=")
         budget = parse_budget(text)
-        plain.append(f"{name}={'unlimited' if budget is None else units_of(budget, rate)}")
+        if isinstance(budget, int) or (deposited and budget is not None):
+            budget = Decimal(units_of(budget, rate)) / rate
+        plain.append(f"{name}={'unlimited' if budget is None else budget}")
     return limits_of("budget", plain, parties)
 
 

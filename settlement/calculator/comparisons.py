@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ml.game import (
     PROPERTIES,
     SCHEMES,
     ValueTable,
-    alpha_beta_scheme,
     compare_schemes,
     estimate_error,
     estimate_flows,
     family,
     payoffs,
 )
+from ml.game.comparison.outcome import Outcome, Scheme
 from ml.game.tables.coalitions import FloatArray
 from settlement.report.tables import PrintedTable, text_table
 
@@ -33,11 +34,12 @@ def comparison(
 ) -> dict[str, Any]:
     """What each scheme gives every party on one table, and which properties it satisfies.
 
-    With a sponsor's beta also the scheme of Remark 3.6 with alpha = n, whose payoffs sum to beta.
+    With a sponsor's beta also the paper's own scheme under these budgets with an equal share of
+    beta on top of each payoff; without budgets that is Remark 3.6 with alpha = n.
     """
     schemes = dict(SCHEMES)
     if sponsor is not None:
-        schemes["conditional Shapley and a sponsor"] = alpha_beta_scheme(len(parties), sponsor)
+        schemes["conditional Shapley and a sponsor"] = _sponsored(sponsor)
     return {
         "parties": parties,
         "schemes": [
@@ -53,6 +55,16 @@ def comparison(
             for report in compare_schemes(table, budgets, schemes)
         ],
     }
+
+
+def _sponsored(beta: float) -> Scheme:
+    """Conditional Shapley under the budgets, and a gift that buys nobody a better model."""
+
+    def scheme(table: ValueTable, budgets: FloatArray) -> Outcome:
+        outcome: Outcome = SCHEMES["conditional Shapley"](table, budgets)
+        return replace(outcome, payoffs=outcome.payoffs + beta / table.n_parties)
+
+    return scheme
 
 
 def comparison_tables(compared: dict[str, Any]) -> tuple[PrintedTable, ...]:

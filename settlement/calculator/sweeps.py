@@ -71,7 +71,7 @@ def _swept(game: BaseGame, over: str, party: str | None, values: FloatArray) -> 
     n_parties = len(game.parties)
     budgets = np.tile(game.budgets, (steps, 1))
     if over == "rate":
-        budgets = game.budget_units / values[:, None]
+        budgets = game.budgets * (game.exchange_rate / values)[:, None]
     elif over == "budget":
         budgets[:, game.party(party or "")] = values
     if over == "cap":

@@ -58,6 +58,10 @@ def calculate(
     With --flows it holds flows (n rows of n, payer by payee), own_values (n) and grand_value, as
     many parties as there are; or CSV: party,own_value,grand_value and a column a payee.
 
+    Of the schemes of --compare, conditional Shapley (with a sponsor too), ratio Shapley,
+    leave-one-out and equal split keep budgets; the Shapley value and alpha-beta (1, 0) ignore
+    them, and rho-Shapley moves no money.
+
     Example: fairround calculate values.json --budget a=0.2 --format csv
     """
     from settlement.calculator import calculator, comparisons

@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,51 @@ def test_a_sweep_over_a_budget_is_the_calculator_at_each_value(fairround, three)
         alone = calculate(three, [f"a={value}", "b=0"], ["c=0.9"])
         for figure in FIGURES:
             assert result[figure][k] == pytest.approx(alone[figure], abs=1e-12)
+
+
+def test_a_sweep_names_a_negative_flow_as_calculate_does(fairround, tmp_path):
+    path = tmp_path / "values.json"
+    values = [0, 0.6, 0.1, 0.4, 0.1, 0.75, 0.3, 0.65]
+    path.write_text(json.dumps({"parties": ["a", "b", "c"], "values": values}))
+    asked = ("sweep", path, "--monotone", "keep", "--over", "budget", "--party", "a", "--to", 1)
+    told = fairround(*asked, code=1)
+    assert 'Party 0 is "a", 1 is "b".' in told
+    assert told == fairround("calculate", path, "--monotone", "keep", code=1)
+
+
+def test_a_sweep_takes_a_flow_below_zero_by_rounding_for_zero(fairround, tmp_path):
+    """Where nobody adds anything to anybody, even the largest flow may be rounding."""
+    path = tmp_path / "values.json"
+    values = [0.0] + [0.9] * 7
+    values[3] = float(np.nextafter(0.9, 1))  # an edge that is not monotone
+    path.write_text(json.dumps({"parties": ["a", "b", "c"], "values": values}))
+    asked = ("--over", "budget", "--party", "a", "--to", 0, "--steps", 1)
+    result = swept(fairround, path, "--monotone", "keep", *asked)
+    assert result["payoffs"] == [[0, 0, 0]]
+    assert calculate(path, ["a=0"], monotone="keep")["adjustment_factors"] == pytest.approx(
+        result["adjustment_factors"][0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "budget", "rate"),
+    [(1.0, "0.0000004", 10**6), (1e-9, "0.2e-9", 10**6), (1e12, "1e11", 10**12)],
+)
+def test_budgets_of_a_file_are_not_rounded_to_base_units(fairround, tmp_path, unit, budget, rate):
+    path = tmp_path / "values.json"
+    path.write_text(json.dumps(THREE | {"values": [unit * value for value in THREE["values"]]}))
+    alone = calculate(path, [f"a={budget}"])
+    assert 0.5 < alone["adjustment_factors"][0] < 1
+    for moved in (
+        ("--over", "budget", "--party", "b", "--from", unit, "--to", unit),
+        ("--over", "rate", "--from", rate, "--to", rate),
+    ):
+        result = swept(
+            fairround, path, *moved, "--steps", 1, "--budget", f"a={budget}", "--rate", rate
+        )
+        assert result["budgets"][0] == float(budget)
+        for figure in FIGURES:
+            np.testing.assert_allclose(result[figure][0], alone[figure], rtol=1e-12)
 
 
 def test_shadow_prices_are_the_slopes_of_the_sweep(fairround, three):
@@ -74,6 +120,8 @@ def test_a_round_is_swept_from_its_posted_game_and_its_deposits(fairround, three
     fairround("run", folder)
     result = swept(fairround, *arguments)
     assert result["budgets"] == pytest.approx([0.2, 0.5, 0.6])
+    # What a party could lock: whole base units.
+    assert swept(fairround, *arguments, "--budget", "b=0.0000019")["budgets"][1] == 0.000001
     alone = calculate(three, ["a=0.2", "b=0.5", "c=0.6"])
     for figure in FIGURES:
         assert result[figure][1] == pytest.approx(alone[figure], abs=1e-9)
@@ -115,8 +163,27 @@ def test_a_sponsor_must_be_a_finite_amount(three):
 
 
 def test_schemes_are_compared_under_budgets_and_with_a_sponsor(fairround, three):
-    asked = ("calculate", three, "--compare", "--budget", "a=0.2", "--sponsor", "0.3", "--json")
-    schemes = {s["name"]: s for s in json.loads(fairround(*asked))["schemes"]}
-    assert schemes["conditional Shapley"]["payoffs"] == pytest.approx([-0.2, 0.1125, 0.0875])
+    asked = ("calculate", three, "--budget", "a=0.1", "--sponsor", "0.3", "--json")
+    alone = json.loads(fairround(*asked))
+    schemes = {s["name"]: s for s in json.loads(fairround(*asked, "--compare"))["schemes"]}
+    assert schemes["conditional Shapley"]["payoffs"] == pytest.approx(alone["payoffs"])
     sponsored = schemes["conditional Shapley and a sponsor"]
-    assert sum(sponsored["payoffs"]) == pytest.approx(0.3)
+    assert sponsored["payoffs"] == pytest.approx(alone["payoffs_with_sponsor"])
+    assert sponsored["model_values"] == pytest.approx(alone["model_values"])
+    assert sponsored["properties"]["budgets"]["holds"]
+
+
+def test_help_and_readme_say_which_schemes_keep_budgets(fairround, three):
+    """Those whose payoffs move with a budget, and no others."""
+
+    def payoffs(*budget):
+        compared = json.loads(fairround("calculate", three, "--compare", "--json", *budget))
+        return {scheme["name"]: scheme["payoffs"] for scheme in compared["schemes"]}
+
+    free, limited = payoffs(), payoffs("--budget", "a=0.1")
+    kept = [name for name in free if free[name] != limited[name]]
+    assert kept == ["conditional Shapley", "ratio Shapley", "leave-one-out", "equal split"]
+    told = " ".join(fairround("calculate", "--help").split())
+    assert "ratio Shapley, leave-one-out and equal split keep budgets" in told
+    readme = " ".join((Path(__file__).parents[3] / "README.md").read_text().split())
+    assert "Ratio Shapley, leave-one-out and equal split keep the same budgets" in readme
