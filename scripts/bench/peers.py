@@ -201,7 +201,7 @@ def _cell(runs: list[Run], best: float, by: str, evaluations: int) -> str:
     if len(errors) > 1:
         text += f" ({errors.std(ddof=1):.2g})"
     # Rounding of the values themselves is no difference between methods.
-    return f"**{text}**" if errors.mean() <= max(100 * best, 1e-6) else text
+    return f"**{text}**" if errors.mean() <= max(100 * best * (1 + 1e-9), 1e-6) else text
 
 
 def seconds(runs: list[Run]) -> str:

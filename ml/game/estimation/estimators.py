@@ -437,7 +437,7 @@ def _unseen_steps(bits: FloatArray, values: FloatArray, missed: float) -> FloatA
     kernel = white_kernel(n_parties)
     seen = kernel.flows(bits).reshape(len(bits), -1)
     unseen = kernel.flow_covariance().reshape(n_parties**2, -1) - seen.T @ seen
-    return np.sqrt(variance) * _root(unseen, n_parties)
+    return np.asarray(np.sqrt(variance) * _root(unseen, n_parties))
 
 
 def takes_process(n_parties: int, n_samples: int) -> bool:
