@@ -168,7 +168,7 @@ def measured_a_second_time(fairround, folder):
         ("sleep 600", "did not answer within 2 s"),
         ("echo score is 1", "wrote b'score is 1'"),
         ("exit 4", "exit code 4"),
-        ("""echo '{"score": 7}'""", "scores 7; expected 0"),
+        ("""echo '{"score": 7}'""", "scores 7.0; expected 0.0"),
     ],
 )
 def test_a_program_that_goes_wrong_is_named_and_loses_nothing(fairround, folder, body, told):
